@@ -1,0 +1,152 @@
+//! Every failure of the program: what kind it is, what happened, and what the reader can do about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// A failure, told in one sentence, with its cause chained.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    context: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What went wrong, as far as it decides who must act and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The configuration cannot be used as it is.
+    Config,
+    /// The configured catalog cannot be used as it is.
+    Catalog,
+    /// The saved state of a stream, or the state file, cannot be used as it is.
+    State,
+    /// The service does not know the access token (401).
+    Unauthorized,
+    /// The token is known but may not read this (403).
+    Forbidden,
+    /// The service has nothing at this address (404).
+    NotFound,
+    /// The service refused the request for good (3xx and the other 4xx).
+    Refused {
+        /// The HTTP status of the answer.
+        status: u16,
+    },
+    /// The service could not be reached, or gave no usable answer, however often it was asked.
+    Unreachable,
+    /// The service asks for a longer pause than a run can wait.
+    RateLimited,
+    /// The pages of a stream contradict themselves, so that going on would lose records or never end.
+    Paging,
+    /// A record lacks what the stream is built on.
+    Record,
+    /// Streams of this run failed; each was reported by itself.
+    Streams,
+    /// The reader of stdout has gone.
+    OutputClosed,
+    /// stdout or a file cannot be written.
+    Output,
+    /// The program contradicts itself.
+    Internal,
+}
+
+/// Who must act on a failure, in the words of the Airbyte protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureType {
+    /// The user must change something.
+    Config,
+    /// The same run may succeed later.
+    Transient,
+    /// The program or the service is at fault.
+    System,
+}
+
+impl FailureType {
+    /// The protocol's name of the type.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config_error",
+            Self::Transient => "transient_error",
+            Self::System => "system_error",
+        }
+    }
+}
+
+impl Kind {
+    /// Who must act, and what they can do: the one place that decides both.
+    pub fn verdict(self) -> (FailureType, &'static str) {
+        use FailureType::{Config, System, Transient};
+        match self {
+            Self::Config => (Config, "Correct the configuration and run again; the README lists every property."),
+            Self::Catalog => (Config, "Correct the catalog, or make it anew from the output of `discover`."),
+            Self::State => (Config, "Correct this stream's state, or remove it to read the stream from its start."),
+            Self::Unauthorized => (Config, "Make a new access token for this Zendesk Chat account and put it into the configuration; a token of Zendesk Support does not work here."),
+            Self::Forbidden => (Config, "Make the token as an administrator, with the scope `read`, or leave the stream out."),
+            Self::NotFound => (Config, "Check the subdomain, and that the account has Zendesk Chat and this feature, or leave the stream out."),
+            Self::Refused { .. } => (System, "The service refuses what this program asks; look for a newer version, or report it with this message."),
+            Self::Unreachable => (Transient, "Run again later; what was delivered is kept. If it stays, check the network and the service's status page."),
+            Self::RateLimited => (Transient, "Run again later, or lower `requests_per_minute` to leave room for other tools of the account."),
+            Self::Paging => (System, "Nothing was skipped: the state stands before this point. Run again; if it stays, report it with this message."),
+            Self::Record => (System, "Nothing was skipped: the state stands before this page. Run again; if it stays, report it with this message."),
+            Self::Streams => (Config, "Read the error of each stream above."),
+            Self::OutputClosed => (System, "The reader of the output has gone; run again with a reader that stays."),
+            Self::Output => (System, "Check that the disk has room and that the file may be written."),
+            Self::Internal => (System, "This is a fault of the program: report it with this message."),
+        }
+    }
+}
+
+impl Error {
+    /// A failure of `kind`; `context` says what happened and where, in one sentence without a full stop.
+    pub fn new(kind: Kind, context: impl Into<String>) -> Self {
+        Self { kind, context: context.into(), source: None }
+    }
+
+    /// The same failure with what caused it.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same failure, told with the place where it happened in front.
+    #[must_use]
+    pub fn at(mut self, place: &str) -> Self {
+        self.context = format!("{place}: {}", self.context);
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Who must act.
+    pub fn failure_type(&self) -> FailureType {
+        self.kind.verdict().0
+    }
+
+    /// What the reader can do.
+    pub fn hint(&self) -> &'static str {
+        self.kind.verdict().1
+    }
+
+    /// What happened, why, and what to do, as whole sentences for the user.
+    pub fn sentence(&self) -> String {
+        format!("{self}. {}", self.hint())
+    }
+}
+
+impl fmt::Display for Error {
+    /// What happened and why, on one line, without the hint.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.context)?;
+        let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
+        while let Some(error) = cause {
+            write!(formatter, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {}

@@ -1,0 +1,1 @@
+//! Moves a Zendesk Chat account's data to wherever people analyse it.
