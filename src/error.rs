@@ -79,14 +79,37 @@ impl Kind {
             Self::Config => (Config, "Correct the configuration and run again; the README lists every property."),
             Self::Catalog => (Config, "Correct the catalog, or make it anew from the output of `discover`."),
             Self::State => (Config, "Correct this stream's state, or remove it to read the stream from its start."),
-            Self::Unauthorized => (Config, "Make a new access token for this Zendesk Chat account and put it into the configuration; a token of Zendesk Support does not work here."),
-            Self::Forbidden => (Config, "Make the token as an administrator, with the scope `read`, or leave the stream out."),
-            Self::NotFound => (Config, "Check the subdomain, and that the account has Zendesk Chat and this feature, or leave the stream out."),
-            Self::Refused { .. } => (System, "The service refuses what this program asks; look for a newer version, or report it with this message."),
-            Self::Unreachable => (Transient, "Run again later; what was delivered is kept. If it stays, check the network and the service's status page."),
-            Self::RateLimited => (Transient, "Run again later, or lower `requests_per_minute` to leave room for other tools of the account."),
-            Self::Paging => (System, "Nothing was skipped: the state stands before this point. Run again; if it stays, report it with this message."),
-            Self::Record => (System, "Nothing was skipped: the state stands before this page. Run again; if it stays, report it with this message."),
+            Self::Unauthorized => (
+                Config,
+                "Make a new access token for this Zendesk Chat account and put it into the configuration; a token of Zendesk Support does not work here.",
+            ),
+            Self::Forbidden => {
+                (Config, "Make the token as an administrator, with the scope `read`, or leave the stream out.")
+            }
+            Self::NotFound => (
+                Config,
+                "Check the subdomain, and that the account has Zendesk Chat and this feature, or leave the stream out.",
+            ),
+            Self::Refused { .. } => (
+                System,
+                "The service refuses what this program asks; look for a newer version, or report it with this message.",
+            ),
+            Self::Unreachable => (
+                Transient,
+                "Run again later; what was delivered is kept. If it stays, check the network and the service's status page.",
+            ),
+            Self::RateLimited => (
+                Transient,
+                "Run again later, or lower `requests_per_minute` to leave room for other tools of the account.",
+            ),
+            Self::Paging => (
+                System,
+                "Nothing was skipped: the state stands before this point. Run again; if it stays, report it with this message.",
+            ),
+            Self::Record => (
+                System,
+                "Nothing was skipped: the state stands before this page. Run again; if it stays, report it with this message.",
+            ),
             Self::Streams => (Config, "Read the error of each stream above."),
             Self::OutputClosed => (System, "The reader of the output has gone; run again with a reader that stays."),
             Self::Output => (System, "Check that the disk has room and that the file may be written."),

@@ -1,1 +1,4 @@
 //! Moves a Zendesk Chat account's data to wherever people analyse it.
+
+pub mod clock;
+pub mod error;
