@@ -133,11 +133,10 @@ impl Client {
     /// A client that keeps to `limits`.
     fn within(limits: Limits, api: Api, clock: Clock) -> Result<Self, Error> {
         let base = &api.base;
-        if base.cannot_be_a_base() || !base.username().is_empty() || base.password().is_some() {
-            return Err(Error::new(
-                Kind::Config,
-                "The base URL is not that of an API: it must be scheme and host alone",
-            ));
+        let private = base.scheme() == "https" || (base.scheme() == "http" && is_loopback(base));
+        if !private || !base.username().is_empty() || base.password().is_some() {
+            let context = "The base URL must begin with https (http leads to this machine only) and name no user";
+            return Err(Error::new(Kind::Config, context));
         }
         Ok(Self(Arc::new(Shared {
             service: Service::new(&api, limits, clock)?,

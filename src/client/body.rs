@@ -136,3 +136,95 @@ impl Drop for Arrival {
         self.gate.load.send_modify(|load| load.bytes -= held);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Duration, timeout};
+
+    use super::*;
+
+    /// Whether the gate is open now; a passage is given back at once.
+    async fn is_open(gate: &Arc<Gate>) -> bool {
+        timeout(Duration::from_millis(1), gate.enter()).await.is_ok()
+    }
+
+    fn body(passage: &Passage, bytes: usize) -> Body {
+        let mut arrival = passage.arrival();
+        arrival.push(&vec![0; bytes]);
+        arrival.finish()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_requests_than_allowed_are_under_way() {
+        let gate = Gate::new(2, 100);
+        let first = gate.enter().await;
+        let second = gate.enter().await;
+        assert!(!is_open(&gate).await);
+        drop(first);
+        assert!(is_open(&gate).await);
+        drop(second);
+        assert!(is_open(&Gate::new(0, 0)).await, "none at all would wait for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn held_bytes_keep_further_requests_out() {
+        let gate = Gate::new(10, 100);
+        let under_way = gate.enter().await;
+        let mut arrival = under_way.arrival();
+        arrival.push(&[0; 99]);
+        assert!(is_open(&gate).await);
+        arrival.push(&[0; 1]);
+        assert!(!is_open(&gate).await, "an arriving body counts");
+        let body = arrival.finish();
+        assert!(!is_open(&gate).await, "a body that lives counts");
+        let slice = Bytes::from(body).slice(7..8);
+        assert!(!is_open(&gate).await, "a slice keeps its whole body");
+        drop(slice);
+        assert!(is_open(&gate).await);
+        assert_eq!(gate.load.borrow().bytes, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_came_to_its_end_counts_no_more() {
+        let gate = Gate::new(10, 100);
+        let under_way = gate.enter().await;
+        let mut arrival = under_way.arrival();
+        arrival.push(&[0; 200]);
+        drop(arrival);
+        assert!(is_open(&gate).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_hold_a_page_while_they_ask_for_the_next_get_on() {
+        let gate = Gate::new(4, 100);
+        let mut streams = tokio::task::JoinSet::new();
+        for _ in 0..15 {
+            let gate = Arc::clone(&gate);
+            streams.spawn(async move {
+                let mut held = body(&gate.enter().await, 90);
+                for _ in 0..20 {
+                    let passage = gate.enter().await;
+                    tokio::time::sleep(Duration::from_millis(3)).await;
+                    let next = body(&passage, 90);
+                    drop(passage);
+                    held = next;
+                }
+                held.len()
+            });
+        }
+        let read = timeout(Duration::from_mins(1), streams.join_all()).await.expect("nobody waits for ever");
+        assert_eq!(read, vec![90; 15]);
+        assert_eq!(gate.load.borrow().bytes, 0);
+        assert_eq!(gate.load.borrow().requests, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_gives_up_waiting_is_not_counted() {
+        let gate = Gate::new(1, 100);
+        let under_way = gate.enter().await;
+        assert!(!is_open(&gate).await);
+        drop(under_way);
+        assert!(is_open(&gate).await);
+        assert_eq!(gate.load.borrow().requests, 0);
+    }
+}

@@ -47,7 +47,6 @@ pub struct Service {
 impl Service {
     /// The service that an `api` is reached at.
     pub fn new(api: &Api, limits: Limits, clock: Clock) -> Result<Self, Error> {
-        let loopback = is_loopback(&api.base);
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIME)
@@ -55,9 +54,8 @@ impl Service {
             // The token goes to the account's own origin, and nowhere the service may point to.
             .redirect(redirect::Policy::none())
             // Whatever is sent again is counted by the quota, and told.
-            .retry(retry::never())
-            .https_only(!loopback);
-        if loopback {
+            .retry(retry::never());
+        if is_loopback(&api.base) {
             builder = builder.no_proxy();
         }
         let http = builder
@@ -178,9 +176,13 @@ pub fn is_loopback(base: &Url) -> bool {
 
 /// Whether a connection failed because the two ends could not agree on its security, certificates above all.
 fn is_insecure(error: &reqwest::Error) -> bool {
-    causes(error)
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|io| io.kind() == io::ErrorKind::InvalidData)
+    causes(error).filter_map(|cause| cause.downcast_ref()).any(is_invalid)
+}
+
+/// Whether an error, or the one it wraps and hides from its chain of sources, finds what came invalid.
+fn is_invalid(error: &io::Error) -> bool {
+    let wrapped = error.get_ref().and_then(|wrapped| wrapped.downcast_ref());
+    error.kind() == io::ErrorKind::InvalidData || wrapped.is_some_and(is_invalid)
 }
 
 /// What lies at the bottom of an error: the layers above it name only themselves, and the URL.
@@ -191,4 +193,38 @@ fn root(error: &reqwest::Error) -> &(dyn StdError + 'static) {
 /// An error and all that it was caused by.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     std::iter::successors(Some(error as &(dyn StdError + 'static)), |&error| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_does_not_resolve_is_named() {
+        struct Nowhere;
+        impl reqwest::dns::Resolve for Nowhere {
+            fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+                Box::pin(async { Err("Name or service not known".into()) })
+            }
+        }
+        let http = reqwest::Client::builder().no_proxy().dns_resolver(Nowhere).build().unwrap();
+        let error = http.get("https://acme.zendesk.com/").send().await.unwrap_err();
+        let base = Url::parse("https://acme.zendesk.com").unwrap();
+        let api = Api { base, token: "the-token".into(), requests_per_minute: 1.0, concurrency: 1 };
+        let service = Service::new(&api, Limits::USUAL, Clock::system()).unwrap();
+        let what = "the name acme.zendesk.com could not be resolved".to_owned();
+        assert_eq!(service.broken(&error), Fault::Broken { what, why: "Name or service not known".to_owned() });
+    }
+
+    #[test]
+    fn loopback_is_told_from_elsewhere() {
+        for base in ["http://127.0.0.1:80", "http://127.9.9.9", "http://[::1]:8080", "http://localhost"] {
+            assert!(is_loopback(&base.parse().unwrap()), "{base}");
+        }
+        let elsewhere =
+            ["http://10.0.0.1", "https://acme.zendesk.com", "http://127.0.0.1.example", "http://localhost.example"];
+        for base in elsewhere {
+            assert!(!is_loopback(&base.parse().unwrap()), "{base}");
+        }
+    }
 }

@@ -194,3 +194,129 @@ pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> 
 fn http_date(value: &HeaderValue) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc2822(value.to_str().ok()?.trim()).ok().map(|moment| moment.to_utc())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, retry_after: Option<u64>) -> Fault {
+        let refusal = Refusal { status, html: false, said: None };
+        Fault::Refused { refusal, retry_after: retry_after.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn every_status_has_its_row() {
+        for status in [408, 410, 429, 500, 501, 502, 503, 504, 520, 599] {
+            assert_eq!(refused(status, None).action(Some(10)), Action::Again(None), "{status}");
+            assert_eq!(refused(status, Some(900)).action(None), Action::Again(Some(LONGEST_PAUSE)), "{status}");
+            assert_eq!(refused(status, Some(901)).action(None), Action::Fail(Kind::RateLimited), "{status}");
+        }
+        let kinds = [(401, Kind::Unauthorized), (403, Kind::Forbidden), (404, Kind::NotFound)];
+        for (status, kind) in kinds {
+            assert_eq!(refused(status, Some(1)).action(None), Action::Fail(kind));
+        }
+        for status in [300, 301, 302, 304, 307, 308, 400, 402, 405, 406, 409, 411, 413, 422, 451, 499] {
+            assert_eq!(refused(status, Some(1)).action(Some(10)), Action::Fail(Kind::Refused { status }));
+        }
+    }
+
+    #[test]
+    fn whatever_the_network_does_is_tried_again() {
+        let broken = Fault::Broken { what: "the connection broke".to_owned(), why: "reset".to_owned() };
+        for fault in [broken, Fault::Unreadable("it is empty".to_owned())] {
+            assert_eq!(fault.action(Some(1000)), Action::Again(None));
+            assert_eq!(fault.kind_at_last(), Kind::Unreachable);
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_is_asked_for_in_smaller_pieces_down_to_one() {
+        for fault in [Fault::TooLarge(1), Fault::TooSlow(PATIENCE)] {
+            assert_eq!(fault.action(Some(1000)), Action::Smaller(500));
+            assert_eq!(fault.action(Some(3)), Action::Smaller(1));
+            assert_eq!(fault.action(Some(2)), Action::Smaller(1));
+            for limit in [Some(1), Some(0), None] {
+                assert_eq!(fault.action(limit), Action::Again(None));
+            }
+        }
+    }
+
+    #[test]
+    fn back_off_doubles_with_jitter_and_ends_after_six() {
+        for _ in 0..100 {
+            let mut patience = Patience::new();
+            for attempt in 0..6 {
+                let delay = patience.wait(&refused(503, None), None, Duration::ZERO).unwrap();
+                let least = Duration::from_secs(1 << attempt);
+                assert!((least..=least * 2).contains(&delay), "{attempt}: {delay:?}");
+            }
+            assert_eq!(patience.wait(&refused(503, None), None, Duration::ZERO), None);
+        }
+    }
+
+    #[test]
+    fn a_pause_is_obeyed_exactly_but_takes_an_attempt() {
+        let mut patience = Patience::new();
+        for seconds in [0, 1, 900, 900, 900, 0] {
+            let pause = Some(Duration::from_secs(seconds));
+            assert_eq!(patience.wait(&refused(429, Some(seconds)), pause, Duration::ZERO), pause);
+        }
+        assert_eq!(patience.wait(&refused(429, Some(0)), Some(Duration::ZERO), Duration::ZERO), None);
+    }
+
+    #[test]
+    fn patience_ends_after_ten_minutes() {
+        let mut patience = Patience::new();
+        let fault = Fault::TooSlow(Duration::from_mins(5));
+        assert!(patience.wait(&fault, None, Duration::from_mins(5)).is_some());
+        assert_eq!(patience.wait(&fault, None, Duration::from_mins(5)), None);
+        let error = patience.give_up("bans", fault, Kind::Unreachable);
+        assert_eq!(error.to_string(), "bans: the service's answer did not end within 300 s twice");
+    }
+
+    #[test]
+    fn a_failure_tells_what_happened_and_how_often() {
+        let mut patience = Patience::new();
+        let give_up = |patience: &Patience| patience.give_up("bans", refused(503, None), Kind::Unreachable).to_string();
+        assert_eq!(give_up(&patience), "bans: the service answered 503 (Service Unavailable): it gave no reason");
+        for times in TIMES {
+            patience.wait(&refused(503, None), None, Duration::ZERO);
+            let expected = format!("bans: the service answered 503 (Service Unavailable) {times}: it gave no reason");
+            assert_eq!(give_up(&patience), expected);
+        }
+
+        let mut patience = Patience::new();
+        for status in [503, 502, 503] {
+            patience.wait(&refused(status, None), None, Duration::ZERO);
+        }
+        let expected =
+            "bans: the service answered 503 (Service Unavailable), after 3 earlier failures: it gave no reason";
+        assert_eq!(give_up(&patience), expected);
+    }
+
+    #[test]
+    fn a_pause_is_read_in_all_its_forms() {
+        let now = http_date(&HeaderValue::from_static("Sun, 01 Mar 2026 12:00:00 GMT")).unwrap();
+        let pause = |headers: &[(reqwest::header::HeaderName, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+            retry_after(&headers.collect(), now)
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(pause(&[]), None);
+        assert_eq!(pause(&[(RETRY_AFTER, "0")]), seconds(0));
+        assert_eq!(pause(&[(RETRY_AFTER, " 17 ")]), seconds(17));
+        assert_eq!(pause(&[(RETRY_AFTER, "99999999999999999999999")]), seconds(u64::MAX));
+        for garbage in ["", "soon", "-1", "+1", "1.5", "1e3", "Sun, 99 Mar 2026 12:00:00 GMT", "\u{e9}"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_bytes(garbage.as_bytes()).unwrap());
+            assert_eq!(retry_after(&headers, now), None, "{garbage}");
+        }
+        // A date is judged by our clock only where the answer does not tell its own.
+        assert_eq!(pause(&[(RETRY_AFTER, "Sun, 01 Mar 2026 12:00:30 GMT")]), seconds(30));
+        assert_eq!(pause(&[(RETRY_AFTER, "Sun, 01 Mar 2026 11:00:00 GMT")]), seconds(0));
+        let ahead = (DATE, "Sun, 01 Mar 2026 12:59:50 GMT");
+        assert_eq!(pause(&[(RETRY_AFTER, "Sun, 01 Mar 2026 13:00:00 GMT"), ahead]), seconds(10));
+        let garbage = (DATE, "yesterday");
+        assert_eq!(pause(&[(RETRY_AFTER, "Sun, 01 Mar 2026 12:00:30 GMT"), garbage]), seconds(30));
+    }
+}
