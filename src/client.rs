@@ -185,9 +185,10 @@ impl Client {
 
     /// Returns when a request may be sent.
     ///
-    /// The quota comes last: a request that it let through and that then waited for something else would reach the service
-    /// together with later ones. So a request holds its place among those under way while it waits for the quota, which costs
-    /// nothing, since all others wait for it too. It holds none during a pause that is already in force, nor between attempts.
+    /// The quota comes last: a request that it let through and that then waited for something else would reach the
+    /// service together with later ones. So a request holds its place among those under way while it waits for the
+    /// quota, which costs nothing, since all others wait for it too. It holds none during a pause that is already in
+    /// force, nor between attempts.
     async fn admission(&self, watch: &Watch<'_>) -> Passage {
         self.0.throttle.pause_over(watch).await;
         let passage = self.0.gate.enter().await;

@@ -1,5 +1,6 @@
 //! Bodies in memory, and the gate that bounds how many requests and bytes are in flight.
 
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -7,8 +8,15 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{Mutex, watch};
 
 /// A body as it arrived; while it, or a slice of its bytes, lives, these count as in flight.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Body(Bytes);
+
+impl fmt::Debug for Body {
+    /// Its size alone: what it holds belongs into no log.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Body({} bytes)", self.0.len())
+    }
+}
 
 impl Deref for Body {
     type Target = [u8];
@@ -27,9 +35,9 @@ impl From<Body> for Bytes {
 /// Bounds what is in flight: `requests` at once, and no new one while bodies of `bytes` or more are held.
 ///
 /// A body counts from its first byte until whoever got it lets go of its last slice, so memory holds at most `bytes`
-/// and one page more for each request that was admitted below that. When nothing is under way, the next request is admitted
-/// whatever is held: streams that each hold a page while they ask for the next would otherwise wait for each other for ever.
-/// They get on one at a time then, and what they hold is bounded by their own number.
+/// and one page more for each request that was admitted below that. When nothing is under way, the next request is
+/// admitted whatever is held: streams that each hold a page while they ask for the next would otherwise wait for each
+/// other for ever. They get on one at a time then, and what they hold is bounded by their own number.
 pub struct Gate {
     requests: usize,
     bytes: usize,
@@ -177,6 +185,7 @@ mod tests {
         assert!(!is_open(&gate).await, "an arriving body counts");
         let body = arrival.finish();
         assert!(!is_open(&gate).await, "a body that lives counts");
+        assert_eq!(format!("{body:?}"), "Body(100 bytes)");
         let slice = Bytes::from(body).slice(7..8);
         assert!(!is_open(&gate).await, "a slice keeps its whole body");
         drop(slice);

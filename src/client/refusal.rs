@@ -21,7 +21,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// Reads a refusal from its status, its content type and the beginning of its body.
-    pub fn read(status: u16, content_type: Option<&str>, body: &[u8]) -> Self {
+    pub(super) fn read(status: u16, content_type: Option<&str>, body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(body);
         let html = content_type.is_some_and(|kind| kind.starts_with("text/html")) || text.trim_start().starts_with('<');
         let said = if html { None } else { words(&text) };

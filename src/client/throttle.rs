@@ -52,7 +52,7 @@ impl Throttle {
 
     /// Returns when one request may be sent; it counts as sent at that moment.
     pub async fn admit(&self, watch: &Watch<'_>) {
-        // Whoever is at the head of the line waits, all others wait for the head: nobody overtakes, nobody wakes in vain.
+        // Only the head of the line waits for the quota, all others for the head: nobody overtakes or wakes in vain.
         let _head = self.line.lock().await;
         loop {
             self.pause_over(watch).await;
