@@ -200,16 +200,19 @@ mod tests {
         let throttle = Arc::new(Throttle::new(1.0));
         let order = Arc::new(std::sync::Mutex::new(Vec::new()));
         let mut tasks = tokio::task::JoinSet::new();
-        for number in 0..20 {
+        // The last comes at the very moment when the second is to be let through, and is awake before it.
+        let comes = (0..20).map(|number| (number, Duration::ZERO));
+        for (number, comes_after) in std::iter::once((20, WINDOW)).chain(comes) {
             let (throttle, order) = (Arc::clone(&throttle), Arc::clone(&order));
             tasks.spawn(async move {
+                sleep(comes_after).await;
                 throttle.admit(&unwatched).await;
                 order.lock().unwrap().push(number);
             });
             tokio::task::yield_now().await;
         }
         tasks.join_all().await;
-        assert_eq!(*order.lock().unwrap(), (0..20).collect::<Vec<_>>());
+        assert_eq!(*order.lock().unwrap(), (0..=20).collect::<Vec<_>>());
     }
 
     #[tokio::test(start_paused = true)]
