@@ -143,6 +143,11 @@ impl Error {
         self.kind
     }
 
+    /// What caused it, if that is a `T`.
+    pub fn cause<T: StdError + 'static>(&self) -> Option<&T> {
+        self.source.as_deref()?.downcast_ref()
+    }
+
     /// Who must act.
     pub fn failure_type(&self) -> FailureType {
         self.kind.verdict().0

@@ -1,0 +1,239 @@
+//! Bodies in memory, and the gate that bounds how many requests and bytes are in flight.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{Mutex, watch};
+
+/// A body as it arrived; while it, or a slice of its bytes, lives, these count as in flight.
+#[derive(Clone)]
+pub struct Body(Bytes);
+
+impl fmt::Debug for Body {
+    /// Its size alone: what it holds belongs into no log.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Body({} bytes)", self.0.len())
+    }
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Body> for Bytes {
+    fn from(body: Body) -> Self {
+        body.0
+    }
+}
+
+/// Bounds what is in flight: `requests` at once, and no new one while bodies of `bytes` or more are held.
+///
+/// A body counts from its first byte until whoever got it lets go of its last slice, so memory holds at most `bytes`
+/// and one page more for each request that was admitted below that. When nothing is under way, the next request is
+/// admitted whatever is held: streams that each hold a page while they ask for the next would otherwise wait for each
+/// other for ever. They get on one at a time then, and what they hold is bounded by their own number.
+pub struct Gate {
+    requests: usize,
+    bytes: usize,
+    line: Mutex<()>,
+    load: watch::Sender<Load>,
+}
+
+/// What is in flight.
+#[derive(Default)]
+struct Load {
+    requests: usize,
+    bytes: usize,
+}
+
+impl Gate {
+    /// A gate with nothing in flight.
+    pub fn new(requests: usize, bytes: usize) -> Arc<Self> {
+        // None at all would wait for ever.
+        let requests = requests.max(1);
+        Arc::new(Self { requests, bytes, line: Mutex::new(()), load: watch::Sender::default() })
+    }
+
+    /// Returns, first come first served, when one more request may begin; it is under way as long as the passage lives.
+    pub async fn enter(self: &Arc<Self>) -> Passage {
+        let _head = self.line.lock().await;
+        let mut changes = self.load.subscribe();
+        while !self.load.send_if_modified(|load| self.admit(load)) {
+            // The sender is this gate's own, so there is always a next change to wait for.
+            if changes.changed().await.is_err() {
+                break;
+            }
+        }
+        Passage { gate: Arc::clone(self) }
+    }
+
+    /// Counts one more request, if there is room for it.
+    fn admit(&self, load: &mut Load) -> bool {
+        let room = load.requests == 0 || (load.requests < self.requests && load.bytes < self.bytes);
+        load.requests += usize::from(room);
+        room
+    }
+}
+
+/// A request under way.
+pub struct Passage {
+    gate: Arc<Gate>,
+}
+
+impl Passage {
+    /// A body that has yet to arrive.
+    pub fn arrival(&self) -> Arrival {
+        Arrival { buffer: BytesMut::new(), gate: Arc::clone(&self.gate) }
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        self.gate.load.send_modify(|load| load.requests -= 1);
+    }
+}
+
+/// The bytes of a body so far, and in the end all of them.
+pub struct Arrival {
+    buffer: BytesMut,
+    gate: Arc<Gate>,
+}
+
+impl Arrival {
+    /// How many bytes have come.
+    pub fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Makes room for as many bytes as are announced.
+    pub fn reserve(&mut self, announced: usize) {
+        self.buffer.reserve(announced);
+    }
+
+    /// Adds what came.
+    pub fn push(&mut self, chunk: &[u8]) {
+        // More bytes never open the gate: nobody needs to look again.
+        self.gate.load.send_if_modified(|load| {
+            load.bytes += chunk.len();
+            false
+        });
+        self.buffer.extend_from_slice(chunk);
+    }
+
+    /// The whole body.
+    pub fn finish(self) -> Body {
+        Body(Bytes::from_owner(self))
+    }
+}
+
+impl AsRef<[u8]> for Arrival {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        let held = self.buffer.len();
+        self.gate.load.send_modify(|load| load.bytes -= held);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Duration, timeout};
+
+    use super::*;
+
+    /// Whether the gate is open now; a passage is given back at once.
+    async fn is_open(gate: &Arc<Gate>) -> bool {
+        timeout(Duration::from_millis(1), gate.enter()).await.is_ok()
+    }
+
+    fn body(passage: &Passage, bytes: usize) -> Body {
+        let mut arrival = passage.arrival();
+        arrival.push(&vec![0; bytes]);
+        arrival.finish()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_requests_than_allowed_are_under_way() {
+        let gate = Gate::new(2, 100);
+        let first = gate.enter().await;
+        let second = gate.enter().await;
+        assert!(!is_open(&gate).await);
+        drop(first);
+        assert!(is_open(&gate).await);
+        drop(second);
+        assert!(is_open(&Gate::new(0, 0)).await, "none at all would wait for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn held_bytes_keep_further_requests_out() {
+        let gate = Gate::new(10, 100);
+        let under_way = gate.enter().await;
+        let mut arrival = under_way.arrival();
+        arrival.push(&[0; 99]);
+        assert!(is_open(&gate).await);
+        arrival.push(&[0; 1]);
+        assert!(!is_open(&gate).await, "an arriving body counts");
+        let body = arrival.finish();
+        assert!(!is_open(&gate).await, "a body that lives counts");
+        assert_eq!(format!("{body:?}"), "Body(100 bytes)");
+        let slice = Bytes::from(body).slice(7..8);
+        assert!(!is_open(&gate).await, "a slice keeps its whole body");
+        drop(slice);
+        assert!(is_open(&gate).await);
+        assert_eq!(gate.load.borrow().bytes, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_came_to_its_end_counts_no_more() {
+        let gate = Gate::new(10, 100);
+        let under_way = gate.enter().await;
+        let mut arrival = under_way.arrival();
+        arrival.push(&[0; 200]);
+        drop(arrival);
+        assert!(is_open(&gate).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_hold_a_page_while_they_ask_for_the_next_get_on() {
+        let gate = Gate::new(4, 100);
+        let mut streams = tokio::task::JoinSet::new();
+        for _ in 0..15 {
+            let gate = Arc::clone(&gate);
+            streams.spawn(async move {
+                let mut held = body(&gate.enter().await, 90);
+                for _ in 0..20 {
+                    let passage = gate.enter().await;
+                    tokio::time::sleep(Duration::from_millis(3)).await;
+                    let next = body(&passage, 90);
+                    drop(passage);
+                    held = next;
+                }
+                held.len()
+            });
+        }
+        let read = timeout(Duration::from_mins(1), streams.join_all()).await.expect("nobody waits for ever");
+        assert_eq!(read, vec![90; 15]);
+        assert_eq!(gate.load.borrow().bytes, 0);
+        assert_eq!(gate.load.borrow().requests, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_gives_up_waiting_is_not_counted() {
+        let gate = Gate::new(1, 100);
+        let under_way = gate.enter().await;
+        assert!(!is_open(&gate).await);
+        drop(under_way);
+        assert!(is_open(&gate).await);
+        assert_eq!(gate.load.borrow().requests, 0);
+    }
+}

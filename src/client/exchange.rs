@@ -1,0 +1,230 @@
+//! One exchange with the service: a request sent, an answer taken in, within bounds of time and size.
+
+use std::error::Error as StdError;
+use std::io;
+use std::net::IpAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Response, Url, redirect, retry};
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+
+use super::auth::Credentials;
+use super::body::{Arrival, Body, Passage};
+use super::refusal::Refusal;
+use super::retry::{Fault, retry_after, server_time};
+use super::{Api, Limits};
+use crate::clock::Clock;
+use crate::error::{Error, Kind};
+
+/// Under this name the service's operators find the program in their logs.
+const USER_AGENT: &str = concat!("source-zendesk-chat/", env!("CARGO_PKG_VERSION"));
+
+/// How long a connection may take to be made.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// How long the service may be silent.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// The most of a refusal's body that is looked at.
+const REFUSAL_BYTES: usize = 64 * 1024;
+
+/// The service at the other end, and what it told of itself.
+pub struct Service {
+    http: reqwest::Client,
+    credentials: Credentials,
+    host: String,
+    limits: Limits,
+    clock: Clock,
+    first_answer: OnceLock<Option<DateTime<Utc>>>,
+    requests: AtomicU64,
+}
+
+impl Service {
+    /// The service that an `api` is reached at.
+    pub fn new(api: &Api, limits: Limits, clock: Clock) -> Result<Self, Error> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT_TIME)
+            .read_timeout(SILENCE)
+            // The token goes to the account's own origin, and nowhere the service may point to.
+            .redirect(redirect::Policy::none())
+            // Whatever is sent again is counted by the quota, and told.
+            .retry(retry::never());
+        if is_loopback(&api.base) {
+            builder = builder.no_proxy();
+        }
+        let http = builder
+            .build()
+            .map_err(|error| Error::new(Kind::Internal, "The network cannot be used").because(error.without_url()))?;
+        Ok(Self {
+            http,
+            credentials: Credentials::new(api.token.clone())?,
+            host: api.base.host_str().unwrap_or_default().to_owned(),
+            limits,
+            clock,
+            first_answer: OnceLock::new(),
+            requests: AtomicU64::new(0),
+        })
+    }
+
+    /// Sends one GET and takes in its whole answer: a body that is not empty, or why there is none.
+    pub async fn ask(&self, path: &str, url: Url, passage: &Passage) -> Result<Body, Fault> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        // The whole exchange is timed here: reqwest's own total time-out could not be told from the service's silence.
+        let answer = timeout(self.limits.exchange_time, self.exchange(path, url, passage)).await;
+        answer.unwrap_or(Err(Fault::TooSlow(self.limits.exchange_time)))
+    }
+
+    /// The same, however long it takes.
+    async fn exchange(&self, path: &str, url: Url, passage: &Passage) -> Result<Body, Fault> {
+        let began = Instant::now();
+        let request = self.http.get(url).header(ACCEPT, "application/json");
+        let request = request.header(AUTHORIZATION, self.credentials.authorization());
+        let mut response = request.send().await.map_err(|error| self.broken(&error))?;
+        self.first_answer.get_or_init(|| server_time(response.headers()));
+        let status = response.status().as_u16();
+        let answer = if response.status().is_success() {
+            self.body(&mut response, passage.arrival()).await
+        } else {
+            Err(self.refusal(&mut response, passage.arrival()).await)
+        };
+        let bytes = answer.as_ref().map_or(0, |body| body.len());
+        debug!(path, status, milliseconds = began.elapsed().as_millis(), bytes, "asked the service");
+        answer
+    }
+
+    /// Takes in the body of a success.
+    async fn body(&self, response: &mut Response, mut arrival: Arrival) -> Result<Body, Fault> {
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+        let most = self.limits.body_bytes;
+        if announced > most {
+            return Err(Fault::TooLarge(most));
+        }
+        arrival.reserve(announced);
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(&error))? {
+            if arrival.len() + chunk.len() > most {
+                return Err(Fault::TooLarge(most));
+            }
+            arrival.push(&chunk);
+        }
+        if arrival.len() == 0 {
+            return Err(Fault::Unreadable("it is empty".to_owned()));
+        }
+        Ok(arrival.finish())
+    }
+
+    /// Reads a refusal, as much of it as comes.
+    async fn refusal(&self, response: &mut Response, mut arrival: Arrival) -> Fault {
+        // The status decides; a body that breaks off only explains less.
+        while arrival.len() < REFUSAL_BYTES
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            arrival.push(&chunk);
+        }
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let mut refusal = Refusal::read(response.status().as_u16(), content_type, arrival.as_ref());
+        refusal.said = refusal.said.map(|said| self.credentials.redact(&said));
+        Fault::Refused { refusal, retry_after: retry_after(response.headers(), self.clock.now()) }
+    }
+
+    /// What a failure of the network means to people.
+    fn broken(&self, error: &reqwest::Error) -> Fault {
+        let host = &self.host;
+        let what = if error.is_dns() {
+            format!("the name {host} could not be resolved")
+        } else if error.is_connect() && is_insecure(error) {
+            format!("no secure connection to {host} could be made")
+        } else if error.is_connect() {
+            format!("no connection to {host} could be made")
+        } else if error.is_timeout() {
+            format!("the service fell silent for {} s", SILENCE.as_secs())
+        } else if error.is_decode() || error.is_body() {
+            "the service's answer broke off or was corrupt".to_owned()
+        } else {
+            "the connection broke before an answer came".to_owned()
+        };
+        Fault::Broken { what, why: root(error).to_string() }
+    }
+
+    /// The server's time of day in the first answer, if it came and told it.
+    pub fn server_clock(&self) -> Option<DateTime<Utc>> {
+        self.first_answer.get().copied().flatten()
+    }
+
+    /// Whether an answer has come.
+    pub fn has_answered(&self) -> bool {
+        self.first_answer.get().is_some()
+    }
+
+    /// How many requests were sent.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether a base leads to this machine, so that neither a proxy nor the wire sees what is sent.
+pub fn is_loopback(base: &Url) -> bool {
+    let host = base.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
+}
+
+/// Whether a connection failed because the two ends could not agree on its security, certificates above all.
+fn is_insecure(error: &reqwest::Error) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref()).any(is_invalid)
+}
+
+/// Whether an error, or the one it wraps and hides from its chain of sources, finds what came invalid.
+fn is_invalid(error: &io::Error) -> bool {
+    let wrapped = error.get_ref().and_then(|wrapped| wrapped.downcast_ref());
+    error.kind() == io::ErrorKind::InvalidData || wrapped.is_some_and(is_invalid)
+}
+
+/// What lies at the bottom of an error: the layers above it name only themselves, and the URL.
+fn root(error: &reqwest::Error) -> &(dyn StdError + 'static) {
+    causes(error).last().unwrap_or(error)
+}
+
+/// An error and all that it was caused by.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(Some(error as &(dyn StdError + 'static)), |&error| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_does_not_resolve_is_named() {
+        struct Nowhere;
+        impl reqwest::dns::Resolve for Nowhere {
+            fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+                Box::pin(async { Err("Name or service not known".into()) })
+            }
+        }
+        let http = reqwest::Client::builder().no_proxy().dns_resolver(Nowhere).build().unwrap();
+        let error = http.get("https://acme.zendesk.com/").send().await.unwrap_err();
+        let base = Url::parse("https://acme.zendesk.com").unwrap();
+        let api = Api { base, token: "the-token".into(), requests_per_minute: 1.0, concurrency: 1 };
+        let service = Service::new(&api, Limits::USUAL, Clock::system()).unwrap();
+        let what = "the name acme.zendesk.com could not be resolved".to_owned();
+        assert_eq!(service.broken(&error), Fault::Broken { what, why: "Name or service not known".to_owned() });
+    }
+
+    #[test]
+    fn loopback_is_told_from_elsewhere() {
+        for base in ["http://127.0.0.1:80", "http://127.9.9.9", "http://[::1]:8080", "http://localhost"] {
+            assert!(is_loopback(&base.parse().unwrap()), "{base}");
+        }
+        let elsewhere =
+            ["http://10.0.0.1", "https://acme.zendesk.com", "http://127.0.0.1.example", "http://localhost.example"];
+        for base in elsewhere {
+            assert!(!is_loopback(&base.parse().unwrap()), "{base}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A service that does what a test tells it, on loopback and on the test's own clock.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep};
+
+/// What the service does with one request.
+pub enum Step {
+    /// Answers, and keeps the connection.
+    Send(Vec<u8>),
+    /// Answers so much, and closes the connection in good order.
+    SendAndClose(Vec<u8>),
+    /// Answers so much, and resets the connection.
+    SendAndReset(Vec<u8>),
+    /// Answers so much, and says no more.
+    SendAndStall(Vec<u8>),
+    /// Answers so much, and then one byte every half minute, without an end.
+    SendAndTrickle(Vec<u8>),
+    /// Answers after a time.
+    SendLate(Duration, Vec<u8>),
+}
+
+/// A request as it came.
+#[derive(Clone)]
+pub struct Seen {
+    /// Its head.
+    pub head: String,
+    /// When.
+    pub at: Instant,
+}
+
+/// The service; it ends with the test's runtime.
+pub struct Server {
+    pub url: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Server {
+    /// A service that does `steps(n)` with its n-th request, from zero.
+    pub async fn start(steps: impl Fn(usize) -> Step + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let steps = Arc::new(steps);
+        let requests = Arc::clone(&seen);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (steps, requests) = (Arc::clone(&steps), Arc::clone(&requests));
+                tokio::spawn(async move { serve(stream, &*steps, &requests).await });
+            }
+        });
+        Self { url, seen }
+    }
+
+    /// All requests so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The first lines of all requests so far.
+    pub fn asked(&self) -> Vec<String> {
+        self.seen().iter().map(|seen| seen.head.lines().next().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+/// An answer with a body, of a length that is told.
+pub fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let mut answer = format!("HTTP/1.1 {status} Any\r\ncontent-length: {}\r\n{headers}\r\n", body.len()).into_bytes();
+    answer.extend_from_slice(body);
+    answer
+}
+
+/// Serves one connection.
+async fn serve(mut stream: TcpStream, steps: &impl Fn(usize) -> Step, seen: &Mutex<Vec<Seen>>) -> io::Result<()> {
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await?);
+        }
+        let number = {
+            let mut seen = seen.lock().unwrap();
+            seen.push(Seen { head: String::from_utf8(head).unwrap(), at: Instant::now() });
+            seen.len() - 1
+        };
+        match steps(number) {
+            Step::Send(bytes) => stream.write_all(&bytes).await?,
+            Step::SendLate(time, bytes) => {
+                sleep(time).await;
+                stream.write_all(&bytes).await?;
+            }
+            Step::SendAndClose(bytes) => return stream.write_all(&bytes).await,
+            Step::SendAndReset(bytes) => {
+                stream.write_all(&bytes).await?;
+                // What was sent must arrive before the reset overtakes it.
+                sleep(Duration::from_millis(10)).await;
+                return stream.set_zero_linger();
+            }
+            Step::SendAndStall(bytes) => {
+                stream.write_all(&bytes).await?;
+                std::future::pending::<()>().await;
+            }
+            Step::SendAndTrickle(bytes) => {
+                stream.write_all(&bytes).await?;
+                loop {
+                    sleep(Duration::from_secs(30)).await;
+                    stream.write_all(b" ").await?;
+                }
+            }
+        }
+    }
+}
