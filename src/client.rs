@@ -23,7 +23,7 @@ mod retry;
 mod tests;
 mod throttle;
 
-pub use body::Body;
+pub use body::{Body, Held};
 pub use exchange::is_loopback;
 pub use refusal::Refusal;
 

@@ -40,7 +40,7 @@ pub enum Kind {
     /// A record lacks what the stream is built on.
     Record,
     /// Streams of this run failed; each was reported by itself.
-    Streams,
+    Streams(FailureType),
     /// The reader of stdout has gone.
     OutputClosed,
     /// stdout or a file cannot be written.
@@ -110,7 +110,9 @@ impl Kind {
                 System,
                 "Nothing was skipped: the state stands before this page. Run again; if it stays, report it with this message.",
             ),
-            Self::Streams => (Config, "Read the error of each stream above."),
+            Self::Streams(failure_type) => {
+                (failure_type, "The error of each stream says what to do; the others were delivered.")
+            }
             Self::OutputClosed => (System, "The reader of the output has gone; run again with a reader that stays."),
             Self::Output => (System, "Check that the disk has room and that the file may be written."),
             Self::Internal => (System, "This is a fault of the program: report it with this message."),

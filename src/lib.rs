@@ -1,5 +1,8 @@
-//! Moves a Zendesk Chat account's data to wherever people analyse it.
+//! Moves a Zendesk Chat account's data, completely and incrementally, to wherever people analyse it.
 
 pub mod client;
 pub mod clock;
 pub mod error;
+pub mod page;
+pub mod position;
+pub mod streams;

@@ -1,40 +1,66 @@
 //! Bodies in memory, and the gate that bounds how many requests and bytes are in flight.
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use tokio::sync::{Mutex, watch};
 
-/// A body as it arrived; while it, or a slice of its bytes, lives, these count as in flight.
-#[derive(Clone)]
-pub struct Body(Bytes);
+/// A body as it arrived; its bytes count as in flight while `Held` lives.
+pub struct Body {
+    bytes: Vec<u8>,
+    held: Held,
+}
+
+/// Bytes that count as in flight as long as this lives.
+pub struct Held {
+    bytes: usize,
+    gate: Arc<Gate>,
+}
+
+impl Body {
+    /// The bytes, and what keeps them counted for as long as their reader keeps it beside them.
+    pub fn into_parts(self) -> (Vec<u8>, Held) {
+        (self.bytes, self.held)
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
 
 impl fmt::Debug for Body {
     /// Its size alone: what it holds belongs into no log.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Body({} bytes)", self.0.len())
+        write!(formatter, "Body({} bytes)", self.bytes.len())
     }
 }
 
-impl Deref for Body {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
+impl Held {
+    fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        // More bytes never open the gate: nobody needs to look again.
+        self.gate.load.send_if_modified(|load| {
+            load.bytes += bytes;
+            false
+        });
     }
 }
 
-impl From<Body> for Bytes {
-    fn from(body: Body) -> Self {
-        body.0
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gate.load.send_modify(|load| load.bytes -= self.bytes);
     }
 }
 
 /// Bounds what is in flight: `requests` at once, and no new one while bodies of `bytes` or more are held.
 ///
-/// A body counts from its first byte until whoever got it lets go of its last slice, so memory holds at most `bytes`
+/// A body counts from its first byte until whoever got it lets go of its `Held`, so memory holds at most `bytes`
 /// and one page more for each request that was admitted below that. When nothing is under way, the next request is
 /// admitted whatever is held: streams that each hold a page while they ask for the next would otherwise wait for each
 /// other for ever. They get on one at a time then, and what they hold is bounded by their own number.
@@ -89,7 +115,7 @@ pub struct Passage {
 impl Passage {
     /// A body that has yet to arrive.
     pub fn arrival(&self) -> Arrival {
-        Arrival { buffer: BytesMut::new(), gate: Arc::clone(&self.gate) }
+        Arrival(Body { bytes: Vec::new(), held: Held { bytes: 0, gate: Arc::clone(&self.gate) } })
     }
 }
 
@@ -100,48 +126,34 @@ impl Drop for Passage {
 }
 
 /// The bytes of a body so far, and in the end all of them.
-pub struct Arrival {
-    buffer: BytesMut,
-    gate: Arc<Gate>,
-}
+pub struct Arrival(Body);
 
 impl Arrival {
     /// How many bytes have come.
     pub fn len(&self) -> usize {
-        self.buffer.len()
+        self.0.len()
     }
 
     /// Makes room for as many bytes as are announced.
     pub fn reserve(&mut self, announced: usize) {
-        self.buffer.reserve(announced);
+        self.0.bytes.reserve(announced);
     }
 
     /// Adds what came.
     pub fn push(&mut self, chunk: &[u8]) {
-        // More bytes never open the gate: nobody needs to look again.
-        self.gate.load.send_if_modified(|load| {
-            load.bytes += chunk.len();
-            false
-        });
-        self.buffer.extend_from_slice(chunk);
+        self.0.held.add(chunk.len());
+        self.0.bytes.extend_from_slice(chunk);
     }
 
     /// The whole body.
     pub fn finish(self) -> Body {
-        Body(Bytes::from_owner(self))
+        self.0
     }
 }
 
 impl AsRef<[u8]> for Arrival {
     fn as_ref(&self) -> &[u8] {
-        &self.buffer
-    }
-}
-
-impl Drop for Arrival {
-    fn drop(&mut self) {
-        let held = self.buffer.len();
-        self.gate.load.send_modify(|load| load.bytes -= held);
+        &self.0.bytes
     }
 }
 
@@ -186,8 +198,8 @@ mod tests {
         let body = arrival.finish();
         assert!(!is_open(&gate).await, "a body that lives counts");
         assert_eq!(format!("{body:?}"), "Body(100 bytes)");
-        let slice = Bytes::from(body).slice(7..8);
-        assert!(!is_open(&gate).await, "a slice keeps its whole body");
+        let (_, slice) = body.into_parts();
+        assert!(!is_open(&gate).await, "who reads a body keeps it counted");
         drop(slice);
         assert!(is_open(&gate).await);
         assert_eq!(gate.load.borrow().bytes, 0);

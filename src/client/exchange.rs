@@ -93,7 +93,7 @@ impl Service {
         } else {
             Err(self.refusal(&mut response, passage.arrival()).await)
         };
-        let bytes = answer.as_ref().map_or(0, |body| body.len());
+        let bytes = answer.as_ref().map_or(0, Body::len);
         debug!(path, status, milliseconds = began.elapsed().as_millis(), bytes, "asked the service");
         answer
     }

@@ -28,7 +28,7 @@ fn request(limit: Option<u32>) -> Request {
 
 /// Reads any body as text.
 fn text(body: Body) -> Result<String, Malformed> {
-    match String::from_utf8(bytes::Bytes::from(body).into()) {
+    match String::from_utf8(body.into_parts().0) {
         Ok(text) if text.starts_with('{') => Ok(text),
         _ => Err(Malformed("not JSON".to_owned())),
     }

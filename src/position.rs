@@ -1,0 +1,224 @@
+//! Places on a stream's axis: kept as the text that was received, compared as exact numbers.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+
+/// Nanoseconds since 1970: wide enough for every number that a service or a state file can hold.
+pub type Nanos = i128;
+
+const SECOND: Nanos = 1_000_000_000;
+
+/// What an export's `start_time` and `end_time` count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds since 1970.
+    Seconds,
+    /// Microseconds since 1970.
+    Microseconds,
+}
+
+impl Unit {
+    /// The length of one unit.
+    pub const fn nanos(self) -> Nanos {
+        match self {
+            Self::Seconds => SECOND,
+            Self::Microseconds => 1_000,
+        }
+    }
+
+    /// The last whole unit up to `at`.
+    pub const fn floor(self, at: Nanos) -> Nanos {
+        at.div_euclid(self.nanos()) * self.nanos()
+    }
+
+    /// The whole units up to `at`, as text.
+    pub fn text(self, at: Nanos) -> String {
+        at.div_euclid(self.nanos()).to_string()
+    }
+}
+
+/// A point in an export: everything before it has been delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    time: String,
+    at: Nanos,
+    id: Option<String>,
+}
+
+impl Position {
+    /// The position that the service names by `time`, a decimal number of `unit`s, and an `id`; `None` if `time` is no such number.
+    pub fn received(time: &str, id: Option<&str>, unit: Unit) -> Option<Self> {
+        let at = decimal(time, unit.nanos())?;
+        let id = id.filter(|id| !id.is_empty()).map(str::to_owned);
+        Some(Self { time: time.to_owned(), at, id })
+    }
+
+    /// The position that begins at `at`, without an id.
+    pub fn at(at: Nanos, unit: Unit) -> Self {
+        let time = unit.text(at);
+        Self { time, at, id: None }
+    }
+
+    /// Where it lies on the time axis.
+    pub fn nanos(&self) -> Nanos {
+        self.at
+    }
+
+    /// Its time as it was received.
+    pub fn time(&self) -> &str {
+        &self.time
+    }
+
+    /// The record after which it lies, if it was named.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+}
+
+/// How far a stream has been delivered: what a state holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frontier {
+    /// Every record of an export before this position.
+    Position(Position),
+    /// Every record of a numbered stream up to and with this id.
+    Id(i64),
+}
+
+/// The exact value of a JSON number's text, in nanoseconds if one is worth `scale` of them; what lies below a nanosecond is cut off.
+fn decimal(text: &str, scale: Nanos) -> Option<Nanos> {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (negative, mantissa) = mantissa.strip_prefix('-').map_or((false, mantissa), |rest| (true, rest));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || whole.len() + fraction.len() > 30 {
+        return None;
+    }
+    let value: Nanos = format!("{whole}{fraction}").parse().ok()?;
+    let shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let scaled = value.checked_mul(scale)?;
+    let power = 10_i128.checked_pow(shift.unsigned_abs())?;
+    let nanos = if shift < 0 { scaled.div_euclid(power) } else { scaled.checked_mul(power)? };
+    Some(if negative { -nanos } else { nanos })
+}
+
+/// The instant that an ISO-8601 text names, as `when` reads it, in nanoseconds.
+pub fn iso(text: &str) -> Option<Nanos> {
+    when(text).map(nanos_of)
+}
+
+/// The instant that an ISO-8601 text names; one without a zone is meant in UTC, one without a time begins its day.
+pub fn when(text: &str) -> Option<DateTime<Utc>> {
+    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
+        return Some(instant.with_timezone(&Utc));
+    }
+    let zoneless = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), form).ok());
+    let midnight = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    zoneless.or_else(midnight).map(|instant| instant.and_utc())
+}
+
+/// An instant in nanoseconds since 1970.
+pub fn nanos_of(instant: DateTime<Utc>) -> Nanos {
+    Nanos::from(instant.timestamp()) * SECOND + Nanos::from(instant.timestamp_subsec_nanos())
+}
+
+/// The instant so many nanoseconds after 1970, as people read it.
+pub fn readable(at: Nanos) -> String {
+    let seconds = i64::try_from(at.div_euclid(SECOND)).ok();
+    let instant = seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+    instant.map_or_else(|| format!("{at} ns"), |instant| instant.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// An epoch number whose unit is told by its size: microseconds from 1e14, milliseconds from 1e11, seconds below.
+pub fn epoch(text: &str) -> Option<Nanos> {
+    let seconds = decimal(text, SECOND)?;
+    let value = seconds / SECOND;
+    Some(match value {
+        100_000_000_000_000.. => decimal(text, 1_000)?,
+        100_000_000_000.. => decimal(text, 1_000_000)?,
+        _ => seconds,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_time_is_kept_as_text_and_compared_as_a_number() {
+        let float = Position::received("1697795052.123456", Some("R6"), Unit::Seconds).unwrap();
+        assert_eq!(float.time(), "1697795052.123456");
+        assert_eq!(float.nanos(), 1_697_795_052_123_456_000);
+        assert_eq!(float.id(), Some("R6"));
+        let same = Position::received("1.697795052123456e9", None, Unit::Seconds).unwrap();
+        assert_eq!(same.nanos(), float.nanos());
+        assert_eq!(
+            Position::received("1761312972333455", None, Unit::Microseconds).unwrap().nanos(),
+            1_761_312_972_333_455_000
+        );
+    }
+
+    #[test]
+    fn what_is_no_number_is_no_position() {
+        for text in [
+            "",
+            "abc",
+            "-",
+            "1.2.3",
+            "1e",
+            "NaN",
+            "0x10",
+            "1 ",
+            "9e99",
+            "1e2147483648",
+            "99999999999999999999999999999999",
+        ] {
+            assert_eq!(Position::received(text, None, Unit::Seconds), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_id_is_no_id() {
+        assert_eq!(Position::received("5", Some(""), Unit::Seconds).unwrap().id(), None);
+    }
+
+    #[test]
+    fn times_are_read_in_every_form_that_was_ever_written() {
+        let expected = Some(1_697_795_052 * SECOND);
+        for text in [
+            "2023-10-20T09:44:12Z",
+            "2023-10-20T09:44:12",
+            "2023-10-20 09:44:12",
+            "2023-10-20T11:44:12+02:00",
+            "2023-10-20T09:44:12.000000Z",
+        ] {
+            assert_eq!(iso(text), expected, "{text}");
+        }
+        assert_eq!(iso("2023-10-20"), Some(1_697_760_000 * SECOND));
+        assert_eq!(iso("2017-04-24T12:45:32+00:00Z"), None);
+        for text in ["1697795052", "1697795052000", "1697795052000000"] {
+            assert_eq!(epoch(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_panic(text in "[-+0-9eE.]{0,40}|.{0,12}") {
+            let _ = (decimal(&text, SECOND), iso(&text), epoch(&text));
+        }
+
+        #[test]
+        fn a_moment_survives_its_text(at in -4_000_000_000_i64..4_000_000_000) {
+            let at = Nanos::from(at) * SECOND;
+            for unit in [Unit::Seconds, Unit::Microseconds] {
+                let position = Position::at(at, unit);
+                prop_assert_eq!(Position::received(position.time(), None, unit), Some(position.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The table of all streams. Discovery, reading, the README and the tests iterate it; a new stream is a new row.
+
+use crate::page::{self, Record};
+use crate::position::Unit;
+
+/// One resource of the service and what it is turned into.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The path below the account's host.
+    pub path: &'static str,
+    /// How it is asked for and what its answers look like.
+    pub shape: Shape,
+    /// The streams that are made of its records.
+    pub outputs: &'static [Output],
+}
+
+/// A pagination shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One JSON object, or the object under a member of it.
+    Object {
+        /// The member that holds the object.
+        under: Option<&'static str>,
+    },
+    /// One JSON array of everything.
+    List,
+    /// Arrays in the order of the records' numbers, asked from a number on.
+    Numbered {
+        /// The members that hold the arrays; none: the answer itself is the array.
+        arrays: &'static [&'static str],
+        /// How many records a request may ask for.
+        limit: u32,
+    },
+    /// An incremental export, asked from a point in time on.
+    Export {
+        /// The member that holds the records.
+        records: &'static str,
+        /// What its times count.
+        unit: Unit,
+        /// Whether it must be told to send whole records.
+        expand: bool,
+        /// Whether records appear, or grow, long after their own time.
+        late: bool,
+    },
+}
+
+/// One stream.
+#[derive(Debug)]
+pub struct Output {
+    /// Its name in catalogs, states and files.
+    pub name: &'static str,
+    /// Its JSON schema.
+    pub schema: &'static str,
+    /// The member that tells its records apart.
+    pub key: Option<&'static str>,
+    /// The member that it can be read onwards from.
+    pub cursor: Option<&'static str>,
+    /// Whether it is read onwards, rather than in full, where nobody asked for either.
+    pub onwards: bool,
+    /// How a record of the endpoint becomes a record of the stream.
+    pub project: Project,
+}
+
+/// How a record of an endpoint becomes a record of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Project {
+    /// It is passed on whole.
+    Whole,
+    /// It is passed on whole, under a key made of the texts of two members, joined by `|`.
+    Keyed(&'static str, &'static str),
+}
+
+/// How many records of an export a request may ask for.
+pub const EXPORT_LIMIT: u32 = 1_000;
+
+/// The stream whose first page proves that host, token and role are right.
+pub const PROOF: &str = "agents";
+
+macro_rules! output {
+    ($name:literal, key: $key:expr, cursor: $cursor:expr, onwards: $onwards:literal, project: $project:expr) => {
+        &[Output {
+            name: $name,
+            schema: include_str!(concat!("../schemas/", $name, ".json")),
+            key: $key,
+            cursor: $cursor,
+            onwards: $onwards,
+            project: $project,
+        }]
+    };
+}
+
+macro_rules! list {
+    ($name:literal) => {
+        Endpoint {
+            path: concat!("api/v2/chat/", $name),
+            shape: Shape::List,
+            outputs: output!($name, key: Some("id"), cursor: None, onwards: false, project: Project::Whole),
+        }
+    };
+}
+
+macro_rules! export {
+    ($name:literal, $unit:ident, cursor: $cursor:literal, expand: $expand:literal, late: $late:literal, $project:expr) => {
+        Endpoint {
+            path: concat!("api/v2/chat/incremental/", $name),
+            shape: Shape::Export { records: $name, unit: Unit::$unit, expand: $expand, late: $late },
+            outputs: output!($name, key: Some("id"), cursor: Some($cursor), onwards: true, project: $project),
+        }
+    };
+}
+
+/// Every endpoint that is read.
+pub static ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        path: "api/v2/chat/account",
+        shape: Shape::Object { under: None },
+        outputs: output!("accounts", key: Some("account_key"), cursor: None, onwards: false, project: Project::Whole),
+    },
+    Endpoint {
+        path: "api/v2/chat/agents",
+        shape: Shape::Numbered { arrays: &[], limit: 100 },
+        outputs: output!("agents", key: Some("id"), cursor: Some("id"), onwards: false, project: Project::Whole),
+    },
+    export!("agent_timeline", Microseconds, cursor: "start_time", expand: true, late: true, Project::Keyed("agent_id", "start_time")),
+    Endpoint {
+        path: "api/v2/chat/bans",
+        shape: Shape::Numbered { arrays: &["visitor", "ip_address"], limit: 1_000 },
+        outputs: output!("bans", key: Some("id"), cursor: Some("id"), onwards: false, project: Project::Whole),
+    },
+    export!("chats", Seconds, cursor: "update_timestamp", expand: true, late: false, Project::Whole),
+    list!("departments"),
+    list!("goals"),
+    list!("roles"),
+    list!("shortcuts"),
+    list!("skills"),
+    list!("triggers"),
+    Endpoint {
+        path: "api/v2/chat/routing_settings/account",
+        shape: Shape::Object { under: Some("data") },
+        outputs: output!("routing_settings", key: None, cursor: None, onwards: false, project: Project::Whole),
+    },
+    export!("agent_events", Seconds, cursor: "timestamp", expand: false, late: false, Project::Whole),
+    export!("conversions", Seconds, cursor: "timestamp", expand: true, late: false, Project::Whole),
+    export!("department_events", Seconds, cursor: "timestamp", expand: true, late: false, Project::Whole),
+];
+
+/// A stream with the endpoint that feeds it.
+#[derive(Debug, Clone, Copy)]
+pub struct Stream {
+    /// Where its records come from.
+    pub endpoint: &'static Endpoint,
+    /// What it is.
+    pub output: &'static Output,
+}
+
+impl Output {
+    /// The members of an endpoint's record that its key is made of.
+    pub fn key_members(&self) -> impl Iterator<Item = &'static str> {
+        let (first, second) = match self.project {
+            Project::Whole => (self.key, None),
+            Project::Keyed(first, second) => (Some(first), Some(second)),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// The key of an endpoint's record: the text that the service sent for it, still escaped as it came.
+    pub fn key_text(&self, record: Record<'_>) -> String {
+        let parts: Vec<&str> =
+            self.key_members().map(|member| page::unquoted(record.member(member).unwrap_or_default())).collect();
+        parts.join("|")
+    }
+}
+
+/// Every stream, in the order of the table.
+pub fn all() -> impl Iterator<Item = Stream> {
+    ENDPOINTS.iter().flat_map(|endpoint| endpoint.outputs.iter().map(move |output| Stream { endpoint, output }))
+}
+
+/// The stream of that name.
+pub fn named(name: &str) -> Option<Stream> {
+    all().find(|stream| stream.output.name == name)
+}
