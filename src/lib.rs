@@ -5,4 +5,6 @@ pub mod clock;
 pub mod error;
 pub mod page;
 pub mod position;
+pub mod state;
+pub mod state_file;
 pub mod streams;

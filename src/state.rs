@@ -1,0 +1,173 @@
+//! How far each stream has been delivered, as the STATE of the Airbyte protocol: reads every form that was ever written, writes one.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Kind};
+use crate::position::{self, Frontier, Nanos, Position, Unit};
+use crate::streams::{Shape, Stream};
+
+/// The member that says that a stream has no cursor.
+const NO_CURSOR: &str = "__ab_no_cursor_state_message";
+
+/// The states of an earlier run, by stream, each still in the form in which it was written.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Saved {
+    streams: BTreeMap<String, Value>,
+}
+
+impl Saved {
+    /// Reads a state file: a list of STREAM, GLOBAL or LEGACY states, one of them by itself, an old plain object, or nothing.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let mut saved = Self::default();
+        if text.trim().is_empty() {
+            return Ok(saved);
+        }
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| Error::new(Kind::State, "The state is not JSON").because(error))?;
+        match value {
+            Value::Null => {}
+            Value::Array(messages) => messages.into_iter().try_for_each(|message| saved.take(message))?,
+            message => saved.take(message)?,
+        }
+        Ok(saved)
+    }
+
+    /// How far a stream was delivered; `None` if it has no state.
+    pub fn delivered(&self, stream: Stream) -> Result<Option<Frontier>, Error> {
+        let name = stream.output.name;
+        let (Some(state), Some(cursor)) = (self.streams.get(name), stream.output.cursor) else { return Ok(None) };
+        let unusable = |problem: &str| Error::new(Kind::State, format!("The state of {name} {problem}"));
+        let state = match state {
+            Value::Null => return Ok(None),
+            Value::Object(state) if state.is_empty() || state.contains_key(NO_CURSOR) => return Ok(None),
+            Value::Object(state) => state,
+            _ => return Err(unusable("is not an object")),
+        };
+        let frontier = match stream.endpoint.shape {
+            Shape::Export { unit, .. } => match state.get("slices") {
+                Some(slices) => contiguous_end(slices).map(|at| Position::at(at, unit)),
+                None => exported(state, cursor, unit),
+            }
+            .map(Frontier::Position),
+            _ => state.get(cursor).and_then(scalar).and_then(|id| id.parse().ok()).map(Frontier::Id),
+        };
+        frontier
+            .map(Some)
+            .ok_or_else(|| unusable(&format!("does not say in `{cursor}` how far the stream was delivered")))
+    }
+
+    /// Keeps what a stream's state is now.
+    pub fn keep(&mut self, stream: &str, state: Value) {
+        self.streams.insert(stream.to_owned(), state);
+    }
+
+    /// The content of a state file that holds all of them.
+    pub fn text(&self) -> String {
+        let messages: Vec<Value> = self.streams.iter().map(|(name, state)| message(name, state)).collect();
+        format!("{:#}\n", Value::Array(messages))
+    }
+
+    fn take(&mut self, message: Value) -> Result<(), Error> {
+        let Value::Object(mut message) = message else {
+            return Err(Error::new(Kind::State, "The state holds something that is no object"));
+        };
+        // A whole line of an earlier run's output is as good as the state in it.
+        if let Some(state @ Value::Object(_)) = message.remove("state") {
+            return self.take(state);
+        }
+        match (message.remove("stream"), message.remove("global"), message.remove("data")) {
+            (Some(stream @ Value::Object(_)), _, _) => self.take_stream(stream),
+            (_, Some(Value::Object(mut global)), _) => {
+                let Some(Value::Array(streams)) = global.remove("stream_states") else { return Ok(()) };
+                streams.into_iter().try_for_each(|stream| self.take_stream(stream))
+            }
+            (_, _, Some(Value::Object(streams))) => {
+                self.streams.extend(streams);
+                Ok(())
+            }
+            _ => {
+                message.remove("type");
+                self.streams.extend(message);
+                Ok(())
+            }
+        }
+    }
+
+    fn take_stream(&mut self, mut stream: Value) -> Result<(), Error> {
+        let Some(name) = stream.pointer("/stream_descriptor/name").and_then(Value::as_str).map(str::to_owned) else {
+            return Err(Error::new(Kind::State, "The state holds a stream without a name"));
+        };
+        let state = stream.get_mut("stream_state").map(Value::take).unwrap_or_default();
+        self.streams.insert(name, state);
+        Ok(())
+    }
+}
+
+/// The state of a stream that has been delivered so far.
+pub fn of(stream: Stream, delivered: Option<&Frontier>) -> Value {
+    match (delivered, stream.output.cursor) {
+        (Some(Frontier::Position(position)), Some(cursor)) => {
+            let mut state = Map::new();
+            state.insert(cursor.to_owned(), position.time().into());
+            if let Some(id) = position.id() {
+                state.insert("start_id".to_owned(), id.into());
+            }
+            Value::Object(state)
+        }
+        (Some(Frontier::Id(id)), Some(cursor)) => json!({ cursor: id }),
+        _ => json!({ NO_CURSOR: true }),
+    }
+}
+
+/// The STATE message, without its envelope, of one stream.
+pub fn message(stream: &str, state: &Value) -> Value {
+    json!({ "type": "STREAM", "stream": { "stream_descriptor": { "name": stream }, "stream_state": state } })
+}
+
+fn exported(state: &Map<String, Value>, cursor: &str, unit: Unit) -> Option<Position> {
+    let time = scalar(state.get(cursor)?)?;
+    let time = time.trim();
+    let id = state.get("start_id").and_then(scalar);
+    if let Some(at) = position::iso(time) {
+        return Some(Position::at(at, unit));
+    }
+    let at = position::epoch(time).filter(|&at| at >= 0)?;
+    // A number in the stream's own unit is kept as it was written; one of another size is converted, and an id beside it kept.
+    let own = Position::received(time, id.as_deref(), unit).filter(|position| position.nanos() == at);
+    own.or_else(|| Position::received(&unit.text(at), id.as_deref(), unit))
+}
+
+/// The end of the first stretch of finished slices that leaves no gap, as Airbyte's low-code connectors keep them.
+fn contiguous_end(slices: &Value) -> Option<Nanos> {
+    let instant = |slice: &Value, member: &str| {
+        let text = scalar(slice.get(member)?)?;
+        position::iso(&text).or_else(|| position::epoch(&text))
+    };
+    let mut spans = Vec::new();
+    for slice in slices.as_array()? {
+        spans.push((instant(slice, "start")?, instant(slice, "end")?));
+    }
+    spans.sort_unstable();
+    let (_, mut end) = *spans.first()?;
+    for (start, next) in spans {
+        if start > end {
+            break;
+        }
+        end = end.max(next);
+    }
+    Some(end)
+}
+
+/// A string's or a number's text.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

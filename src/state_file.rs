@@ -1,0 +1,98 @@
+//! The state file that `read --update-state` keeps: at every moment it holds states whose records are out.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+
+use crate::error::{Error, Kind};
+use crate::state::Saved;
+
+/// A state file and what it holds; streams that are not read keep their entries.
+pub struct StateFile {
+    path: PathBuf,
+    saved: Mutex<Saved>,
+    output: Option<File>,
+}
+
+impl StateFile {
+    /// A state file at `path` that holds `saved`; `output`, where it is a regular file, is made durable before each change.
+    pub fn new(path: PathBuf, saved: Saved, output: Option<File>) -> Self {
+        Self { path, saved: Mutex::new(saved), output }
+    }
+
+    /// Puts a stream's new state into the file. Whenever this is cut short, the file holds either the old states or the new.
+    pub fn keep(&self, stream: &str, state: Value) -> io::Result<()> {
+        if let Some(output) = &self.output {
+            output.sync_data().map_err(|error| told("stdout cannot be made durable", &error))?;
+        }
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        saved.keep(stream, state);
+        let text = saved.text();
+        self.replace(&text)
+            .map_err(|error| told(&format!("The state file {} cannot be written", self.path.display()), &error))
+    }
+
+    fn replace(&self, text: &str) -> io::Result<()> {
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.new", std::process::id()));
+        let fresh = self.path.with_file_name(name);
+        let written = write_durably(&fresh, text).and_then(|()| fs::rename(&fresh, &self.path));
+        if written.is_err() {
+            // The old file stands; what is left of the new one would only confuse.
+            let _ = fs::remove_file(&fresh);
+        }
+        written?;
+        sync_folder(&self.path)
+    }
+}
+
+/// Reads a state file. A missing one holds no state: the first run of a job has none yet.
+pub fn read(path: &Path) -> Result<Option<Saved>, Error> {
+    match fs::read_to_string(path) {
+        Ok(text) => Saved::parse(&text).map(Some).map_err(|error| error.at(&path.display().to_string())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            Err(Error::new(Kind::State, format!("The state file {} cannot be read", path.display())).because(error))
+        }
+    }
+}
+
+/// stdout, if it is a regular file.
+#[cfg(unix)]
+pub fn regular_stdout() -> Option<File> {
+    use std::os::fd::AsFd;
+    let file = File::from(io::stdout().as_fd().try_clone_to_owned().ok()?);
+    file.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
+}
+
+/// stdout, if it is a regular file; not told apart on this system.
+#[cfg(not(unix))]
+pub fn regular_stdout() -> Option<File> {
+    None
+}
+
+fn write_durably(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Makes a rename in the file's folder durable.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a rename in the file's folder durable, which this system does by itself.
+#[cfg(not(unix))]
+fn sync_folder(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn told(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
