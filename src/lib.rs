@@ -8,3 +8,4 @@ pub mod position;
 pub mod state;
 pub mod state_file;
 pub mod streams;
+pub mod walk;

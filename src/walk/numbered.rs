@@ -1,0 +1,66 @@
+//! The walk over records in the order of their numbers.
+
+use std::collections::HashSet;
+
+use super::{Verdict, number};
+use crate::error::{Error, Kind};
+use crate::page::{self, Page};
+use crate::position::Frontier;
+
+/// Where a numbered stream is being read.
+#[derive(Debug)]
+pub(super) struct Numbered {
+    since: i64,
+    seen: HashSet<i64>,
+}
+
+impl Numbered {
+    /// A walk over all numbers.
+    pub fn from_start() -> Self {
+        Self { since: 0, seen: HashSet::new() }
+    }
+
+    /// A walk over the numbers above `id`.
+    pub fn after(id: i64) -> Self {
+        Self { since: id.saturating_add(1), seen: HashSet::new() }
+    }
+
+    /// The query that goes on from here; the bound is inclusive.
+    pub fn query(&self) -> Vec<(&'static str, String)> {
+        page::numbered_query(self.since)
+    }
+
+    /// Passes on what has not been seen. With several arrays the walk goes on from the one that ends first: each may have been
+    /// cut by itself, and asking again for what the others held beyond it costs less than a skipped record.
+    pub fn accept(&mut self, page: &Page) -> Result<Verdict, Error> {
+        if page.is_empty() {
+            return Ok(Verdict { keep: Vec::new(), frontier: None, without_cursor: 0, ended: true });
+        }
+        let mut ends: Vec<(usize, i64)> = Vec::new();
+        let mut keep = Vec::with_capacity(page.len());
+        for (index, record) in page.records().enumerate() {
+            let Some(id) = number(record, "id") else {
+                return Err(Error::new(
+                    Kind::Record,
+                    format!("record {} after number {} has an `id` that is no number", index + 1, self.since),
+                ));
+            };
+            keep.push(self.seen.insert(id));
+            match ends.iter_mut().find(|(array, _)| *array == record.array()) {
+                Some((_, end)) => *end = id.max(*end),
+                None => ends.push((record.array(), id)),
+            }
+        }
+        let end = ends.iter().map(|&(_, end)| end).min().unwrap_or(self.since);
+        let next = end.saturating_add(1);
+        if next <= self.since {
+            return Err(Error::new(
+                Kind::Paging,
+                format!("asked for numbers from {} on, the page ends at {end}", self.since),
+            ));
+        }
+        self.since = next;
+        self.seen.retain(|&id| id >= next);
+        Ok(Verdict { keep, frontier: Some(Frontier::Id(end)), without_cursor: 0, ended: false })
+    }
+}

@@ -1,0 +1,512 @@
+//! Each rule by its ID, against a model of the server that shares nothing with the code under test but the shape of its answers.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::position::{self, Position, Unit};
+use crate::streams;
+
+const SECOND: Nanos = 1_000_000_000;
+
+/// An export as a server plays it: records in the order of (time, id).
+#[derive(Debug, Clone)]
+struct Server {
+    stream: &'static str,
+    records: Vec<(i64, String)>,
+    page_size: usize,
+    with_ids: bool,
+    pair_inclusive: bool,
+    time_inclusive: bool,
+}
+
+impl Server {
+    fn new(stream: &'static str, records: impl IntoIterator<Item = (i64, &'static str)>) -> Self {
+        let mut records: Vec<_> = records.into_iter().map(|(time, id)| (time, id.to_owned())).collect();
+        records.sort();
+        Self { stream, records, page_size: 1_000, with_ids: true, pair_inclusive: false, time_inclusive: true }
+    }
+
+    fn answer(&self, request: &Request) -> Page {
+        let value = |name: &str| request.query.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
+        let time: i64 = value("start_time").unwrap().parse().unwrap();
+        let id = value("start_id");
+        let after = |record: &&(i64, String)| match &id {
+            Some(id) if self.pair_inclusive => (record.0, &record.1) >= (time, id),
+            Some(id) => (record.0, &record.1) > (time, id),
+            None if self.time_inclusive => record.0 >= time,
+            None => record.0 > time,
+        };
+        let size = self.page_size.min(request.limit.unwrap() as usize);
+        let page: Vec<_> = self.records.iter().filter(after).take(size).collect();
+        let (end, end_id) = page.last().map_or((time, id.unwrap_or_default()), |(time, id)| (*time, id.clone()));
+        let records: Vec<String> = page.iter().map(|(time, id)| self.record(*time, id)).collect();
+        let end_id = if self.with_ids { format!("&start_id={end_id}") } else { String::new() };
+        let next = format!("https://www.zopim.com/api/v2/elsewhere?limit=5&start_time={end}{end_id}");
+        envelope(self.stream, &records, &format!(r#""next_page":"{next}","end_time":{end}"#))
+    }
+
+    fn record(&self, time: i64, id: &str) -> String {
+        match self.stream {
+            "chats" => {
+                format!(r#"{{"id":"{id}","update_timestamp":"{}"}}"#, position::readable(Nanos::from(time) * SECOND))
+            }
+            _ => format!(r#"{{"agent_id":"{id}","start_time":"{time}"}}"#),
+        }
+    }
+}
+
+fn envelope(stream: &str, records: &[String], rest: &str) -> Page {
+    let body = format!(r#"{{"{stream}":[{}],"count":{},{rest}}}"#, records.join(","), records.len());
+    Page::parse(streams::named(stream).unwrap().endpoint.shape, body.into_bytes()).unwrap()
+}
+
+fn chat(id: &str, seconds: i64) -> String {
+    Server::new("chats", []).record(seconds, id)
+}
+
+fn terms(start: i64, end: Option<i64>) -> Terms {
+    Terms {
+        start: Nanos::from(start) * SECOND,
+        end: end.map(|end| Nanos::from(end) * SECOND),
+        lookback: 24 * 3_600 * SECOND,
+    }
+}
+
+fn chats(start: i64, delivered: Option<&Frontier>) -> Walk {
+    Walk::new(streams::named("chats").unwrap(), &terms(start, None), delivered)
+}
+
+fn timeline(terms: &Terms, delivered: Option<&Frontier>) -> Walk {
+    Walk::new(streams::named("agent_timeline").unwrap(), terms, delivered)
+}
+
+fn at(seconds: i64, id: Option<&str>) -> Frontier {
+    Frontier::Position(Position::received(&seconds.to_string(), id, Unit::Seconds).unwrap())
+}
+
+/// The texts of a delivery's first-named members.
+fn delivered_keys(delivery: &Delivery) -> Vec<String> {
+    delivery
+        .page
+        .records()
+        .map(|record| record.members().map(|(_, value)| value).collect::<Vec<_>>().join("@"))
+        .collect()
+}
+
+/// Everything that a walk delivers, each page's frontier, and how many requests it took.
+fn drive(walk: &mut Walk, server: &Server) -> Result<(Vec<String>, Vec<Frontier>, usize), Error> {
+    let (mut all, mut frontiers, mut requests) = (Vec::new(), Vec::new(), 0);
+    while let Some(request) = walk.next() {
+        requests += 1;
+        assert!(requests < 10_000, "the walk does not end");
+        let delivery = walk.accept(request.limit, server.answer(&request))?;
+        all.extend(delivered_keys(&delivery));
+        frontiers.extend(delivery.frontier);
+    }
+    Ok((all, frontiers, requests))
+}
+
+fn query(walk: &Walk) -> Vec<(&'static str, String)> {
+    walk.next().unwrap().query
+}
+
+#[test]
+fn cutoff_a_start_at_or_after_it_asks_nothing() {
+    for start in [1_000, 1_001, 4_000_000_000] {
+        let mut walk = chats(start, None);
+        walk.settle(1_000 * SECOND);
+        assert_eq!(walk.next(), None, "{start}");
+    }
+    let mut state_of_2099 = chats(0, Some(&at(4_070_908_800, Some("x"))));
+    state_of_2099.settle(1_000 * SECOND);
+    assert_eq!(state_of_2099.next(), None);
+}
+
+#[test]
+fn cutoff_learned_with_the_first_answer_delivers_nothing_beyond_it() {
+    let mut walk = chats(900, None);
+    walk.settle(1_000 * SECOND);
+    let request = walk.next().unwrap();
+    walk.settle(500 * SECOND);
+    let delivery = walk.accept(request.limit, envelope("chats", &[chat("a", 950)], r#""end_time":950"#)).unwrap();
+    assert!(delivery.page.is_empty());
+    assert_eq!(delivery.frontier, None);
+    assert_eq!(walk.next(), None);
+}
+
+#[test]
+fn cutoff_a_400_to_a_first_request_for_the_last_five_minutes_means_nothing_yet() {
+    let mut walk = chats(1_000, None);
+    assert!(!walk.excuses(400, 1_400 * SECOND));
+    assert!(!walk.excuses(404, 1_200 * SECOND));
+    assert!(walk.excuses(400, 1_200 * SECOND));
+    assert_eq!(walk.next(), None);
+}
+
+#[test]
+fn cutoff_a_400_to_a_later_request_is_no_excuse() {
+    let mut walk = chats(1_000, None);
+    walk.accept(Some(1_000), envelope("chats", &[chat("a", 1_001)], r#""end_time":1001,"end_id":"a""#)).unwrap();
+    assert!(!walk.excuses(400, 1_200 * SECOND));
+}
+
+#[test]
+fn window_leaves_records_at_its_end_to_the_next_walk() {
+    let server = Server::new("chats", [(10, "a"), (19, "b"), (20, "c"), (21, "d")]);
+    let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(10, Some(20)), None);
+    let (all, frontiers, requests) = drive(&mut walk, &server).unwrap();
+    assert_eq!(all.len(), 2);
+    assert_eq!(frontiers, [at(20, None)]);
+    assert_eq!(requests, 1);
+    let mut next = chats(10, frontiers.last());
+    assert_eq!(drive(&mut next, &server).unwrap().0.len(), 2);
+}
+
+#[test]
+fn window_begins_at_its_start_though_it_is_asked_earlier() {
+    let server = Server::new("chats", [(9, "before"), (10, "a")]);
+    let (all, ..) = drive(&mut chats(10, None), &server).unwrap();
+    assert_eq!(all, ["\"a\"@\"1970-01-01T00:00:10Z\""]);
+}
+
+#[test]
+fn seam_takes_only_the_position_from_next_page() {
+    let mut walk = chats(0, None);
+    let body = r#""next_page":"http://evil.example/x?start_id=a%7Cb&fields=none&start_time=7&limit=1","end_time":9,"end_id":"z""#;
+    walk.accept(Some(1_000), envelope("chats", &[chat("a", 7)], body)).unwrap();
+    let request = walk.next().unwrap();
+    assert_eq!(request.path, "api/v2/chat/incremental/chats");
+    assert_eq!(
+        request.query,
+        [("start_time", "7".to_owned()), ("start_id", "a|b".to_owned()), ("fields", "chats(*)".to_owned())]
+    );
+    assert_eq!(request.limit, Some(1_000));
+}
+
+#[test]
+fn seam_without_next_page_takes_the_end() {
+    for (rest, id) in [(r#""end_time":7,"end_id":"z""#, "z"), (r#""next_page":null,"end_time":"7","end_id":12"#, "12")]
+    {
+        let mut walk = chats(0, None);
+        walk.accept(Some(1_000), envelope("chats", &[chat("a", 7)], rest)).unwrap();
+        assert_eq!(query(&walk)[..2], [("start_time", "7".to_owned()), ("start_id", id.to_owned())]);
+    }
+}
+
+#[test]
+fn seam_keeps_a_float_as_it_was_received() {
+    let mut walk = Walk::new(streams::named("agent_events").unwrap(), &terms(0, None), None);
+    let event = r#"{"id":"e","timestamp":"2023-10-20T09:44:12.123456Z"}"#.to_owned();
+    let delivery = walk
+        .accept(Some(1_000), envelope("agent_events", &[event], r#""end_time":1697795052.123456,"end_id":"e""#))
+        .unwrap();
+    assert_eq!(query(&walk), [("start_time", "1697795052.123456".to_owned()), ("start_id", "e".to_owned())]);
+    let Some(Frontier::Position(position)) = delivery.frontier else { panic!("no frontier") };
+    assert_eq!(position.time(), "1697795052.123456");
+}
+
+#[test]
+fn seam_without_an_id_is_asked_one_unit_earlier() {
+    assert_eq!(query(&chats(10, None))[0], ("start_time", "9".to_owned()));
+    assert_eq!(query(&timeline(&terms(10, None), None))[0], ("start_time", "9999999".to_owned()));
+    assert_eq!(query(&chats(0, None))[0], ("start_time", "0".to_owned()));
+}
+
+#[test]
+fn seam_refuses_a_position_before_the_one_asked() {
+    let mut walk = chats(0, Some(&at(100, Some("x"))));
+    let error =
+        walk.accept(Some(1_000), envelope("chats", &[chat("a", 50)], r#""end_time":50,"end_id":"a""#)).unwrap_err();
+    assert_eq!(error.kind(), Kind::Paging);
+    assert!(error.to_string().contains("chats"), "{error}");
+}
+
+#[test]
+fn progress_none_on_a_full_page_is_an_error_and_never_a_loop() {
+    let spans: Vec<String> =
+        (0..100).map(|agent| format!(r#"{{"agent_id":{agent},"start_time":"1970-01-01T00:00:05.000001Z"}}"#)).collect();
+    let mut walk = timeline(&terms(0, None), None);
+    let page = || envelope("agent_timeline", &spans, r#""end_time":5000001"#);
+    assert_eq!(walk.accept(Some(1_000), page()).unwrap().page.len(), 100);
+    let error = walk.accept(Some(1_000), page()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Paging);
+    assert!(error.to_string().contains("agent_timeline") && error.to_string().contains("5000001"), "{error}");
+}
+
+#[test]
+fn progress_none_on_a_short_page_is_the_end() {
+    let span = r#"{"agent_id":1,"start_time":"1970-01-01T00:00:05.000001Z"}"#.to_owned();
+    let mut walk = timeline(&terms(0, None), None);
+    let page = || envelope("agent_timeline", std::slice::from_ref(&span), r#""end_time":5000001"#);
+    assert_eq!(walk.accept(Some(1_000), page()).unwrap().page.len(), 1);
+    assert_eq!(walk.accept(Some(1_000), page()).unwrap().page.len(), 0);
+    assert_eq!(walk.next(), None);
+}
+
+#[test]
+fn progress_is_not_faked_by_a_repeated_record_that_changes() {
+    let mut walk = timeline(&terms(0, None), None);
+    for duration in 1..=2 {
+        let span = format!(r#"{{"agent_id":1,"start_time":"1970-01-01T00:00:05.000001Z","duration":{duration}}}"#);
+        let delivery = walk.accept(Some(1_000), envelope("agent_timeline", &[span], r#""end_time":5000001"#)).unwrap();
+        assert_eq!(delivery.page.len(), 1, "a record that came again changed is passed on");
+    }
+    assert_eq!(walk.next(), None);
+}
+
+#[test]
+fn progress_within_the_second_asked_early_is_made_by_id() {
+    let mut server = Server::new("chats", [(99, "a"), (99, "b"), (99, "c"), (99, "d"), (100, "e")]);
+    server.page_size = 2;
+    let (all, frontiers, _) = drive(&mut chats(0, Some(&at(100, None))), &server).unwrap();
+    assert!(all.contains(&"\"e\"@\"1970-01-01T00:01:40Z\"".to_owned()));
+    assert_eq!(frontiers, [at(100, Some("e"))]);
+}
+
+#[test]
+fn stop_only_on_an_empty_page_and_never_for_a_short_one() {
+    let mut server = Server::new("chats", [(1, "a"), (2, "b"), (3, "c")]);
+    server.page_size = 1;
+    let (all, _, requests) = drive(&mut chats(0, None), &server).unwrap();
+    assert_eq!((all.len(), requests), (3, 4));
+}
+
+#[test]
+fn stop_an_empty_page_never_moves_the_frontier() {
+    let mut walk = chats(0, Some(&at(100, Some("x"))));
+    let delivery = walk
+        .accept(Some(1_000), envelope("chats", &[], r#""end_time":900,"next_page":"https://h/p?start_time=900""#))
+        .unwrap();
+    assert_eq!(delivery.frontier, None);
+    assert_eq!(walk.next(), None);
+}
+
+#[test]
+fn order_the_frontier_never_moves_backwards() {
+    let mut walk = chats(0, Some(&at(100, None)));
+    let delivery =
+        walk.accept(Some(1_000), envelope("chats", &[chat("a", 99)], r#""end_time":99,"end_id":"a""#)).unwrap();
+    assert_eq!(delivery.frontier, None);
+}
+
+#[test]
+fn loud_a_record_without_its_key_is_an_error() {
+    for (stream, record) in [
+        ("chats", r#"{"id":null,"update_timestamp":"1970-01-01T00:00:07Z"}"#),
+        ("agent_timeline", r#"{"start_time":"1970-01-01T00:00:07Z"}"#),
+    ] {
+        let mut walk = Walk::new(streams::named(stream).unwrap(), &terms(0, None), None);
+        let error = walk.accept(Some(1_000), envelope(stream, &[record.to_owned()], r#""end_time":7"#)).unwrap_err();
+        assert_eq!(error.kind(), Kind::Record);
+        assert!(error.to_string().contains(stream) && error.to_string().contains("page 1"), "{error}");
+    }
+}
+
+#[test]
+fn loud_a_record_without_its_cursor_is_passed_on_and_counted() {
+    let mut walk = chats(0, None);
+    let delivery = walk
+        .accept(Some(1_000), envelope("chats", &[r#"{"id":"a"}"#.to_owned()], r#""end_time":7,"end_id":"a""#))
+        .unwrap();
+    assert_eq!((delivery.page.len(), delivery.without_cursor), (1, 1));
+    assert_eq!(delivery.frontier, Some(at(7, Some("a"))));
+}
+
+#[test]
+fn loud_a_page_without_any_position_takes_its_last_cursor_or_fails() {
+    let mut walk = chats(0, None);
+    let delivery = walk.accept(Some(1_000), envelope("chats", &[chat("a", 7), chat("b", 9)], r#""count":2"#)).unwrap();
+    assert_eq!(delivery.frontier, Some(at(9, None)));
+    let mut walk = chats(0, None);
+    let error = walk.accept(Some(1_000), envelope("chats", &[r#"{"id":"a"}"#.to_owned()], r#""count":1"#)).unwrap_err();
+    assert_eq!(error.kind(), Kind::Paging);
+}
+
+#[test]
+fn lookback_reads_again_before_the_frontier_and_keeps_it() {
+    let day = 86_400_i64;
+    let delivered = Frontier::Position(Position::received("200000000000", None, Unit::Microseconds).unwrap());
+    let mut walk = timeline(&terms(0, None), Some(&delivered));
+    assert_eq!(query(&walk)[0].1, format!("{}", (200_000 - day) * 1_000_000 - 1));
+    let late = r#"{"agent_id":7,"start_time":"1970-01-02T08:00:00.000000Z"}"#.to_owned();
+    let delivery = walk.accept(Some(1_000), envelope("agent_timeline", &[late], r#""end_time":115200000000"#)).unwrap();
+    assert_eq!(delivery.page.len(), 1);
+    assert_eq!(delivery.frontier, None);
+}
+
+#[test]
+fn lookback_never_goes_before_the_start() {
+    let delivered = Frontier::Position(Position::received("200000000000", None, Unit::Microseconds).unwrap());
+    let walk = timeline(&terms(190_000, None), Some(&delivered));
+    assert_eq!(query(&walk)[0].1, "189999999999");
+}
+
+#[test]
+fn a_smaller_limit_grows_again() {
+    let mut walk = chats(0, None);
+    let page = |seconds| envelope("chats", &[chat("a", seconds)], &format!(r#""end_time":{seconds},"end_id":"a""#));
+    for (asked, next) in [(250, 500), (500, 1_000), (1_000, 1_000)] {
+        walk.accept(Some(asked), page(i64::from(asked))).unwrap();
+        assert_eq!(walk.next().unwrap().limit, Some(next));
+    }
+}
+
+fn numbered(stream: &str, delivered: Option<&Frontier>) -> Walk {
+    Walk::new(streams::named(stream).unwrap(), &terms(0, None), delivered)
+}
+
+#[test]
+fn agents_are_asked_from_the_number_after_the_last() {
+    let mut walk = numbered("agents", Some(&Frontier::Id(41)));
+    assert_eq!(query(&walk), [("since_id", "42".to_owned())]);
+    assert_eq!(walk.next().unwrap().limit, Some(100));
+    let shape = streams::named("agents").unwrap().endpoint.shape;
+    let delivery = walk.accept(Some(100), Page::parse(shape, br#"[{"id":50},{"id":"77"}]"#.to_vec()).unwrap()).unwrap();
+    assert_eq!(delivery.frontier, Some(Frontier::Id(77)));
+    assert_eq!(query(&walk), [("since_id", "78".to_owned())]);
+    walk.accept(Some(100), Page::parse(shape, b"[]".to_vec()).unwrap()).unwrap();
+    assert_eq!(walk.next(), None);
+}
+
+#[test]
+fn a_numbered_page_that_leads_backwards_is_an_error() {
+    let mut walk = numbered("agents", Some(&Frontier::Id(41)));
+    let shape = streams::named("agents").unwrap().endpoint.shape;
+    let error = walk.accept(Some(100), Page::parse(shape, br#"[{"id":3}]"#.to_vec()).unwrap()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Paging);
+    assert!(error.to_string().starts_with("agents: "), "{error}");
+}
+
+#[test]
+fn a_list_is_read_with_one_request() {
+    let mut walk = numbered("skills", None);
+    let shape = streams::named("skills").unwrap().endpoint.shape;
+    assert_eq!(walk.next().unwrap().limit, None);
+    assert_eq!(
+        walk.accept(None, Page::parse(shape, br#"[{"id":1},{"id":2}]"#.to_vec()).unwrap()).unwrap().page.len(),
+        2
+    );
+    assert_eq!(walk.next(), None);
+}
+
+/// Bans as a server plays them: both kinds numbered from one sequence.
+fn bans_page(bans: &BTreeSet<(i64, bool)>, since: i64, limit: usize, shared: bool, leave_out_empty: bool) -> Page {
+    let from: Vec<_> = bans.iter().filter(|(id, _)| *id >= since).collect();
+    let within: Vec<_> = if shared { from.into_iter().take(limit).collect() } else { from };
+    let array = |kind: bool| -> Vec<String> {
+        let mine = within.iter().filter(|(_, visitor)| *visitor == kind);
+        mine.take(limit).map(|(id, _)| format!(r#"{{"id":{id},"created_at":null}}"#)).collect()
+    };
+    let (visitor, ip) = (array(true), array(false));
+    let mut members = Vec::new();
+    if !(leave_out_empty && visitor.is_empty() && !ip.is_empty()) {
+        members.push(format!(r#""visitor":[{}]"#, visitor.join(",")));
+    }
+    if !(leave_out_empty && ip.is_empty()) {
+        members.push(format!(r#""ip_address":[{}]"#, ip.join(",")));
+    }
+    Page::parse(streams::named("bans").unwrap().endpoint.shape, format!("{{{}}}", members.join(",")).into_bytes())
+        .unwrap()
+}
+
+proptest! {
+    /// Whatever the bounds, the page size and the ties: everything in the window, nothing outside it, and an end.
+    #[test]
+    fn every_record_of_the_window_is_delivered(
+        records in prop::collection::btree_set((0_i64..60, "[a-f]{1,3}"), 0..80),
+        page_size in 1_usize..20, pair_inclusive: bool, time_inclusive: bool, start in 0_i64..40, length in 0_i64..40,
+    ) {
+        let page_size = if pair_inclusive { page_size.max(2) } else { page_size };
+        let server = Server { records: records.iter().cloned().collect(), page_size, pair_inclusive, time_inclusive, ..Server::new("chats", []) };
+        let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(start, Some(start + length)), None);
+        walk.settle(50 * SECOND);
+        let (all, ..) = drive(&mut walk, &server).unwrap();
+        let to = (start + length).min(50);
+        let wanted: Vec<String> = records.iter().filter(|(time, _)| (start..to).contains(time) && (*time > 0 || time_inclusive))
+            .map(|(time, id)| format!("\"{id}\"@\"{}\"", position::readable(Nanos::from(*time) * SECOND))).collect();
+        prop_assert_eq!(all.len(), wanted.len(), "each exactly once");
+        prop_assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), wanted.into_iter().collect::<BTreeSet<_>>());
+    }
+
+    /// A run that is cut off after any page and goes on from its state misses nothing.
+    #[test]
+    fn a_run_cut_off_anywhere_goes_on_without_loss(
+        records in prop::collection::btree_set((1_i64..60, "[a-f]{1,3}"), 1..80),
+        page_size in 2_usize..9, pair_inclusive: bool, time_inclusive: bool, cut in 0_usize..10,
+    ) {
+        let server = Server { records: records.iter().cloned().collect(), page_size, pair_inclusive, time_inclusive, ..Server::new("chats", []) };
+        let mut walk = chats(1, None);
+        let mut all = BTreeSet::new();
+        let mut frontier = None;
+        for _ in 0..cut {
+            let Some(request) = walk.next() else { break };
+            let delivery = walk.accept(request.limit, server.answer(&request)).unwrap();
+            all.extend(delivered_keys(&delivery));
+            frontier = delivery.frontier.or(frontier);
+        }
+        let stream = streams::named("chats").unwrap();
+        let mut saved = crate::state::Saved::default();
+        saved.keep("chats", crate::state::of(stream, frontier.as_ref()));
+        let resumed = saved.delivered(stream).unwrap();
+        prop_assert_eq!(&resumed, &frontier);
+        all.extend(drive(&mut chats(1, resumed.as_ref()), &server).unwrap().0);
+        prop_assert_eq!(all.len(), records.len());
+    }
+
+    /// Without ids every record comes, once, or the walk says that it cannot.
+    #[test]
+    fn an_export_without_ids_is_complete_or_loud(
+        records in prop::collection::btree_set((1_i64..40, "[a-c]{1,2}"), 0..60), page_size in 100_usize..110, ties in 0_usize..130, time_inclusive: bool,
+    ) {
+        let mut server = Server { records: records.iter().cloned().collect(), page_size, with_ids: false, time_inclusive, ..Server::new("agent_timeline", []) };
+        server.records.extend((0..ties).map(|tie| (50, format!("{tie:03}"))));
+        server.records.push((99, "last".to_owned()));
+        let mut walk = timeline(&Terms { start: 1_000, end: None, lookback: 0 }, None);
+        match drive(&mut walk, &server) {
+            Ok((all, ..)) => {
+                prop_assert_eq!(all.len(), server.records.len());
+                prop_assert_eq!(all.into_iter().collect::<BTreeSet<_>>().len(), server.records.len());
+            }
+            Err(error) => {
+                prop_assert_eq!(error.kind(), Kind::Paging);
+                prop_assert!(ties + 1 >= page_size, "only a tie of a whole page stops it");
+            }
+        }
+    }
+
+    /// Bans: whatever the limit means and whichever array is missing, each ban comes exactly once.
+    #[test]
+    fn bans_of_both_kinds_come_once(
+        bans in prop::collection::btree_map(1_i64..200, any::<bool>(), 0..60), limit in 1_usize..12, shared: bool, leave_out_empty: bool, cut in 0_usize..6,
+    ) {
+        let bans: BTreeSet<(i64, bool)> = bans.into_iter().collect();
+        let mut all = Vec::new();
+        let mut delivered = None;
+        for pages in [cut, usize::MAX] {
+            let mut walk = numbered("bans", delivered.as_ref());
+            for _ in 0..pages {
+                let Some(request) = walk.next() else { break };
+                let since = request.query[0].1.parse().unwrap();
+                let delivery = walk.accept(request.limit, bans_page(&bans, since, limit, shared, leave_out_empty)).unwrap();
+                all.extend(delivery.page.records().map(|record| number(record, "id").unwrap()));
+                delivered = delivery.frontier.or(delivered);
+            }
+        }
+        // Cut off in between, what one array held beyond the other's end comes again.
+        let unique: BTreeSet<i64> = all.iter().copied().collect();
+        prop_assert_eq!(unique.len(), bans.len());
+        if cut == 0 {
+            prop_assert_eq!(all.len(), bans.len());
+        }
+    }
+
+    #[test]
+    fn any_page_is_accepted_or_refused_without_panic(body in r#"\{"chats":\[(\{"id":("a"|1|null|\{\})(,"update_timestamp":("[0-9T:Z-]{0,22}"|[0-9]{1,25}))?\},?){0,3}\](,"end_time":[-0-9.e]{1,30})?\}"#) {
+        let shape = streams::named("chats").unwrap().endpoint.shape;
+        if let Ok(page) = Page::parse(shape, body.into_bytes()) {
+            let _ = chats(0, None).accept(Some(1_000), page);
+        }
+    }
+}
