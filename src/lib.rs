@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod clock;
+pub mod conform;
 pub mod error;
 pub mod page;
 pub mod position;

@@ -1,0 +1,226 @@
+//! A record against its schema: passed on as it is, or mended with a list of what was changed.
+
+mod text;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::page::{self, Record};
+use crate::position;
+use crate::streams::{Output, Project};
+
+/// What a schema declares of one top-level member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Declared {
+    String,
+    Instant,
+    Integer,
+    Number,
+    Boolean,
+    Object,
+    Array,
+}
+
+/// How the records of one stream are written.
+#[derive(Debug)]
+pub struct Conform {
+    declared: HashMap<String, Declared>,
+    left_out: Vec<String>,
+    project: Project,
+    key: Option<&'static str>,
+}
+
+/// What happened to a member so that its record fits the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The top-level member.
+    pub member: String,
+    /// Whether its value was lost, rather than written in another form.
+    pub nulled: bool,
+}
+
+#[derive(Deserialize)]
+struct Schema<'schema> {
+    #[serde(borrow, default)]
+    properties: HashMap<String, &'schema RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Property {
+    #[serde(default, rename = "type")]
+    types: Types,
+    #[serde(default)]
+    format: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(untagged)]
+enum Types {
+    One(String),
+    Several(Vec<String>),
+    #[default]
+    Any,
+}
+
+impl Conform {
+    /// The rules of a stream; `selected` names the members that the user wants, `None` means all. Keys, cursors and members
+    /// that the schema does not know are never left out.
+    pub fn new(output: &Output, selected: Option<&[String]>) -> Self {
+        let schema: Schema<'_> = serde_json::from_str(output.schema).unwrap_or(Schema { properties: HashMap::new() });
+        let kept = |name: &String| {
+            let needed = Some(name.as_str()) == output.key || Some(name.as_str()) == output.cursor;
+            needed || selected.is_none_or(|selected| selected.contains(name))
+        };
+        let left_out = schema.properties.keys().filter(|name| !kept(name)).cloned().collect();
+        let declared =
+            schema.properties.iter().filter_map(|(name, property)| Some((name.clone(), declared(property.get())?)));
+        Self { declared: declared.collect(), left_out, project: output.project, key: output.key }
+    }
+
+    /// Appends the record to `line` on one line, and what had to be changed to `changes`.
+    pub fn write(&self, record: Record<'_>, line: &mut Vec<u8>, changes: &mut Vec<Change>) {
+        let begin = line.len();
+        if self.passes(record) {
+            line.extend_from_slice(record.text().as_bytes());
+        } else {
+            self.rewrite(record, line, changes);
+        }
+        // Between the tokens of JSON, and nowhere else, a line break may stand; a space says the same.
+        if memchr::memchr2(b'\n', b'\r', &line[begin..]).is_some() {
+            line[begin..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+        }
+    }
+
+    /// Whether the record can go out byte for byte.
+    fn passes(&self, record: Record<'_>) -> bool {
+        self.project == Project::Whole
+            && self.left_out.is_empty()
+            && !text::doubtful(record.text())
+            && record
+                .members()
+                .all(|(name, value)| self.declared.get(name).is_none_or(|&declared| fits(declared, value)))
+    }
+
+    fn rewrite(&self, record: Record<'_>, line: &mut Vec<u8>, changes: &mut Vec<Change>) {
+        line.push(b'{');
+        let begin = line.len();
+        if let Project::Keyed(first, second) = self.project {
+            let part = |member| page::unquoted(record.member(member).unwrap_or_default());
+            line.extend_from_slice(format!("\"id\":\"{}|{}\"", part(first), part(second)).as_bytes());
+        }
+        for (name, value) in record.members() {
+            let replaced_key = self.project != Project::Whole && Some(name) == self.key;
+            if replaced_key || self.left_out.iter().any(|left_out| left_out == name) {
+                continue;
+            }
+            if line.len() > begin {
+                line.push(b',');
+            }
+            line.push(b'"');
+            line.extend_from_slice(text::paired(name).as_bytes());
+            line.extend_from_slice(b"\":");
+            let (value, change) = self.mended(name, value);
+            line.extend_from_slice(value.as_bytes());
+            changes.extend(change);
+        }
+        line.push(b'}');
+    }
+
+    /// A member's value in the type that is declared, and free of what no reader of JSON may be given.
+    fn mended<'value>(&self, name: &str, value: &'value str) -> (Cow<'value, str>, Option<Change>) {
+        let change = |nulled| Some(Change { member: name.to_owned(), nulled });
+        let (value, sound) = text::sound(value);
+        let damage = if sound { None } else { change(&*value == "null") };
+        match self.declared.get(name) {
+            Some(&declared) if !fits(declared, &value) => {
+                let mended = mend(declared, &value);
+                let nulled = mended.is_none();
+                (mended.unwrap_or_else(|| "null".to_owned()).into(), change(nulled))
+            }
+            _ => (value, damage),
+        }
+    }
+}
+
+/// The declared type of a property; `None` if it declares several or none, so that any value fits.
+fn declared(property: &str) -> Option<Declared> {
+    let property: Property = serde_json::from_str(property).ok()?;
+    let types = match property.types {
+        Types::One(name) => vec![name],
+        Types::Several(names) => names,
+        Types::Any => return None,
+    };
+    let mut types = types.iter().filter(|name| *name != "null");
+    let (name, None) = (types.next()?, types.next()) else { return None };
+    Some(match name.as_str() {
+        "string" if property.format.as_deref() == Some("date-time") => Declared::Instant,
+        "string" => Declared::String,
+        "integer" => Declared::Integer,
+        "number" => Declared::Number,
+        "boolean" => Declared::Boolean,
+        "object" => Declared::Object,
+        "array" => Declared::Array,
+        _ => return None,
+    })
+}
+
+fn fits(declared: Declared, value: &str) -> bool {
+    match (declared, value.as_bytes().first()) {
+        (_, Some(b'n'))
+        | (Declared::String, Some(b'"'))
+        | (Declared::Boolean, Some(b't' | b'f'))
+        | (Declared::Object, Some(b'{'))
+        | (Declared::Array, Some(b'['))
+        | (Declared::Number, Some(b'-' | b'0'..=b'9')) => true,
+        (Declared::Instant, Some(b'"')) => is_instant(page::unquoted(value)),
+        (Declared::Integer, Some(b'-' | b'0'..=b'9')) => {
+            value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+        }
+        _ => false,
+    }
+}
+
+/// Whether a text names a time of day, not only a day.
+fn is_instant(text: &str) -> bool {
+    text.len() > "2024-01-01".len() && position::when(text).is_some()
+}
+
+/// The value in the declared type where that says the same; `None` where it cannot be said.
+fn mend(declared: Declared, value: &str) -> Option<String> {
+    let inner = page::unquoted(value);
+    match declared {
+        Declared::Boolean => match inner {
+            "1" | "true" => Some("true".to_owned()),
+            "0" | "false" => Some("false".to_owned()),
+            _ => None,
+        },
+        Declared::Integer => match inner {
+            "true" => Some("1".to_owned()),
+            "false" => Some("0".to_owned()),
+            _ => whole_number(inner),
+        },
+        Declared::Number => {
+            let number: serde_json::Number = inner.parse().ok()?;
+            number.as_f64().filter(|number| number.is_finite()).map(|_| inner.to_owned())
+        }
+        Declared::String if value.starts_with(['{', '[']) => serde_json::to_string(value).ok(),
+        Declared::String => Some(format!("\"{value}\"")),
+        Declared::Instant | Declared::Object | Declared::Array => None,
+    }
+}
+
+/// A number without a fraction, as an integer is written.
+fn whole_number(text: &str) -> Option<String> {
+    if let Ok(number) = text.parse::<i64>() {
+        return Some(number.to_string());
+    }
+    let number: f64 = text.parse().ok()?;
+    // Above 2^53 a float no longer names one integer.
+    (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then(|| format!("{number:.0}"))
+}
+
+#[cfg(test)]
+mod tests;
