@@ -1,0 +1,241 @@
+//! The configuration: JSON and environment in, parsed types out, one sentence for whatever is wrong.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::client::is_loopback;
+use crate::error::{Error, Kind};
+use crate::position;
+
+/// The quota of an account.
+const REQUESTS_PER_MINUTE: f64 = 200.0;
+
+/// Enough requests in flight to use that quota while each answer takes a second, and some more.
+const CONCURRENCY: usize = 8;
+
+const LOOKBACK_HOURS: f64 = 24.0;
+
+/// How a run reaches an account and what it reads of it.
+#[derive(Debug)]
+pub struct Config {
+    /// Whose data is read.
+    pub subdomain: Subdomain,
+    /// Where the API is.
+    pub base: Url,
+    /// What opens it.
+    pub credentials: Credentials,
+    /// Where streams without a state begin.
+    pub start: Option<DateTime<Utc>>,
+    /// Where exports end.
+    pub end: Option<DateTime<Utc>>,
+    /// How many requests a run may make in any minute.
+    pub requests_per_minute: f64,
+    /// How many requests may be in flight at once.
+    pub concurrency: usize,
+    /// How much of a late stream is read again.
+    pub lookback: chrono::Duration,
+    /// Whether streams that the account does not have are passed over.
+    pub skip_unavailable: bool,
+}
+
+/// One DNS label below `zendesk.com`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subdomain(String);
+
+/// What opens an account.
+pub enum Credentials {
+    /// An access token as it is.
+    AccessToken(SecretString),
+}
+
+/// What the environment adds to the configuration; it wins over the file.
+#[derive(Debug, Default)]
+pub struct Environment {
+    /// `ZENDESK_CHAT_ACCESS_TOKEN`.
+    pub access_token: Option<SecretString>,
+}
+
+impl fmt::Debug for Credentials {
+    /// Never tells the secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AccessToken(_) => formatter.write_str("AccessToken(****)"),
+        }
+    }
+}
+
+impl fmt::Display for Subdomain {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Environment {
+    /// What this process was given.
+    pub fn of_process() -> Self {
+        let secret = |name| std::env::var(name).ok().filter(|value| !value.is_empty()).map(SecretString::from);
+        Self { access_token: secret("ZENDESK_CHAT_ACCESS_TOKEN") }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file's text.
+    pub fn parse(text: &str, environment: &Environment) -> Result<Self, Error> {
+        // serde_json's own message would repeat parts of the text, which holds secrets.
+        let value: Value = serde_json::from_str(text).map_err(|error| {
+            let place = format!("line {} column {}", error.line(), error.column());
+            wrong(format!("The configuration is not JSON, at {place}"))
+        })?;
+        let Value::Object(members) = value else { return Err(wrong("The configuration is not a JSON object")) };
+        let members = Members(&members);
+        let subdomain = Subdomain::parse(members.text("subdomain")?.ok_or_else(|| wrong("`subdomain` is missing"))?)?;
+        let config = Self {
+            base: base_url(members.text("base_url")?, &subdomain)?,
+            subdomain,
+            credentials: Credentials::parse(members, environment)?,
+            start: members.instant("start_date")?,
+            end: members.instant("end_date")?,
+            requests_per_minute: members
+                .number("requests_per_minute", f64::MIN_POSITIVE)?
+                .unwrap_or(REQUESTS_PER_MINUTE),
+            concurrency: members.count("concurrency")?.unwrap_or(CONCURRENCY),
+            lookback: members.hours("lookback_hours")?,
+            skip_unavailable: members.flag("skip_unavailable_streams")?,
+        };
+        if config.start.zip(config.end).is_some_and(|(start, end)| end <= start) {
+            return Err(wrong("`end_date` is not after `start_date`"));
+        }
+        Ok(config)
+    }
+}
+
+impl Subdomain {
+    /// Accepts `acme`, `acme.zendesk.com` and `https://acme.zendesk.com/`.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let text = text.trim().to_ascii_lowercase();
+        let text = text.strip_prefix("https://").unwrap_or(&text);
+        let text = text.strip_suffix('/').unwrap_or(text);
+        let label = text.strip_suffix(".zendesk.com").unwrap_or(text);
+        let allowed = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if label.is_empty() || label.len() > 63 || !allowed || label.starts_with('-') || label.ends_with('-') {
+            return Err(wrong("`subdomain` is not the first part of an address like acme.zendesk.com: write `acme`"));
+        }
+        Ok(Self(label.to_owned()))
+    }
+}
+
+impl Credentials {
+    fn parse(members: Members<'_>, environment: &Environment) -> Result<Self, Error> {
+        if let Some(token) = &environment.access_token {
+            return access_token(secrecy::ExposeSecret::expose_secret(token), "`ZENDESK_CHAT_ACCESS_TOKEN`");
+        }
+        let credentials = match members.0.get("credentials") {
+            Some(Value::Object(credentials)) => Members(credentials),
+            None | Some(Value::Null) => {
+                return Err(wrong(
+                    "`credentials` is missing: give it an `access_token`, or set ZENDESK_CHAT_ACCESS_TOKEN",
+                ));
+            }
+            Some(_) => return Err(wrong("`credentials` is not an object")),
+        };
+        let token = credentials.text("access_token").map_err(|error| error.at("credentials"))?;
+        match (credentials.text("credentials").map_err(|error| error.at("credentials"))?, token) {
+            (None | Some("oauth2.0" | "access_token"), Some(token)) => {
+                access_token(token, "`credentials.access_token`")
+            }
+            (None | Some("oauth2.0" | "access_token"), None) => Err(wrong("`credentials.access_token` is missing")),
+            (Some("client_credentials"), _) => {
+                Err(wrong("`client_credentials` cannot be used by this version: give an `access_token` instead"))
+            }
+            (Some(_), _) => Err(wrong("`credentials.credentials` is neither `oauth2.0` nor `access_token`")),
+        }
+    }
+}
+
+/// The members of a configuration object; null stands for an absent one.
+#[derive(Clone, Copy)]
+struct Members<'config>(&'config Map<String, Value>);
+
+impl<'config> Members<'config> {
+    fn get(self, name: &str) -> Option<&'config Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    fn text(self, name: &str) -> Result<Option<&'config str>, Error> {
+        let text = self.get(name).map(|value| value.as_str().ok_or_else(|| wrong(format!("`{name}` is not a text"))));
+        Ok(text.transpose()?.filter(|text| !text.trim().is_empty()))
+    }
+
+    fn instant(self, name: &str) -> Result<Option<DateTime<Utc>>, Error> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let instant = position::when(text.trim());
+        instant.map(Some).ok_or_else(|| wrong(format!("`{name}` is not a date: write it like 2024-01-01T00:00:00Z")))
+    }
+
+    fn number(self, name: &str, least: f64) -> Result<Option<f64>, Error> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let number = value.as_f64().filter(|number| number.is_finite() && *number >= least);
+        let demand = if least > 0.0 { "a number above 0" } else { "a number from 0 up" };
+        number.map(Some).ok_or_else(|| wrong(format!("`{name}` is not {demand}")))
+    }
+
+    fn count(self, name: &str) -> Result<Option<usize>, Error> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let count =
+            value.as_u64().and_then(|count| usize::try_from(count).ok()).filter(|count| (1..=1_000).contains(count));
+        count.map(Some).ok_or_else(|| wrong(format!("`{name}` is not a whole number from 1 to 1000")))
+    }
+
+    fn hours(self, name: &str) -> Result<chrono::Duration, Error> {
+        let hours = self.number(name, 0.0)?.unwrap_or(LOOKBACK_HOURS);
+        let century = 876_000.0;
+        if hours > century {
+            return Err(wrong(format!("`{name}` is more than a century")));
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "a century of seconds fits by far")]
+        Ok(chrono::Duration::seconds((hours * 3_600.0) as i64))
+    }
+
+    fn flag(self, name: &str) -> Result<bool, Error> {
+        let Some(value) = self.get(name) else { return Ok(false) };
+        value.as_bool().ok_or_else(|| wrong(format!("`{name}` is neither true nor false")))
+    }
+}
+
+fn access_token(token: &str, place: &str) -> Result<Credentials, Error> {
+    let token = token.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(wrong(format!(
+            "{place} is not a token: it is empty or holds spaces or other characters that no token has"
+        )));
+    }
+    Ok(Credentials::AccessToken(SecretString::from(token)))
+}
+
+fn base_url(text: Option<&str>, subdomain: &Subdomain) -> Result<Url, Error> {
+    let text = text.map_or_else(|| format!("https://{subdomain}.zendesk.com"), str::to_owned);
+    let url = Url::parse(&text).map_err(|_| wrong("`base_url` is not an address"))?;
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none();
+    let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+    if !bare || !safe || url.host().is_none() {
+        return Err(wrong(
+            "`base_url` is not like https://host: it must use https, except to this machine itself, and end after the host",
+        ));
+    }
+    Ok(url)
+}
+
+fn wrong(sentence: impl Into<String>) -> Error {
+    Error::new(Kind::Config, sentence)
+}
+
+#[cfg(test)]
+mod tests;

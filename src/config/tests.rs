@@ -1,0 +1,186 @@
+//! What is accepted, and the one sentence for what is not.
+
+use proptest::prelude::*;
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use super::*;
+
+fn parse(config: &Value) -> Result<Config, Error> {
+    Config::parse(&config.to_string(), &Environment::default())
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut config =
+        json!({ "subdomain": "acme", "credentials": { "credentials": "access_token", "access_token": "t0ken" } });
+    config[name] = value;
+    config
+}
+
+fn token(config: &Config) -> &str {
+    let Credentials::AccessToken(token) = &config.credentials;
+    token.expose_secret()
+}
+
+#[test]
+fn airbytes_own_configuration_is_accepted_as_it_is() {
+    let config = parse(&json!({
+        "subdomain": "acme", "start_date": "2021-02-01T00:00:00Z", "_limit": 3,
+        "credentials": { "credentials": "oauth2.0", "client_id": "c", "client_secret": "s", "access_token": "t0ken", "refresh_token": "" },
+    }))
+    .unwrap();
+    assert_eq!(config.base.as_str(), "https://acme.zendesk.com/");
+    assert_eq!(config.start.unwrap().to_rfc3339(), "2021-02-01T00:00:00+00:00");
+    assert_eq!(token(&config), "t0ken");
+}
+
+#[test]
+fn everything_that_can_have_a_default_has_one() {
+    let config = parse(&with("end_date", Value::Null)).unwrap();
+    assert!((config.requests_per_minute - 200.0).abs() < f64::EPSILON);
+    assert_eq!((config.concurrency, config.lookback.num_hours(), config.skip_unavailable), (8, 24, false));
+    assert_eq!((config.start, config.end), (None, None));
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let environment = Environment { access_token: Some(SecretString::from("other")) };
+    for config in [with("subdomain", json!("acme")), json!({ "subdomain": "acme" })] {
+        assert_eq!(token(&Config::parse(&config.to_string(), &environment).unwrap()), "other");
+    }
+}
+
+#[test]
+fn a_subdomain_is_one_label_however_it_is_written() {
+    for text in ["acme", " ACME ", "acme.zendesk.com", "https://acme.zendesk.com", "https://acme.zendesk.com/"] {
+        assert_eq!(Subdomain::parse(text).unwrap().to_string(), "acme", "{text}");
+    }
+}
+
+#[test]
+fn no_subdomain_leads_to_another_host() {
+    let attacks = [
+        "",
+        "a.b",
+        "evil.com",
+        "evil.com/",
+        "evil.com/#",
+        "evil.com#.zendesk.com",
+        "evil.com/.zendesk.com",
+        "evil.com?.zendesk.com",
+        "user@host",
+        "user:pass@acme.zendesk.com",
+        "acme:8080",
+        "http://acme.zendesk.com",
+        "https://evil.com/acme.zendesk.com",
+        "acme.zendesk.com.evil.com",
+        "[::1]",
+        "::1",
+        "127.0.0.1",
+        "acme\\evil",
+        "acme%2eevil",
+        "acme\u{2024}evil",
+        "äcme",
+        "acme\nevil",
+        "acme evil",
+        "-acme",
+        "acme-",
+        "https://https://acme",
+        "acme.zendesk.com//",
+        "acme/../evil",
+        "a".repeat(64).as_str(),
+    ]
+    .map(str::to_owned);
+    for attack in attacks {
+        assert!(Subdomain::parse(&attack).is_err(), "{attack}");
+    }
+}
+
+#[test]
+fn a_base_url_is_an_https_origin_or_this_machine() {
+    for good in [
+        "https://proxy.example",
+        "https://proxy.example:8443/",
+        "http://127.0.0.1:8080",
+        "http://localhost:1",
+        "http://[::1]:9",
+    ] {
+        parse(&with("base_url", json!(good))).unwrap_or_else(|error| panic!("{good}: {error}"));
+    }
+    for bad in [
+        "http://acme.zendesk.com",
+        "ftp://x",
+        "https://user@host",
+        "https://host/path",
+        "https://host/?q",
+        "https://host/#f",
+        "host",
+        "http://127.0.0.1.evil.com",
+        "http://localhost.evil.com",
+        "file:///etc/passwd",
+    ] {
+        assert_eq!(parse(&with("base_url", json!(bad))).unwrap_err().kind(), Kind::Config, "{bad}");
+    }
+}
+
+#[test]
+fn a_bad_value_is_told_by_its_name_and_never_repeated() {
+    let cases = [
+        ("subdomain", json!(7)),
+        ("subdomain", json!("s3cret/x")),
+        ("start_date", json!("s3cret")),
+        ("end_date", json!(5)),
+        ("requests_per_minute", json!(0)),
+        ("requests_per_minute", json!("s3cret")),
+        ("concurrency", json!(0)),
+        ("concurrency", json!(1.5)),
+        ("lookback_hours", json!(-1)),
+        ("lookback_hours", json!(1e9)),
+        ("skip_unavailable_streams", json!("s3cret")),
+        ("base_url", json!("s3cret")),
+        ("credentials", json!("s3cret")),
+        ("credentials", json!(null)),
+        ("credentials", json!({ "credentials": "access_token" })),
+        ("credentials", json!({ "credentials": "s3cret", "access_token": "x" })),
+        ("credentials", json!({ "credentials": "access_token", "access_token": 7 })),
+        ("credentials", json!({ "credentials": "access_token", "access_token": " s3cret s3cret" })),
+        ("credentials", json!({ "credentials": "client_credentials", "client_id": "c", "client_secret": "s3cret" })),
+    ];
+    for (name, value) in cases {
+        let error = parse(&with(name, value.clone())).unwrap_err();
+        let told = error.to_string();
+        assert_eq!(error.kind(), Kind::Config, "{name} {value}");
+        assert!(told.contains(name), "{name} {value}: {told}");
+        assert!(!told.contains("s3cret"), "{told}");
+    }
+}
+
+#[test]
+fn an_end_before_the_start_is_refused_and_a_future_start_is_not() {
+    let mut config = with("start_date", json!("2024-01-02"));
+    config["end_date"] = json!("2024-01-02");
+    assert!(parse(&config).unwrap_err().to_string().contains("end_date"));
+    parse(&with("start_date", json!("2999-01-01T00:00:00Z"))).unwrap();
+}
+
+#[test]
+fn what_is_no_json_object_is_told_without_its_content() {
+    for text in ["", "s3cret", "[1]", "7", r#"{"access_token":"s3cret""#] {
+        let error = Config::parse(text, &Environment::default()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("The configuration is not") && !error.to_string().contains("s3cret"),
+            "{error}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_label_or_refused(text in "\\PC{0,70}") {
+        if let Ok(Subdomain(label)) = Subdomain::parse(&text) {
+            let url = Url::parse(&format!("https://{label}.zendesk.com")).unwrap();
+            let host = format!("{label}.zendesk.com");
+            prop_assert_eq!(url.host_str(), Some(host.as_str()));
+        }
+    }
+}
