@@ -1,0 +1,117 @@
+//! The one door to stdout: whole lines, in order, from a thread of its own, so that a slow reader slows the source but never deafens it.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+use crate::error::{Error, Kind};
+
+/// How many bytes of records may wait for the reader.
+const WAITING: usize = 4 * 1024 * 1024;
+
+/// What is done once the lines before it are out.
+type Afterwards = Box<dyn FnOnce() -> io::Result<()> + Send>;
+
+/// Writes lines in the order in which they are handed over; clones share one output.
+#[derive(Clone)]
+pub struct Output {
+    jobs: mpsc::UnboundedSender<Job>,
+    room: Arc<Semaphore>,
+    failure: Arc<Mutex<Option<io::Error>>>,
+    ended: watch::Receiver<bool>,
+}
+
+enum Job {
+    Lines(Vec<u8>, Option<OwnedSemaphorePermit>),
+    Afterwards(Afterwards),
+    Drained(tokio::sync::oneshot::Sender<()>),
+}
+
+impl Output {
+    /// An output onto `writer`.
+    pub fn onto(mut writer: impl Write + Send + 'static) -> Self {
+        let (jobs, mut queue) = mpsc::unbounded_channel();
+        let (end, ended) = watch::channel(false);
+        let failure = Arc::new(Mutex::new(None));
+        let failed = Arc::clone(&failure);
+        std::thread::spawn(move || {
+            while let Some(job) = queue.blocking_recv() {
+                if let Err(error) = perform(&mut writer, job) {
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    break;
+                }
+            }
+            // Dropping the queue tells everyone who waits that nothing is written any more.
+            drop(queue);
+            let _ = end.send(true);
+        });
+        Self { jobs, room: Arc::new(Semaphore::new(WAITING)), failure, ended }
+    }
+
+    /// Hands over lines as soon as there is room for them.
+    pub async fn write(&self, lines: Vec<u8>) -> Result<(), Error> {
+        let size = u32::try_from(lines.len().clamp(1, WAITING)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(size).await.ok();
+        self.jobs.send(Job::Lines(lines, room)).map_err(|_| self.broken())
+    }
+
+    /// Hands over a short line at once, out of turn with none.
+    pub fn note(&self, line: String) {
+        // A line that can no longer be written has no reader who would miss it; the next write tells.
+        let _ = self.jobs.send(Job::Lines(line.into_bytes(), None));
+    }
+
+    /// Does something once everything before it is written.
+    pub fn after(&self, afterwards: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), Error> {
+        self.jobs.send(Job::Afterwards(Box::new(afterwards))).map_err(|_| self.broken())
+    }
+
+    /// Returns when everything that was handed over is written.
+    pub async fn drained(&self) -> Result<(), Error> {
+        let (done, wait) = tokio::sync::oneshot::channel();
+        let sent = self.jobs.send(Job::Drained(done)).is_ok();
+        if sent && wait.await.is_ok() { Ok(()) } else { Err(self.broken()) }
+    }
+
+    /// As `drained`, but gives up on a reader who does not read.
+    pub async fn drained_within(&self, patience: Duration) {
+        let _ = tokio::time::timeout(patience, self.drained()).await;
+    }
+
+    /// Returns when nothing can be written any more, and why.
+    pub async fn broke(&self) -> Error {
+        let _ = self.ended.clone().wait_for(|ended| *ended).await;
+        self.broken()
+    }
+
+    fn broken(&self) -> Error {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        match failure.as_ref() {
+            Some(error) if error.kind() == ErrorKind::BrokenPipe => Error::new(Kind::OutputClosed, "stdout was closed"),
+            Some(error) => Error::new(Kind::Output, error.to_string()),
+            None => Error::new(Kind::Output, "The output has ended"),
+        }
+    }
+}
+
+fn perform(writer: &mut impl Write, job: Job) -> io::Result<()> {
+    match job {
+        Job::Lines(lines, _room) => writer
+            .write_all(&lines)
+            .map_err(|error| io::Error::new(error.kind(), format!("stdout cannot be written: {error}"))),
+        Job::Afterwards(afterwards) => {
+            writer.flush()?;
+            afterwards()
+        }
+        Job::Drained(done) => {
+            writer.flush()?;
+            let _ = done.send(());
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! The Airbyte protocol: messages out, one JSON object a line, and configured catalogs in.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::conform::Change;
+use crate::error::{Error, Kind};
+use crate::streams::{Output, Stream};
+
+/// The status of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It is taken up.
+    Started,
+    /// Its first answer has come.
+    Running,
+    /// It waits for the quota until this moment, in milliseconds since 1970.
+    Limited(i64),
+    /// All of it has been delivered.
+    Complete,
+    /// Not all of it has been delivered.
+    Incomplete,
+}
+
+/// How a stream is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMode {
+    /// From its start, whatever the state says.
+    FullRefresh,
+    /// Onwards from its state.
+    Incremental,
+}
+
+/// A line of output.
+fn line(message: &Value) -> String {
+    format!("{message}\n")
+}
+
+/// The connector's own description.
+pub fn spec(specification: &Value) -> String {
+    line(&json!({ "type": "SPEC", "spec": specification }))
+}
+
+/// The outcome of a check: nothing went wrong, or what did.
+pub fn connection_status(problem: Option<&str>) -> String {
+    let status = match problem {
+        None => json!({ "status": "SUCCEEDED" }),
+        Some(message) => json!({ "status": "FAILED", "message": message }),
+    };
+    line(&json!({ "type": "CONNECTION_STATUS", "connectionStatus": status }))
+}
+
+/// Every stream there is.
+pub fn catalog(streams: impl Iterator<Item = Stream>) -> String {
+    let streams: Vec<Value> = streams.map(|stream| described(stream.output)).collect();
+    line(&json!({ "type": "CATALOG", "catalog": { "streams": streams } }))
+}
+
+/// A log line; `level` is the protocol's name of it.
+pub fn log(level: &str, message: &str) -> String {
+    line(&json!({ "type": "LOG", "log": { "level": level, "message": message } }))
+}
+
+/// A change of a stream's status.
+pub fn stream_status(stream: &str, status: Status, now: i64) -> String {
+    let name = match status {
+        Status::Started => "STARTED",
+        Status::Running | Status::Limited(_) => "RUNNING",
+        Status::Complete => "COMPLETE",
+        Status::Incomplete => "INCOMPLETE",
+    };
+    let mut body = json!({ "stream_descriptor": { "name": stream }, "status": name });
+    if let Status::Limited(until) = status {
+        body["reasons"] = json!([{ "type": "RATE_LIMITED", "rate_limited": { "quota_reset": until } }]);
+    }
+    line(&json!({ "type": "TRACE", "trace": { "type": "STREAM_STATUS", "emitted_at": now, "stream_status": body } }))
+}
+
+/// A failure of one stream, or of the whole run; `hide` takes the secrets out of what it tells.
+pub fn failure(error: &Error, hide: impl Fn(&str) -> String, stream: Option<&str>, now: i64) -> String {
+    let mut body = json!({
+        "message": hide(&error.sentence()),
+        "internal_message": hide(&format!("{:?}: {error}", error.kind())),
+        "failure_type": error.failure_type().name(),
+    });
+    if let Some(stream) = stream {
+        body["stream_descriptor"] = json!({ "name": stream });
+    }
+    line(&json!({ "type": "TRACE", "trace": { "type": "ERROR", "emitted_at": now, "error": body } }))
+}
+
+/// A STATE with the number of the stream's records since its last one.
+pub fn state(stream: &str, state: &Value, records: u64) -> String {
+    let mut message = crate::state::message(stream, state);
+    // The protocol wants a decimal point; a count of records is exact in a float by far.
+    #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53 records")]
+    let count = records as f64;
+    message["sourceStats"] = json!({ "recordCount": count });
+    line(&json!({ "type": "STATE", "state": message }))
+}
+
+/// What stands before the data of each record of a stream.
+pub fn record_prefix(stream: &str, now: i64) -> Vec<u8> {
+    let name = Value::from(stream);
+    format!("{{\"type\":\"RECORD\",\"record\":{{\"stream\":{name},\"emitted_at\":{now},\"data\":").into_bytes()
+}
+
+/// What stands after the data of a record.
+pub fn record_suffix(changes: &[Change]) -> Vec<u8> {
+    if changes.is_empty() {
+        return b"}}\n".to_vec();
+    }
+    let change = |change: &Change| {
+        // The protocol knows no third word: a value in another form is told as a shortened one.
+        let kind = if change.nulled { "NULLED" } else { "TRUNCATED" };
+        json!({ "field": change.member, "change": kind, "reason": "SOURCE_SERIALIZATION_ERROR" })
+    };
+    let changes: Vec<Value> = changes.iter().map(change).collect();
+    format!(",\"meta\":{}}}}}\n", json!({ "changes": changes })).into_bytes()
+}
+
+fn described(output: &Output) -> Value {
+    let schema: Value = serde_json::from_str(output.schema).unwrap_or_default();
+    let mut stream = Map::new();
+    stream.insert("name".to_owned(), output.name.into());
+    stream.insert("json_schema".to_owned(), schema);
+    let modes = if output.cursor.is_some() { json!(["full_refresh", "incremental"]) } else { json!(["full_refresh"]) };
+    stream.insert("supported_sync_modes".to_owned(), modes);
+    if let Some(cursor) = output.cursor {
+        stream.insert("source_defined_cursor".to_owned(), true.into());
+        stream.insert("default_cursor_field".to_owned(), json!([cursor]));
+    }
+    if let Some(key) = output.key {
+        stream.insert("source_defined_primary_key".to_owned(), json!([[key]]));
+    }
+    stream.insert("is_resumable".to_owned(), output.cursor.is_some().into());
+    Value::Object(stream)
+}
+
+/// A stream that a catalog asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Configured {
+    /// Its name.
+    pub name: String,
+    /// How it is to be read.
+    pub mode: SyncMode,
+    /// The members that are wanted; `None` means all.
+    pub selected: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct RawCatalog {
+    streams: Vec<RawConfigured>,
+}
+
+#[derive(Deserialize)]
+struct RawConfigured {
+    stream: RawStream,
+    sync_mode: String,
+}
+
+#[derive(Deserialize)]
+struct RawStream {
+    name: String,
+    #[serde(default)]
+    json_schema: Value,
+}
+
+/// Reads a configured catalog; what this source has no use for is passed over.
+pub fn configured_catalog(text: &str) -> Result<Vec<Configured>, Error> {
+    let unusable = |problem: String| Error::new(Kind::Catalog, problem);
+    let catalog: RawCatalog = serde_json::from_str(text)
+        .map_err(|error| unusable("The catalog is not a configured catalog".to_owned()).because(error))?;
+    let mut configured: Vec<Configured> = Vec::new();
+    for RawConfigured { stream, sync_mode } in catalog.streams {
+        let name = stream.name;
+        let mode = match sync_mode.as_str() {
+            "full_refresh" => SyncMode::FullRefresh,
+            "incremental" => SyncMode::Incremental,
+            _ => {
+                return Err(unusable(format!(
+                    "The catalog's sync_mode for {name} is neither full_refresh nor incremental"
+                )));
+            }
+        };
+        if configured.iter().any(|other| other.name == name) {
+            return Err(unusable(format!("The catalog names {name} twice")));
+        }
+        let properties =
+            stream.json_schema.get("properties").and_then(Value::as_object).filter(|members| !members.is_empty());
+        let selected = properties.map(|members| members.keys().cloned().collect());
+        configured.push(Configured { name, mode, selected });
+    }
+    Ok(configured)
+}
+
+#[cfg(test)]
+mod tests;

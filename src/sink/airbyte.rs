@@ -1,0 +1,135 @@
+//! The sink of `read`: Airbyte messages on stdout, and the state file if there is one to keep.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::clock::Clock;
+use crate::conform::{Change, Conform};
+use crate::error::{Error, Kind};
+use crate::output::Output;
+use crate::page::Page;
+use crate::position::Frontier;
+use crate::protocol::{self, Status};
+use crate::secrets::Secrets;
+use crate::state;
+use crate::state_file::StateFile;
+use crate::streams::Stream;
+
+/// How many bytes of lines are handed over at once.
+const CHUNK: usize = 512 * 1024;
+
+/// Writes the messages of a run; clones share the output.
+#[derive(Clone)]
+pub struct Airbyte {
+    output: Output,
+    clock: Clock,
+    secrets: Secrets,
+    state_file: Option<Arc<StateFile>>,
+}
+
+/// One stream's place in the sink.
+pub struct Writer {
+    sink: Airbyte,
+    stream: Stream,
+    conform: Conform,
+    since_state: u64,
+    total: u64,
+    mended: BTreeSet<String>,
+}
+
+impl Airbyte {
+    /// A sink onto `output`; with a state file, every checkpoint is kept there once its lines are out.
+    pub fn new(output: Output, clock: Clock, secrets: Secrets, state_file: Option<Arc<StateFile>>) -> Self {
+        Self { output, clock, secrets, state_file }
+    }
+
+    /// The place of one stream.
+    pub fn stream(&self, stream: Stream, conform: Conform) -> Writer {
+        Writer { sink: self.clone(), stream, conform, since_state: 0, total: 0, mended: BTreeSet::new() }
+    }
+
+    /// Tells the status of a stream.
+    pub fn status(&self, stream: &str, status: Status) {
+        self.output.note(protocol::stream_status(stream, status, self.now()));
+    }
+
+    /// Tells a failure of one stream, or of the whole run.
+    pub fn failure(&self, error: &Error, stream: Option<&str>) {
+        let told = |text: &str| self.secrets.hide(text);
+        self.output.note(protocol::failure(error, told, stream, self.now()));
+    }
+
+    /// The time of day in milliseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.clock.now().timestamp_millis()
+    }
+}
+
+impl Writer {
+    /// How many records were accepted.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Accepts the records of a page; waits while stdout is slow.
+    pub async fn write(&mut self, page: &Page) -> Result<(), Error> {
+        let prefix = protocol::record_prefix(self.stream.output.name, self.sink.now());
+        let plain_suffix = protocol::record_suffix(&[]);
+        let mut lines = Vec::with_capacity(CHUNK + CHUNK / 8);
+        let mut changes = Vec::new();
+        for record in page.records() {
+            lines.extend_from_slice(&prefix);
+            self.conform.write(record, &mut lines, &mut changes);
+            if changes.is_empty() {
+                lines.extend_from_slice(&plain_suffix);
+            } else {
+                self.tell(&changes)?;
+                lines.extend_from_slice(&protocol::record_suffix(&changes));
+                changes.clear();
+            }
+            if lines.len() >= CHUNK {
+                self.sink.output.write(std::mem::replace(&mut lines, Vec::with_capacity(CHUNK + CHUNK / 8))).await?;
+            }
+        }
+        if !lines.is_empty() {
+            self.sink.output.write(lines).await?;
+        }
+        self.since_state += page.len() as u64;
+        self.total += page.len() as u64;
+        Ok(())
+    }
+
+    /// Tells how far the stream is delivered, after everything that was accepted before.
+    pub async fn checkpoint(&mut self, delivered: Option<&Frontier>) -> Result<(), Error> {
+        let name = self.stream.output.name;
+        let state = state::of(self.stream, delivered);
+        let line = protocol::state(name, &state, std::mem::take(&mut self.since_state));
+        self.sink.output.write(line.into_bytes()).await?;
+        if let Some(file) = self.sink.state_file.clone() {
+            self.sink.output.after(move || file.keep(name, state))?;
+        }
+        Ok(())
+    }
+
+    /// LOUD: a member in an undeclared form is told of once; a key that cannot be kept is an error.
+    fn tell(&mut self, changes: &[Change]) -> Result<(), Error> {
+        let name = self.stream.output.name;
+        for Change { member, nulled } in changes {
+            if *nulled && Some(member.as_str()) == self.stream.output.key {
+                return Err(Error::new(
+                    Kind::Record,
+                    format!("{name}: a record's `{member}`, by which it is told from others, is of another type"),
+                ));
+            }
+            if self.mended.insert(member.clone()) {
+                let what = if *nulled { "left null" } else { "written in the declared type" };
+                warn!(
+                    "{name}: `{member}` came in a form that the schema does not know and was {what}; each such record says so in its meta"
+                );
+            }
+        }
+        Ok(())
+    }
+}

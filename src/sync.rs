@@ -1,0 +1,270 @@
+//! Drives the walks side by side: fetches what they ask for, writes what they deliver, checkpoints their frontier. It decides nothing about cursors.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::client::{Answer, Body, Client, Held, Request, Wait, WaitReason};
+use crate::clock::Clock;
+use crate::error::{Error, FailureType, Kind};
+use crate::page::Page;
+use crate::plan::{Plan, Planned};
+use crate::position::{self, Frontier, Nanos};
+use crate::protocol::Status;
+use crate::sink::airbyte::{Airbyte, Writer};
+use crate::streams::Stream;
+use crate::walk::{MARGIN, SETTLING, Walk};
+
+/// A wait of this length or more is told as the stream's status.
+const LONG_WAIT: Duration = Duration::from_secs(5);
+
+/// How often a run says that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// What all streams of a run share.
+pub struct Run {
+    /// The door to the account.
+    pub client: Client,
+    /// The machine's time of day.
+    pub clock: Clock,
+    /// Where everything goes.
+    pub sink: Airbyte,
+    /// Whether streams that the account does not have are passed over, though they were named.
+    pub skip_unavailable: bool,
+    /// CUTOFF: fixed by the run's first answer.
+    pub cutoff: OnceLock<Nanos>,
+}
+
+/// What became of a stream.
+enum Outcome {
+    Complete,
+    Unavailable(Error),
+    Failed(Error),
+}
+
+/// How a stream's records are fetched, while those of the page before are written.
+type Fetching = JoinSet<Result<Answer<(Page, Held)>, Error>>;
+
+impl Run {
+    /// Reads every stream of a plan. One that fails does not stop the others; that it failed is the result.
+    pub async fn read(self, plan: Plan) -> Result<(), Error> {
+        let run = Arc::new(self);
+        let streams = plan.streams.len() + plan.refused.len();
+        let mut ended: Vec<(String, Outcome)> = Vec::new();
+        for (name, error) in plan.refused {
+            run.sink.status(&name, Status::Started);
+            ended.push((name, Outcome::Failed(error)));
+        }
+        let mut reading = JoinSet::new();
+        for planned in plan.streams {
+            let name = planned.stream.output.name.to_owned();
+            let run = Arc::clone(&run);
+            reading.spawn(async move { (name, run.stream(planned).await) });
+        }
+        let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+        let mut closed = Vec::new();
+        loop {
+            for (name, outcome) in ended.drain(..) {
+                // A reader who has gone is told nothing more, and nothing more is read for nobody.
+                if let Outcome::Failed(error) = &outcome
+                    && matches!(error.kind(), Kind::OutputClosed | Kind::Output)
+                {
+                    return Err(Error::new(error.kind(), error.to_string()));
+                }
+                run.close(&name, &outcome);
+                closed.push((name, outcome));
+            }
+            tokio::select! {
+                next = reading.join_next() => match next {
+                    None => break,
+                    Some(Ok(end)) => ended.push(end),
+                    Some(Err(error)) => return Err(Error::new(Kind::Internal, "Reading a stream broke off").because(error)),
+                },
+                _ = heartbeat.tick() => info!("still reading {} of {streams} streams, {} requests so far", reading.len(), run.client.requests()),
+            }
+        }
+        run.conclude(closed)
+    }
+
+    /// Tells how a stream ended.
+    fn close(&self, name: &str, outcome: &Outcome) {
+        match outcome {
+            Outcome::Complete => self.sink.status(name, Status::Complete),
+            Outcome::Unavailable(error) => {
+                warn!("{name} is unavailable and was passed over: {error}");
+                self.sink.status(name, Status::Incomplete);
+            }
+            Outcome::Failed(error) => {
+                self.sink.failure(error, Some(name));
+                self.sink.status(name, Status::Incomplete);
+            }
+        }
+    }
+
+    /// The result of a whole run.
+    fn conclude(&self, closed: Vec<(String, Outcome)>) -> Result<(), Error> {
+        info!("{} requests were made", self.client.requests());
+        let all = closed.len();
+        let mut failed = Vec::new();
+        let mut types = Vec::new();
+        let mut unavailable = None;
+        let mut passed_over = 0;
+        for (name, outcome) in closed {
+            match outcome {
+                Outcome::Complete => {}
+                Outcome::Failed(error) => {
+                    types.push(error.failure_type());
+                    failed.push(name);
+                }
+                Outcome::Unavailable(error) => {
+                    passed_over += 1;
+                    unavailable = Some(error);
+                }
+            }
+        }
+        if let Some(error) = unavailable.filter(|_| passed_over == all) {
+            return Err(error.at("Every stream is unavailable"));
+        }
+        let Some(failure_type) = gravest(&types) else { return Ok(()) };
+        failed.sort_unstable();
+        let what = format!("{} of {all} streams were not read to their end: {}", failed.len(), failed.join(", "));
+        Err(Error::new(Kind::Streams(failure_type), what))
+    }
+
+    async fn stream(self: Arc<Self>, planned: Planned) -> Outcome {
+        let Planned { stream, named, onwards, delivered, mut walk, conform } = planned;
+        self.sink.status(stream.output.name, Status::Started);
+        let mut course = Course {
+            writer: self.sink.stream(stream, conform),
+            running: false,
+            onwards,
+            known: delivered.is_some(),
+            delivered,
+            run: self,
+            stream,
+        };
+        let Err(error) = course.read(&mut walk).await else { return Outcome::Complete };
+        let absent = matches!(error.kind(), Kind::Forbidden | Kind::NotFound) && walk.untouched();
+        let excusable = !course.known && (course.run.skip_unavailable || !named);
+        if absent && excusable { Outcome::Unavailable(error) } else { Outcome::Failed(error) }
+    }
+
+    /// CUTOFF: by the machine's own clock while no answer has come, afterwards by the earlier of both clocks, and fixed.
+    fn cutoff(&self, answered: bool) -> Nanos {
+        let own = position::nanos_of(self.clock.now()) - SETTLING - MARGIN;
+        if !answered {
+            return self.cutoff.get().copied().unwrap_or(own);
+        }
+        *self.cutoff.get_or_init(|| {
+            let server = self.client.server_clock().map(position::nanos_of);
+            server.map_or(own, |server| own.min(server - SETTLING - MARGIN))
+        })
+    }
+
+    /// Begins to fetch a page.
+    fn fetch(self: &Arc<Self>, stream: Stream, request: Request) -> Fetching {
+        let run = Arc::clone(self);
+        let mut fetching = JoinSet::new();
+        fetching.spawn(async move {
+            let shape = stream.endpoint.shape;
+            let parse = |body: Body| {
+                let (bytes, held) = body.into_parts();
+                Ok((Page::parse(shape, bytes)?, held))
+            };
+            run.client.fetch(&request, &|wait| run.waiting(stream.output.name, wait), parse).await
+        });
+        fetching
+    }
+
+    /// Tells of a wait where people look: in the log, and if it comes from the quota, as the stream's status.
+    fn waiting(&self, stream: &str, wait: &Wait) {
+        let seconds = wait.duration.as_secs_f64();
+        if let WaitReason::Backoff { what } = &wait.reason {
+            return warn!("{stream}: {what}; trying again in {seconds:.1} seconds");
+        }
+        if wait.duration < LONG_WAIT {
+            return;
+        }
+        info!("{stream}: waiting {seconds:.0} seconds for the account's quota");
+        let length = i64::try_from(wait.duration.as_millis()).unwrap_or(i64::MAX);
+        self.sink.status(stream, Status::Limited(self.sink.now().saturating_add(length)));
+    }
+}
+
+/// One stream on its way.
+struct Course {
+    run: Arc<Run>,
+    stream: Stream,
+    writer: Writer,
+    running: bool,
+    onwards: bool,
+    known: bool,
+    delivered: Option<Frontier>,
+}
+
+impl Course {
+    /// Reads a walk to its end.
+    async fn read(&mut self, walk: &mut Walk) -> Result<(), Error> {
+        let run = Arc::clone(&self.run);
+        walk.settle(run.cutoff(false));
+        let mut pages = 0_u64;
+        let mut next = walk.next().map(|request| run.fetch(self.stream, request));
+        while let Some(mut fetching) = next.take() {
+            let fetched = fetching.join_next().await;
+            let Some(Ok(fetched)) = fetched else {
+                return Err(Error::new(Kind::Internal, "Fetching a page broke off"));
+            };
+            let answer = match fetched {
+                Err(error) if self.excused(walk, &error) => break,
+                fetched => fetched?,
+            };
+            self.run_on();
+            pages += 1;
+            walk.settle(run.cutoff(true));
+            let (page, _held) = answer.value;
+            if page.repaired() {
+                warn!("{}: page {pages} holds bytes that are no UTF-8; they were replaced", self.stream.output.name);
+            }
+            let delivery = walk.accept(answer.limit, page)?;
+            self.warn_of_cursors(delivery.without_cursor);
+            next = walk.next().map(|request| run.fetch(self.stream, request));
+            self.writer.write(&delivery.page).await?;
+            self.known |= !delivery.page.is_empty();
+            if self.onwards && delivery.frontier.is_some() {
+                self.delivered = delivery.frontier;
+                self.writer.checkpoint(self.delivered.as_ref()).await?;
+            }
+        }
+        self.run_on();
+        info!("{}: {} records in {pages} pages", self.stream.output.name, self.writer.total());
+        self.writer.checkpoint(self.delivered.as_ref()).await
+    }
+
+    /// CUTOFF: whether a refusal only means that nothing is to be read yet.
+    fn excused(&self, walk: &mut Walk, error: &Error) -> bool {
+        let Kind::Refused { status } = error.kind() else { return false };
+        let clock = self.run.client.server_clock().unwrap_or_else(|| self.run.clock.now());
+        walk.excuses(status, position::nanos_of(clock))
+    }
+
+    fn run_on(&mut self) {
+        if !std::mem::replace(&mut self.running, true) {
+            self.run.sink.status(self.stream.output.name, Status::Running);
+        }
+    }
+
+    /// LOUD: told once a page at the most, as a number.
+    fn warn_of_cursors(&self, without: usize) {
+        if let Some(cursor) = self.stream.output.cursor.filter(|_| without > 0) {
+            warn!("{}: {without} records have no readable `{cursor}`; they were passed on", self.stream.output.name);
+        }
+    }
+}
+
+/// The failure type that decides over a run: a fault first, then what a user must do, then what passes.
+fn gravest(types: &[FailureType]) -> Option<FailureType> {
+    [FailureType::System, FailureType::Config, FailureType::Transient].into_iter().find(|wanted| types.contains(wanted))
+}
