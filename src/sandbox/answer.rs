@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use flate2::Compression;
@@ -20,7 +20,7 @@ const PAGE_NOT_FOUND: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Pa
 /// An answer.
 pub struct Answer {
     status: StatusCode,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
     body: Vec<u8>,
 }
 
@@ -89,7 +89,7 @@ impl Answer {
     /// The same answer with another header, if it can be one.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
-            self.headers.insert(name, value);
+            self.set(name, value);
         }
         self
     }
@@ -104,7 +104,7 @@ impl Answer {
         let mut encoder = GzEncoder::new(Vec::with_capacity(self.body.len() / 4), Compression::fast());
         let Ok(body) = encoder.write_all(&self.body).and_then(|()| encoder.finish()) else { return self };
         self.body = body;
-        self.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        self.set(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         self
     }
 
@@ -114,11 +114,16 @@ impl Answer {
         let answer = self.with("date", &date);
         let mut response = Response::new(Body::from(answer.body));
         *response.status_mut() = answer.status;
-        *response.headers_mut() = answer.headers;
+        response.headers_mut().extend(answer.headers);
         response
     }
 
+    fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value));
+    }
+
     fn of(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Self {
-        Self { status, headers: HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]), body }
+        Self { status, headers: vec![(header::CONTENT_TYPE, content_type)], body }
     }
 }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 pub(super) use bans::{Ban, Banned};
+use chance::branch;
 use chats::Chats;
 use events::{Events, Kind};
 pub(super) use pace::SECOND;
@@ -27,6 +28,7 @@ use pace::{Lateness, OPENING};
 pub(super) use pen::Pen;
 use people::People;
 pub(super) use series::{Entries, Series};
+pub(super) use settings::{ACCOUNT, ROUTING};
 use timeline::Timeline;
 
 use super::options::Holdings;
@@ -101,7 +103,7 @@ impl Export {
 impl Account {
     /// The account that holds what `holdings` says.
     pub fn new(holdings: &Holdings) -> Self {
-        let seed = |kind| people::seed_of(holdings.seed, kind);
+        let seed = |kind| branch(holdings.seed, kind);
         let late = |kind| Lateness::new(seed(kind), holdings.late.percent.min(100).into(), holdings.late.seconds());
         let chats_a_year = whole(holdings.chats);
         let people = Arc::new(People::new(seed(0), i64::from(holdings.agents)));
@@ -147,8 +149,8 @@ impl Account {
             return Some(series::truth(self.series(export), now));
         }
         match stream {
-            "accounts" => Some(vec![settings::ACCOUNT.to_owned()]),
-            "routing_settings" => Some(vec![settings::ROUTING.to_owned()]),
+            "accounts" => Some(vec![ACCOUNT.to_owned()]),
+            "routing_settings" => Some(vec![ROUTING.to_owned()]),
             "agents" => Some(self.agents(now).into_iter().map(|(_, record)| record).collect()),
             "bans" => Some(self.bans(now).into_iter().map(|ban| ban.record).collect()),
             _ => self.list(stream),
@@ -181,7 +183,7 @@ impl Account {
 
     /// The bans of `now`, by id.
     pub(super) fn bans(&self, now: i64) -> Vec<Ban> {
-        bans::bans(people::seed_of(self.seed, 6), self.bans, now)
+        bans::bans(branch(self.seed, 6), self.bans, now)
     }
 
     /// A stream that is answered as one whole array.
@@ -195,16 +197,6 @@ impl Account {
             "triggers" => Some(settings::triggers()),
             _ => None,
         }
-    }
-
-    /// The account itself.
-    pub(super) fn account(&self) -> &'static str {
-        settings::ACCOUNT
-    }
-
-    /// How chats are routed.
-    pub(super) fn routing(&self) -> &'static str {
-        settings::ROUTING
     }
 }
 

@@ -1,5 +1,7 @@
 //! Pages of the five incremental exports: what may be asked, which records follow, what the envelope says of them.
 
+use std::fmt::Write;
+
 use super::answer::Answer;
 use super::data::{Account, Entries, Export, Pen, SECOND};
 use super::options::{Behaviour, Bound, FiveMinuteRule, Ids};
@@ -205,7 +207,8 @@ fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

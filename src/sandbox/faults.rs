@@ -90,10 +90,8 @@ mod tests {
 
     #[test]
     fn rules_count_all_requests_or_those_of_a_path() {
-        let mut script = Script::new(vec![
-            Rule::of_all(2..=2, Fault::Reset),
-            Rule::of_path("bans", 2..=u64::MAX, Fault::EmptyBody),
-        ]);
+        let mut script =
+            Script::new(vec![Rule::of_all(2..=2, Fault::Reset), Rule::of_path("bans", 2..=u64::MAX, Fault::EmptyBody)]);
         assert_eq!(script.next("bans"), None);
         assert_eq!(script.next("agents"), Some(Fault::Reset));
         assert_eq!(script.next("bans"), Some(Fault::EmptyBody));

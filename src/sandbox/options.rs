@@ -89,12 +89,18 @@ pub struct BulkEdit {
 }
 
 /// Records that are seen some time after their own moment.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Late {
     /// How many of a hundred records are late.
     pub percent: u8,
     /// They are late by less than this; the service promises less than 300 seconds.
     pub seconds: u16,
+}
+
+impl Default for Late {
+    fn default() -> Self {
+        Self { percent: 0, seconds: 299 }
+    }
 }
 
 impl Late {

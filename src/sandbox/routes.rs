@@ -9,7 +9,7 @@ use axum::response::Response;
 use tokio::time::Instant;
 
 use super::answer::Answer;
-use super::data::{Account, Banned, Export};
+use super::data::{ACCOUNT, Account, Banned, Export, ROUTING};
 use super::export;
 use super::faults::{Fault, Script};
 use super::gate::{Gate, Log, TooMany};
@@ -167,10 +167,8 @@ impl Service {
             return self.export(export, query);
         }
         match resource {
-            "account" => Ok(Answer::json(self.account.account().as_bytes().to_vec())),
-            "routing_settings/account" => {
-                Ok(Answer::json(format!(r#"{{"data":{}}}"#, self.account.routing()).into_bytes()))
-            }
+            "account" => Ok(Answer::json(ACCOUNT.as_bytes().to_vec())),
+            "routing_settings/account" => Ok(Answer::json(format!(r#"{{"data":{ROUTING}}}"#).into_bytes())),
             "agents" => self.agents(query),
             "bans" => self.bans(query),
             list => self.account.list(list).map(|records| array(&records)).ok_or_else(Answer::not_found),

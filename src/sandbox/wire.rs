@@ -19,9 +19,11 @@ const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 enum Cut {
     /// Everything.
     Never,
+    /// Nothing: the peer sees a reset.
+    Reset,
     /// The head of the answer and so many bytes of its body.
     AfterHead(usize),
-    /// So many bytes.
+    /// So many bytes: the peer sees an end.
     After(usize),
 }
 
@@ -32,7 +34,7 @@ pub struct Wire(Arc<Mutex<Cut>>);
 impl Wire {
     /// Breaks the connection instead of answering.
     pub fn cut_now(&self) {
-        self.set(Cut::After(0));
+        self.set(Cut::Reset);
     }
 
     /// Breaks the connection after `bytes` of the next answer's body.
@@ -52,9 +54,14 @@ impl Wire {
             *cut = Cut::After(head + of_body);
         }
         match *cut {
+            Cut::Reset => Some(0),
             Cut::After(left) => Some(left),
-            _ => None,
+            Cut::Never | Cut::AfterHead(_) => None,
         }
+    }
+
+    fn is_reset(&self) -> bool {
+        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Cut::Reset)
     }
 
     fn went_out(&self, bytes: usize) {
@@ -98,14 +105,20 @@ pub struct Connection {
 
 impl Connection {
     fn break_off(&self) -> io::Error {
-        // The peer shall see a reset and not an orderly end; where that cannot be, an end is as good.
-        _ = self.stream.set_zero_linger();
+        if self.wire.is_reset() {
+            // Where this cannot be set, the peer sees an orderly end without an answer, which is as good.
+            _ = self.stream.set_zero_linger();
+        }
         io::ErrorKind::ConnectionReset.into()
     }
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }

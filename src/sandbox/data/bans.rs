@@ -1,6 +1,6 @@
 //! Banned addresses and visitors: two kinds of records whose ids come from one sequence.
 
-use super::chance::{Dice, token};
+use super::chance::{Dice, branch, token};
 use super::pace::{OPENING, SECOND};
 use super::pen::Pen;
 
@@ -59,7 +59,7 @@ fn ban(seed: u64, place: i64, opening: i64) -> Ban {
             pen.integer(dice.below(256)).text(".").integer(dice.below(256)).text("\"}");
         }
         Banned::Visitor => {
-            pen.text(r#","type":"visitor","visitor_id":"10414779-"#).ascii(&token(seed ^ 1, place));
+            pen.text(r#","type":"visitor","visitor_id":"10414779-"#).ascii(&token(branch(seed, 1), place));
             pen.text(r#"","visitor_name":"Visitor "#).integer(dice.between(10_000, 99_999_999)).text("\"}");
         }
     }
@@ -68,7 +68,11 @@ fn ban(seed: u64, place: i64, opening: i64) -> Ban {
 
 /// Not in the order of the ids before the account opened: imported bans were stamped when they were imported.
 fn created(dice: &mut Dice, place: i64, opening: i64) -> i64 {
-    if place < opening { OPENING - dice.below(1_000 * 86_400) * SECOND } else { OPENING + (place - opening + 1) * BANNING }
+    if place < opening {
+        OPENING - dice.below(1_000 * 86_400) * SECOND
+    } else {
+        OPENING + (place - opening + 1) * BANNING
+    }
 }
 
 #[cfg(test)]

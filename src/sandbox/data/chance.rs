@@ -15,6 +15,11 @@ pub fn hash(seed: u64, number: i64) -> u64 {
     mix(mix(seed).wrapping_add(number.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15)))
 }
 
+/// A seed of its own for one kind of draws, so that no two kinds draw alike.
+pub fn branch(seed: u64, kind: i64) -> u64 {
+    hash(seed, kind)
+}
+
 /// Thirteen letters for `number` under `seed`; no two numbers of one seed get the same.
 pub fn token(seed: u64, number: i64) -> [u8; 13] {
     let mut bits = hash(seed, number);

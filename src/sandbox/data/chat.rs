@@ -52,7 +52,7 @@ impl<'a> Chat<'a> {
                 agents.push(people.any_agent(&mut dice));
             }
         }
-        let messages = if missed { 1 } else { dice.between(2, 11) };
+        let messages = if missed { 1 } else { talk(&mut dice) };
         let by_agent = if missed { 0 } else { dice.bits() & ((1 << messages) - 1) };
         let department = dice.percent(75).then(|| DEPARTMENTS[dice.pick_index(DEPARTMENTS.len())]);
         let mut tags: Vec<_> = (0..dice.below(4)).map(|_| dice.pick(TAGS)).collect();
@@ -99,7 +99,7 @@ impl<'a> Chat<'a> {
 
     fn write_offline(&mut self, pen: &mut Pen) {
         pen.text(r#","type":"offline_msg","message":""#).text(self.dice.pick(NOTES)).text(r#"","webpath":["#);
-        for step in 0..self.dice.below(4) {
+        for step in 0..self.dice.below(3) {
             let (page, title) = PAGES[self.dice.pick_index(PAGES.len())];
             let seconds = self.began / SECOND - 60 + step * 15;
             pen.comma().text("[").integer(seconds).text(r#",""#).text(page);
@@ -117,7 +117,11 @@ impl<'a> Chat<'a> {
         pen.text(r#","type":"chat","end_timestamp":""#).seconds(self.ended);
         pen.text(r#"","duration":"#).integer(self.lasted).text(r#","started_by":""#).text(started_by).text("\"");
         pen.text(r#","triggered":"#).boolean(triggered).text(r#","triggered_response":"#);
-        if triggered { pen.boolean(!self.agents.is_empty()) } else { pen.text("null") };
+        if triggered {
+            pen.boolean(!self.agents.is_empty())
+        } else {
+            pen.text("null")
+        };
         pen.text(r#","missed":"#).boolean(self.agents.is_empty());
         pen.text(r#","dropped":"#).boolean(self.agents.is_empty() && self.dice.percent(30));
         pen.text(r#","proactive":"#).boolean(started_by == "agent");
@@ -180,7 +184,7 @@ impl<'a> Chat<'a> {
     fn write_webpath(&mut self, pen: &mut Pen) {
         pen.text(r#","webpath":["#);
         let mut from = "";
-        for step in 0..self.dice.below(4) {
+        for step in 0..self.dice.below(3) {
             let (page, title) = PAGES[self.dice.pick_index(PAGES.len())];
             pen.comma().text(r#"{"from":""#).text(from).text(r#"","timestamp":""#);
             pen.seconds(self.began - (60 - step * 15) * SECOND);
@@ -226,7 +230,13 @@ impl<'a> Chat<'a> {
         let conversions = if self.number % 500 == 7 { 20 } else { conversions };
         for place in 0..conversions {
             let (goal, name) = GOAL_NAMES[self.dice.pick_index(GOAL_NAMES.len())];
-            pen.comma().text(r#"{"id":""#).text(&self.id).text(".").integer(place).text(r#"","goal_id":"#).integer(goal);
+            pen.comma()
+                .text(r#"{"id":""#)
+                .text(&self.id)
+                .text(".")
+                .integer(place)
+                .text(r#"","goal_id":"#)
+                .integer(goal);
             pen.text(r#","goal_name":""#).text(name).text(r#"","timestamp":""#).seconds(self.ended - place * SECOND);
             pen.text(r#"","attribution":{"agent_id":"#).integer_or_null(self.agents.first().map(|agent| agent.id));
             pen.text(r#","agent_name":"#).quoted_or_null(self.agents.first().map(|agent| agent.name.as_str()));
@@ -250,7 +260,11 @@ impl<'a> Chat<'a> {
         }
         let first = self.dice.between(1, 90);
         pen.text(r#"{"first":"#).integer(first).text(r#","avg":"#);
-        if self.dice.percent(40) { pen.integer(first) } else { pen.fraction(first * SECOND + 685_714) };
+        if self.dice.percent(40) {
+            pen.integer(first)
+        } else {
+            pen.fraction(first * SECOND + 685_714)
+        };
         pen.text(r#","max":"#).integer(first * 2).text("}");
     }
 
@@ -271,4 +285,9 @@ impl<'a> Chat<'a> {
         pen.text(r#","skills_requested":"#).text(if asked { "[1300601,1296081]" } else { "[]" });
         pen.text(r#","skills_fulfilled":"#).boolean(asked && !self.agents.is_empty());
     }
+}
+
+/// How many messages a chat has: mostly few, now and then many.
+fn talk(dice: &mut Dice) -> i64 {
+    if dice.percent(88) { dice.between(1, 4) } else { dice.between(5, 11) }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::chance::{Dice, token};
+use super::chance::{Dice, branch, token};
 use super::chat::Chat;
 use super::pace::{Lateness, Pace, SECOND};
 use super::pen::Pen;
@@ -76,12 +76,12 @@ impl Chats {
     /// When chat `number` ended: some seconds before it can be seen.
     pub fn ended(&self, number: i64) -> i64 {
         let seen = self.born(number);
-        seen - seen.rem_euclid(SECOND) - Dice::new(self.seed ^ 1, number).between(1, 20) * SECOND
+        seen - seen.rem_euclid(SECOND) - Dice::new(branch(self.seed, 1), number).between(1, 20) * SECOND
     }
 
     /// How many seconds chat `number` lasted.
     pub fn lasted(&self, number: i64) -> i64 {
-        Dice::new(self.seed ^ 2, number).between(45, 1_500)
+        Dice::new(branch(self.seed, 2), number).between(45, 1_500)
     }
 
     /// The version of chat `number` that can be seen at `now`.
@@ -91,8 +91,7 @@ impl Chats {
             let moment = self.pace.moment(slot);
             (moment + self.late.of(slot) <= now).then_some(moment)
         };
-        let mut standing =
-            Standing { moment: appeared(created)?, slot: Some(created), updated: false, edited: false };
+        let mut standing = Standing { moment: appeared(created)?, slot: Some(created), updated: false, edited: false };
         if let Some((slot, moment)) = updated.and_then(|slot| Some((slot, appeared(slot)?))) {
             standing = Standing { moment, slot: Some(slot), updated: true, edited: false };
         }
@@ -136,7 +135,7 @@ impl Chats {
     }
 
     fn chosen(&self, year: i64, block: i64) -> i64 {
-        Dice::new(self.seed ^ 3, year * self.slots_per_year() + block).below(self.block_size(block))
+        Dice::new(branch(self.seed, 3), year * self.slots_per_year() + block).below(self.block_size(block))
     }
 }
 
@@ -196,7 +195,7 @@ impl Series for Chats {
 impl Chats {
     /// The throws that decide what was said in chat `number`.
     pub fn dice(&self, number: i64) -> Dice {
-        Dice::new(self.seed ^ 4, number)
+        Dice::new(branch(self.seed, 4), number)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::chance::{Dice, token};
+use super::chance::{Dice, branch, token};
 use super::chats::Chats;
 use super::pace::{Lateness, Pace, SECOND};
 use super::pen::Pen;
@@ -50,7 +50,7 @@ impl Events {
     }
 
     fn dice(&self, event: i64) -> Dice {
-        Dice::new(self.seed ^ 1, event)
+        Dice::new(branch(self.seed, 1), event)
     }
 
     fn write_agent_event(&self, people: &People, event: i64, pen: &mut Pen) {

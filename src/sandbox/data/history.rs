@@ -74,7 +74,9 @@ impl Chat<'_> {
     fn write_arrival(&self, history: &mut History, pen: &mut Pen) {
         if history.dice.percent(5) {
             history.entry(pen, "chat.triggered");
-            pen.text(r#""name":"Customer Service","sender_type":"Trigger","msg":"Can we help you?","options":"Yes/No"}"#);
+            pen.text(
+                r#""name":"Customer Service","sender_type":"Trigger","msg":"Can we help you?","options":"Yes/No"}"#,
+            );
         }
         history.act(pen, "chat.memberjoin", VISITOR);
         if let Some(agent) = self.agents.first() {

@@ -189,10 +189,7 @@ mod tests {
         for day in (0..40_000).step_by(13) {
             let micros = day * DAY * SECOND + 3_723_004_005 * 7 % (DAY * SECOND);
             let moment = DateTime::from_timestamp_micros(micros).unwrap();
-            assert_eq!(
-                written(|pen| _ = pen.micros(micros)),
-                moment.to_rfc3339_opts(SecondsFormat::Micros, true)
-            );
+            assert_eq!(written(|pen| _ = pen.micros(micros)), moment.to_rfc3339_opts(SecondsFormat::Micros, true));
             assert_eq!(written(|pen| _ = pen.seconds(micros)), moment.to_rfc3339_opts(SecondsFormat::Secs, true));
             assert_eq!(written(|pen| _ = pen.year_and_month(micros)), moment.format("%y%m").to_string());
         }

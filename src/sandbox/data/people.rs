@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::chance::{Dice, hash};
+use super::chance::{Dice, branch};
 use super::pace::{OPENING, SECOND};
 use super::pen::Pen;
 
@@ -20,16 +20,61 @@ const RENAMING: i64 = 1_751_328_000 * SECOND;
 
 /// First names as JSON text, in raw UTF-8 and escaped.
 const FIRST_NAMES: &[&str] = &[
-    "Anna", "Björn", "Chloé", "Dmitri", "Elif", "François", "Grace", "Hiroshi", "Inés", "João", "Katarzyna", "Liam",
-    "María", "Noor", "Olúwaṣeun", "Priya", "Quentin", "Ren\\u00e9e", "Søren", "Thu", "Ünal", "Vera", "Wei", "美咲",
+    "Anna",
+    "Björn",
+    "Chloé",
+    "Dmitri",
+    "Elif",
+    "François",
+    "Grace",
+    "Hiroshi",
+    "Inés",
+    "João",
+    "Katarzyna",
+    "Liam",
+    "María",
+    "Noor",
+    "Olúwaṣeun",
+    "Priya",
+    "Quentin",
+    "Ren\\u00e9e",
+    "Søren",
+    "Thu",
+    "Ünal",
+    "Vera",
+    "Wei",
+    "美咲",
     "\\u674e\\u5a1c",
 ];
 
 /// Last names as JSON text.
 const LAST_NAMES: &[&str] = &[
-    "Andersson", "Bianchi", "Costa", "Dvořák", "Evans", "Fernández", "García", "Huang", "Ivanova", "Jensen", "Kowalski",
-    "Łukasik", "Müller", "Nguyễn", "O'Brien", "Petrov", "Quispe", "Rossi", "Sato", "Tanaka", "Ueda", "Vargas",
-    "Walker", "Xu", "Yılmaz", "",
+    "Andersson",
+    "Bianchi",
+    "Costa",
+    "Dvořák",
+    "Evans",
+    "Fernández",
+    "García",
+    "Huang",
+    "Ivanova",
+    "Jensen",
+    "Kowalski",
+    "Łukasik",
+    "Müller",
+    "Nguyễn",
+    "O'Brien",
+    "Petrov",
+    "Quispe",
+    "Rossi",
+    "Sato",
+    "Tanaka",
+    "Ueda",
+    "Vargas",
+    "Walker",
+    "Xu",
+    "Yılmaz",
+    "",
 ];
 
 /// Departments: id, name and description.
@@ -160,7 +205,7 @@ impl People {
 
     /// The ids of some agents, as a JSON array.
     pub fn members(&self, group: i64) -> String {
-        let mut dice = Dice::new(self.seed ^ 11, group);
+        let mut dice = Dice::new(branch(self.seed, 11), group);
         let mut members: Vec<_> = (0..dice.between(1, 6)).map(|_| self.any_agent(&mut dice).id).collect();
         members.sort_unstable();
         members.dedup();
@@ -171,29 +216,32 @@ impl People {
         let id = self.agent_id(place);
         let (first, last) = self.names(place);
         let full_name = format!("{first} {last}").trim_end().to_owned();
-        let speaking =
-            format!(r#""name":"{first}","nick":"agent:{id}","agent_id":"{id}","sender_type":"Agent","source":"web""#);
+        let speaking = format!(r#""name":"{first}","nick":"agent:{id}","agent_id":"{id}","sender_type":"Agent""#);
         Agent { id, name: first.to_owned(), full_name, speaking }
     }
 
     fn names(&self, place: i64) -> (&'static str, &'static str) {
-        let mut dice = Dice::new(self.seed ^ 12, place);
+        let mut dice = Dice::new(branch(self.seed, 12), place);
         (dice.pick(FIRST_NAMES), dice.pick(LAST_NAMES))
     }
 
     /// Ids grow from agent to agent by more than one.
     fn agent_id(&self, place: i64) -> i64 {
-        FIRST_AGENT + place * 1_000_003 + Dice::new(self.seed ^ 13, place).below(900_000)
+        FIRST_AGENT + place * 1_000_003 + Dice::new(branch(self.seed, 13), place).below(900_000)
     }
 
     fn agent(&self, place: i64, opening: i64, now: i64) -> String {
-        let mut dice = Dice::new(self.seed ^ 14, place);
+        let mut dice = Dice::new(branch(self.seed, 14), place);
         let (first, last) = self.names(place);
         let renamed = place % RENAMED_EVERY == RENAMED_EVERY - 1 && now >= RENAMING;
         let last = if renamed { "Newname" } else { last };
-        let created =
-            if place < opening { OPENING - dice.below(1_500) * 86_400 * SECOND } else { OPENING + (place - opening + 1) * JOINING };
-        let departments: Vec<_> = (0..dice.below(4)).map(|_| DEPARTMENTS[dice.pick_index(DEPARTMENTS.len())].0).collect();
+        let created = if place < opening {
+            OPENING - dice.below(1_500) * 86_400 * SECOND
+        } else {
+            OPENING + (place - opening + 1) * JOINING
+        };
+        let departments: Vec<_> =
+            (0..dice.below(4)).map(|_| DEPARTMENTS[dice.pick_index(DEPARTMENTS.len())].0).collect();
         let skills: Vec<_> = (0..dice.below(3)).map(|_| SKILLS[dice.pick_index(SKILLS.len())].0).collect();
         let mut pen = Pen::default();
         pen.text(r#"{"enabled":"#).boolean(dice.percent(93)).text(r#","create_date":""#).seconds(created);
@@ -218,7 +266,11 @@ impl People {
         if dice.percent(10) {
             pen.text(r#","scope":"all""#);
         }
-        pen.text(r#","roles":{"administrator":"#).boolean(place < 3).text(r#","owner":"#).boolean(place == 0).text("}}");
+        pen.text(r#","roles":{"administrator":"#)
+            .boolean(place < 3)
+            .text(r#","owner":"#)
+            .boolean(place == 0)
+            .text("}}");
         pen.into_text()
     }
 }
@@ -233,9 +285,4 @@ fn array(numbers: &[i64]) -> String {
     }
     array.push(']');
     array
-}
-
-/// The seed of one kind of data, so that two kinds never draw alike.
-pub fn seed_of(seed: u64, kind: i64) -> u64 {
-    hash(seed, kind)
 }

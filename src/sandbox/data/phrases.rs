@@ -55,8 +55,14 @@ pub const NOTES: &[&str] = &[
 ];
 
 /// What visitors say of a chat they rated.
-pub const COMMENTS: &[&str] =
-    &["Great help!", "Very slow.", "Sehr freundlich, danke", "\\u2b50\\u2b50\\u2b50", "助かりました", "Did not solve it"];
+pub const COMMENTS: &[&str] = &[
+    "Great help!",
+    "Very slow.",
+    "Sehr freundlich, danke",
+    "\\u2b50\\u2b50\\u2b50",
+    "助かりました",
+    "Did not solve it",
+];
 
 /// Labels on chats.
 pub const TAGS: &[&str] =

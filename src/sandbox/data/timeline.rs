@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::chance::Dice;
+use super::chance::{Dice, branch};
 use super::pace::{Lateness, Pace, SECOND};
 use super::pen::Pen;
 use super::people::{Agent, People};
@@ -35,14 +35,14 @@ impl Timeline {
 
     fn agent(&self, span: i64) -> &Agent {
         let span = if self.is_twin(span) { span - 1 } else { span };
-        self.people.any_agent(&mut Dice::new(self.seed ^ 1, span))
+        self.people.any_agent(&mut Dice::new(branch(self.seed, 1), span))
     }
 
     fn duration(&self, span: i64) -> i64 {
         if self.is_twin(span + 1) {
             return self.moment(span + 1) - self.moment(span);
         }
-        let mut dice = Dice::new(self.seed ^ 2, span);
+        let mut dice = Dice::new(branch(self.seed, 2), span);
         if dice.percent(6) { dice.between(2 * 3_600 * SECOND, LONGEST) } else { dice.between(SECOND, 1_800 * SECOND) }
     }
 }
@@ -59,7 +59,7 @@ impl Series for Timeline {
         }
         let first = self.pace.moment(slot - 1);
         let rest_of_second = SECOND - first.rem_euclid(SECOND);
-        first + 1 + Dice::new(self.seed ^ 3, slot).below(rest_of_second.min(self.pace.width(slot)) - 1)
+        first + 1 + Dice::new(branch(self.seed, 3), slot).below(rest_of_second.min(self.pace.width(slot)) - 1)
     }
 
     fn slot_near(&self, moment: i64) -> i64 {
@@ -86,7 +86,7 @@ impl Series for Timeline {
 
     fn write(&self, record: i64, now: i64, pen: &mut Pen) {
         let start = self.moment(record);
-        let mut dice = Dice::new(self.seed ^ 4, record);
+        let mut dice = Dice::new(branch(self.seed, 4), record);
         let status = dice.pick(&["online", "online", "online", "away", "invisible"]);
         let engagements = if status == "online" { dice.below(4) } else { 0 };
         pen.text(r#"{"agent_id":"#).integer(self.agent(record).id);
