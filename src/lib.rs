@@ -1,7 +1,14 @@
 //! Moves a Zendesk Chat account's data, completely and incrementally, to wherever people analyse it.
+//!
+//! In reading order: what there is to read ([`streams`]), what an answer holds ([`page`]) and where it lies
+//! ([`position`]), the rules by which a stream is read ([`walk`]), how its records are written ([`conform`]) and how
+//! far they were delivered ([`state`]); the door to the network ([`client`]) and the one to stdout ([`output`]);
+//! and what joins them: [`plan`], [`sync`], [`sink`] and the [`commands`].
 
+pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod conform;
 pub mod error;
@@ -11,6 +18,7 @@ pub mod page;
 pub mod plan;
 pub mod position;
 pub mod protocol;
+pub mod sandbox;
 pub mod secrets;
 pub mod signals;
 pub mod sink;

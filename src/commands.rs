@@ -1,0 +1,186 @@
+//! The commands, one file each, and the frame around them: parse, log, run, report.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use tracing::info;
+
+use crate::cli::{AccountArgs, Cli, Command};
+use crate::client::{Api, Client};
+use crate::clock::Clock;
+use crate::config::{Config, Credentials, Environment};
+use crate::error::{Error, Kind};
+use crate::logging::{self, Destination};
+use crate::output::Output;
+use crate::protocol;
+use crate::sandbox::Sandbox;
+use crate::sandbox::options::DEFAULT_TOKEN;
+use crate::secrets::Secrets;
+use crate::signals;
+
+mod check;
+mod discover;
+mod read;
+pub mod sandbox;
+mod spec;
+
+/// How long a stopped run waits for a reader to take the lines that are already on their way.
+const PARTING: Duration = Duration::from_secs(5);
+
+/// What every command is given.
+struct Context {
+    clock: Clock,
+    environment: Environment,
+    output: Output,
+    secrets: Secrets,
+}
+
+/// An account that can be asked, and the embedded one behind it, if it is that.
+struct Account {
+    config: Config,
+    client: Client,
+    _sandbox: Option<Sandbox>,
+}
+
+/// Runs what the command line says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => {
+            // A closed stdout or stderr leaves nobody to tell.
+            let _ = message.print();
+            return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return complain(
+                &Error::new(Kind::Internal, "The program cannot start its threads").because(error),
+                &Secrets::default(),
+            );
+        }
+    };
+    let context = Context {
+        clock: Clock::system(),
+        environment: Environment::of_process(),
+        output: Output::onto(std::io::stdout()),
+        secrets: Secrets::default(),
+    };
+    let code = runtime.block_on(supervise(cli.command, context));
+    // What is still in flight is of no use to anybody.
+    runtime.shutdown_background();
+    code
+}
+
+/// Runs a command until it ends, until a signal comes, or until nobody reads its output any more.
+async fn supervise(command: Command, context: Context) -> ExitCode {
+    let (output, secrets) = (context.output.clone(), context.secrets.clone());
+    tokio::select! {
+        code = run(command, context) => code,
+        signal = signals::received() => {
+            output.drained_within(PARTING).await;
+            signals::die_by(signal)
+        }
+        error = output.broke() => report_broken(&error, &secrets),
+    }
+}
+
+async fn run(command: Command, context: Context) -> ExitCode {
+    let protocol = !matches!(command, Command::Sandbox(_));
+    let destination = if protocol { Destination::Protocol(context.output.clone()) } else { Destination::Stderr };
+    logging::install(destination, context.secrets.clone(), debug(&command));
+    let (output, secrets, clock) = (context.output.clone(), context.secrets.clone(), context.clock.clone());
+    let result = match command {
+        Command::Spec(_) => spec::run(&context).await,
+        Command::Check(args) => check::run(&args, &context).await,
+        Command::Discover(args) => discover::run(&args, &context).await,
+        Command::Read(args) => read::run(&args, &context).await,
+        Command::Sandbox(args) => sandbox::run(args, context.clock.clone(), std::io::stdout()).await,
+    };
+    let result = match (result, output.drained().await) {
+        (Ok(()), Err(broken)) => return report_broken(&broken, &secrets),
+        (result, _) => result,
+    };
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    if matches!(error.kind(), Kind::OutputClosed | Kind::Output) {
+        return report_broken(&error, &secrets);
+    }
+    if protocol {
+        output.note(protocol::failure(&error, |text| secrets.hide(text), None, clock.now().timestamp_millis()));
+        let _ = output.drained().await;
+    }
+    complain(&error, &secrets)
+}
+
+fn debug(command: &Command) -> bool {
+    let flag = match command {
+        Command::Spec(args) => args.log.debug,
+        Command::Check(args) | Command::Discover(args) => args.log.debug,
+        Command::Read(args) => args.account.log.debug,
+        Command::Sandbox(_) => false,
+    };
+    flag || std::env::var("LOG_LEVEL").is_ok_and(|level| level.eq_ignore_ascii_case("debug"))
+}
+
+/// Ends quietly if the reader has gone, as any filter does, and with a word on stderr otherwise.
+fn report_broken(error: &Error, secrets: &Secrets) -> ExitCode {
+    if error.kind() == Kind::OutputClosed {
+        return signals::die_of_closed_output();
+    }
+    complain(error, secrets)
+}
+
+fn complain(error: &Error, secrets: &Secrets) -> ExitCode {
+    use std::io::Write as _;
+    // Nobody is left to be told that stderr cannot be written.
+    let _ = writeln!(std::io::stderr(), "{}", secrets.hide(&error.sentence()));
+    ExitCode::FAILURE
+}
+
+impl Context {
+    /// The configuration of the flags.
+    fn config(&self, path: &Path) -> Result<Config, Error> {
+        let text = read_file(path, Kind::Config, "configuration")?;
+        self.parse(&text, &self.environment)
+    }
+
+    fn parse(&self, text: &str, environment: &Environment) -> Result<Config, Error> {
+        let config = Config::parse(text, environment)?;
+        let Credentials::AccessToken(token) = &config.credentials;
+        self.secrets.keep(token);
+        Ok(config)
+    }
+
+    /// The account of the flags, ready to be asked.
+    async fn account(&self, args: &AccountArgs) -> Result<Account, Error> {
+        let (config, sandbox) = if let Some(path) = &args.config {
+            (self.config(path)?, None)
+        } else {
+            let sandbox = Sandbox::start(sandbox::embedded(self.clock.clone())).await;
+            let sandbox =
+                sandbox.map_err(|error| Error::new(Kind::Internal, "The sandbox cannot start").because(error))?;
+            info!("reading the embedded account of made-up data");
+            let config = sandbox::config(&sandbox, DEFAULT_TOKEN).to_string();
+            // The embedded account has its own token: one in the environment belongs to a real account.
+            (self.parse(&config, &Environment::default())?, Some(sandbox))
+        };
+        let Credentials::AccessToken(token) = &config.credentials;
+        let api = Api {
+            base: config.base.clone(),
+            token: token.clone(),
+            requests_per_minute: config.requests_per_minute,
+            concurrency: config.concurrency,
+        };
+        let client = Client::new(api, self.clock.clone())?;
+        Ok(Account { config, client, _sandbox: sandbox })
+    }
+}
+
+fn read_file(path: &Path, kind: Kind, what: &str) -> Result<String, Error> {
+    fs::read_to_string(path)
+        .map_err(|error| Error::new(kind, format!("The {what} {} cannot be read", path.display())).because(error))
+}

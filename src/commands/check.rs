@@ -1,0 +1,82 @@
+//! `check`: one request decides whether the account can be read; a probe of each stream only warns.
+
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use super::{Account, Context};
+use crate::cli::AccountArgs;
+use crate::client::{Body, Client, Refusal, Request};
+use crate::error::{Error, FailureType, Kind};
+use crate::page::Page;
+use crate::position::{Nanos, nanos_of};
+use crate::protocol;
+use crate::streams::{self, PROOF, Stream};
+use crate::walk::{MARGIN, SETTLING, Terms, Walk};
+
+/// How far back an export is probed: enough to be allowed, little enough to be cheap.
+const BACK: Nanos = SETTLING + 2 * MARGIN;
+
+/// Prints whether the configuration works. What the user must mend is a FAILED status; an outage is an error.
+pub(super) async fn run(args: &AccountArgs, context: &Context) -> Result<(), Error> {
+    let verdict = match context.account(args).await {
+        Ok(account) => verdict(&account, context).await,
+        Err(error) => Err(error),
+    };
+    let status = match verdict {
+        Ok(()) => protocol::connection_status(None),
+        Err(error) if error.failure_type() == FailureType::Config => {
+            protocol::connection_status(Some(&context.secrets.hide(&error.sentence())))
+        }
+        Err(error) => return Err(error),
+    };
+    context.output.write(status.into_bytes()).await
+}
+
+async fn verdict(account: &Account, context: &Context) -> Result<(), Error> {
+    let Some(proof) = streams::named(PROOF) else {
+        return Err(Error::new(Kind::Internal, "The stream that proves an account is not in the table"));
+    };
+    let terms = Terms { start: nanos_of(context.clock.now()) - BACK, end: None, lookback: 0 };
+    probe(&account.client, proof, &terms).await.map_err(|error| told(error, account))?;
+    info!("the account answers, and the token may read it");
+    let mut probes = JoinSet::new();
+    for stream in streams::all().filter(|stream| stream.output.name != PROOF) {
+        let client = account.client.clone();
+        probes.spawn(async move { (stream.output.name, probe(&client, stream, &terms).await) });
+    }
+    while let Some(probed) = probes.join_next().await {
+        match probed {
+            Ok((name, Ok(()))) => info!("{name} can be read"),
+            Ok((name, Err(error))) => warn!("{name} cannot be read: {error}"),
+            Err(error) => return Err(Error::new(Kind::Internal, "A probe broke off").because(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Asks for one record of a stream.
+async fn probe(client: &Client, stream: Stream, terms: &Terms) -> Result<(), Error> {
+    let Some(request) = Walk::new(stream, terms, None).next() else { return Ok(()) };
+    let request = Request { limit: request.limit.map(|_| 1), ..request };
+    let parse = |body: Body| Page::parse(stream.endpoint.shape, body.into_parts().0);
+    client.fetch(&request, &|_| (), parse).await.map(|_| ())
+}
+
+/// The refusal of the deciding request, told by what it means for the account.
+fn told(error: Error, account: &Account) -> Error {
+    let refusal: Option<&Refusal> = error.cause();
+    let host = account.config.base.host_str().unwrap_or_default();
+    let said = refusal.and_then(|refusal| refusal.said.as_deref()).unwrap_or_default();
+    let html = refusal.is_some_and(|refusal| refusal.html);
+    let sentence = match error.kind() {
+        Kind::Unauthorized => format!("{host} does not know the access token: it is wrong, was revoked, or belongs to Zendesk Support rather than Zendesk Chat"),
+        Kind::Forbidden => "The access token is known, but may not read the account: whoever made it is no administrator of Zendesk Chat, or it lacks the scope `read`".to_owned(),
+        Kind::NotFound if said.starts_with("No help desk") => format!("There is no Zendesk account at {host}: the subdomain `{}` is wrong", account.config.subdomain),
+        Kind::NotFound if html => format!("{host} is not the host of a Zendesk account: it answers with a web page"),
+        Kind::NotFound => format!("The account at {host} has no Zendesk Chat; one that has only Messaging has none either"),
+        Kind::Refused { status: 300..=399 } => format!("{host} is not the host of a Zendesk account: it sends elsewhere"),
+        _ => return error,
+    };
+    let kind = if matches!(error.kind(), Kind::Refused { .. }) { Kind::NotFound } else { error.kind() };
+    Error::new(kind, sentence).because(error)
+}

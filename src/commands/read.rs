@@ -1,0 +1,73 @@
+//! `read`: records and states on stdout.
+
+use std::sync::{Arc, OnceLock};
+
+use chrono::{DateTime, Months, Utc};
+use tracing::{info, warn};
+
+use super::{Context, read_file};
+use crate::cli::ReadArgs;
+use crate::config::Config;
+use crate::error::{Error, Kind};
+use crate::plan;
+use crate::position;
+use crate::protocol;
+use crate::sink::airbyte::Airbyte;
+use crate::state::Saved;
+use crate::state_file::{self, StateFile};
+use crate::sync::Run;
+use crate::walk::Terms;
+
+/// Where reading begins when nobody said so: this long ago.
+const YEARS: u32 = 2;
+
+/// Reads the streams that are asked for.
+pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error> {
+    let catalog = match &args.catalog {
+        Some(path) => Some(protocol::configured_catalog(&read_file(path, Kind::Catalog, "catalog")?)?),
+        None => None,
+    };
+    let saved = saved(args)?;
+    let account = context.account(&args.account).await?;
+    let terms = terms(&account.config, context.clock.now());
+    let state_file = match &args.state {
+        Some(path) if args.update_state => {
+            Some(Arc::new(StateFile::new(path.clone(), saved.clone(), state_file::regular_stdout())))
+        }
+        _ => None,
+    };
+    let run = Run {
+        client: account.client.clone(),
+        clock: context.clock.clone(),
+        sink: Airbyte::new(context.output.clone(), context.clock.clone(), context.secrets.clone(), state_file),
+        skip_unavailable: account.config.skip_unavailable,
+        cutoff: OnceLock::new(),
+    };
+    run.read(plan::build(catalog.as_deref(), &saved, &terms)).await
+}
+
+fn saved(args: &ReadArgs) -> Result<Saved, Error> {
+    let Some(path) = &args.state else { return Ok(Saved::default()) };
+    let saved = state_file::read(path)?;
+    if saved.is_none() {
+        let message = format!("the state file {} does not exist yet: reading from the start", path.display());
+        if args.update_state { info!("{message}") } else { warn!("{message}") }
+    }
+    Ok(saved.unwrap_or_default())
+}
+
+fn terms(config: &Config, now: DateTime<Utc>) -> Terms {
+    let start = config.start.unwrap_or_else(|| {
+        let start = now.checked_sub_months(Months::new(12 * YEARS)).unwrap_or(DateTime::UNIX_EPOCH);
+        info!(
+            "no start_date is configured: streams without a state begin two years ago, at {}",
+            start.format("%Y-%m-%dT%H:%M:%SZ")
+        );
+        start
+    });
+    Terms {
+        start: position::nanos_of(start),
+        end: config.end.map(position::nanos_of),
+        lookback: i128::from(config.lookback.num_seconds()) * 1_000_000_000,
+    }
+}

@@ -1,0 +1,227 @@
+//! The command `sandbox`: a Zendesk Chat account on loopback, for everybody who has none at hand.
+
+use std::future::pending;
+use std::io::Write;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::Args;
+use serde_json::json;
+
+use crate::clock::Clock;
+use crate::error::{Error, Kind};
+use crate::sandbox::options::{
+    BansLimit, Behaviour, Bound, BulkEdit, DEFAULT_TOKEN, FiveMinuteRule, Holdings, Ids, Late, REQUESTS_PER_MINUTE,
+    Refusal,
+};
+use crate::sandbox::{Account, Options, Sandbox};
+
+/// What the account holds and how it behaves.
+#[derive(Debug, Clone, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct SandboxArgs {
+    /// Port on 127.0.0.1; 0 takes any free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Everything the account holds is a function of this number
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Chats in the account's first year, 2025, and in every year since
+    #[arg(long, default_value_t = 3_000)]
+    chats: u64,
+    /// Spans of the agents' time line in a year [default: three a chat]
+    #[arg(long)]
+    spans: Option<u64>,
+    /// Agents when the account opened; one more joins every thirty days
+    #[arg(long, default_value_t = 250)]
+    agents: u32,
+    /// Bans when the account opened; one more comes every day
+    #[arg(long, default_value_t = 2_000)]
+    bans: u32,
+    /// Access token that is accepted
+    #[arg(long, default_value = DEFAULT_TOKEN)]
+    token: String,
+    /// Requests allowed in any minute; 0 for no limit
+    #[arg(long, default_value_t = REQUESTS_PER_MINUTE)]
+    rate: u32,
+    /// Leave `Retry-After` out when there were too many requests
+    #[arg(long)]
+    no_retry_after: bool,
+    /// Milliseconds that each request waits before it is answered
+    #[arg(long, default_value_t = 0)]
+    latency_ms: u64,
+    /// Compress answers for those who accept it
+    #[arg(long)]
+    gzip: bool,
+    /// Most records a page of an export holds, whatever limit is asked for
+    #[arg(long)]
+    page_cap: Option<usize>,
+    /// Chats that were all edited in one second
+    #[arg(long, default_value_t = 0)]
+    ties: u64,
+    /// The second of that edit; the chats are the last ones before it
+    #[arg(long, value_name = "RFC 3339", default_value = "2025-07-01T12:00:00Z")]
+    ties_at: DateTime<Utc>,
+    /// From this moment on each page of an export ends after one record
+    #[arg(long, value_name = "RFC 3339")]
+    trickle: Option<DateTime<Utc>>,
+    /// Of a hundred records so many are seen up to 299 seconds late
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=100))]
+    late_percent: u8,
+    /// Show spans of the time line from their start, growing, instead of at their end
+    #[arg(long)]
+    growing_spans: bool,
+    /// Send the record at the position asked for again, even if its id was given
+    #[arg(long)]
+    inclusive: bool,
+    /// Leave out the record at the position asked for, even without an id and in the time line
+    #[arg(long, conflicts_with = "inclusive")]
+    exclusive: bool,
+    /// Tell ids in the envelope of `agent_timeline`
+    #[arg(long)]
+    timeline_ids: bool,
+    /// Tell no ids in the envelope of `agent_events`
+    #[arg(long)]
+    no_event_ids: bool,
+    /// Where a `start_time` of less than five minutes ago is refused
+    #[arg(long, value_enum, default_value = "always")]
+    five_minute_rule: FiveMinuteRule,
+    /// Let each array of bans hold up to `limit`, instead of both together
+    #[arg(long)]
+    bans_per_array: bool,
+    /// Leave an empty array of bans out
+    #[arg(long)]
+    omit_empty_bans: bool,
+    /// What `next_page` begins with, such as `https://www.zopim.com` [default: the sandbox itself]
+    #[arg(long, value_name = "URL")]
+    next_page_base: Option<String>,
+    /// Answer 403 on this path, such as `account` or `incremental/agent_events`; may be repeated
+    #[arg(long, value_name = "PATH")]
+    forbid: Vec<String>,
+}
+
+impl SandboxArgs {
+    /// The options that these arguments ask for.
+    pub fn options(self, clock: Clock) -> Options {
+        let holdings = Holdings {
+            seed: self.seed,
+            chats: self.chats,
+            spans: self.spans,
+            agents: self.agents,
+            bans: self.bans,
+            bulk_edit: (self.ties > 0).then_some(BulkEdit { moment: self.ties_at, chats: self.ties }),
+            late: Late { percent: self.late_percent, ..Late::default() },
+            growing_spans: self.growing_spans,
+        };
+        let (port, token) = (self.port, self.token.clone());
+        Options { port, token, clock, holdings, behaviour: self.behaviour(), faults: Vec::new() }
+    }
+
+    fn behaviour(self) -> Behaviour {
+        let without_id = if self.exclusive { Bound::Exclusive } else { Bound::Inclusive };
+        Behaviour {
+            requests_per_minute: (self.rate > 0).then_some(self.rate),
+            retry_after: !self.no_retry_after,
+            latency: Duration::from_millis(self.latency_ms),
+            gzip: self.gzip,
+            next_page_base: self.next_page_base,
+            page_cap: self.page_cap,
+            trickle_since: self.trickle,
+            bound_with_id: if self.inclusive { Bound::Inclusive } else { Bound::Exclusive },
+            bound_without_id: without_id,
+            timeline_bound: without_id,
+            timeline_ids: if self.timeline_ids { Ids::Told } else { Ids::Untold },
+            agent_events_ids: if self.no_event_ids { Ids::Untold } else { Ids::Told },
+            five_minute_rule: self.five_minute_rule,
+            bans_limit: if self.bans_per_array { BansLimit::PerArray } else { BansLimit::Shared },
+            omit_empty_bans: self.omit_empty_bans,
+            refusal: (!self.forbid.is_empty()).then_some(Refusal::Forbidden(self.forbid)),
+        }
+    }
+}
+
+/// The account that a command with `--sandbox` starts within itself.
+pub fn embedded(clock: Clock) -> Options {
+    Options { clock, ..Options::default() }
+}
+
+/// A configuration with which every command reads a running sandbox.
+pub fn config(sandbox: &Sandbox, token: &str) -> serde_json::Value {
+    json!({
+        "subdomain": "sandbox",
+        "credentials": {"credentials": "access_token", "access_token": token},
+        "start_date": Account::opening().to_rfc3339_opts(SecondsFormat::Secs, true),
+        "base_url": sandbox.url(),
+    })
+}
+
+/// Serves the account until the future is dropped; first it tells how to use it.
+pub async fn run(args: SandboxArgs, clock: Clock, mut out: impl Write) -> Result<(), Error> {
+    let options = args.options(clock);
+    let (token, chats) = (options.token.clone(), options.holdings.chats);
+    let port = options.port;
+    let sandbox = Sandbox::start(options).await.map_err(|error| {
+        Error::new(Kind::Config, format!("The sandbox cannot listen on port {port} of 127.0.0.1")).because(error)
+    })?;
+    let (url, seed, config) = (sandbox.url(), sandbox.account().seed(), config(&sandbox, &token));
+    let greeting = format!(
+        "A Zendesk Chat account (seed {seed}, {chats} chats a year) answers at {url}\n\
+         {config}\n\
+         Save the line above as config.json, then: source-zendesk-chat read --config config.json\n"
+    );
+    let told = out.write_all(greeting.as_bytes()).and_then(|()| out.flush());
+    told.map_err(|error| Error::new(Kind::Output, "The sandbox cannot tell its address").because(error))?;
+    drop(out);
+    pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: SandboxArgs,
+    }
+
+    fn options(arguments: &[&str]) -> Options {
+        let arguments = ["sandbox"].iter().chain(arguments);
+        Command::try_parse_from(arguments).unwrap().args.options(Clock::system())
+    }
+
+    #[test]
+    fn without_arguments_it_is_the_embedded_account() {
+        assert_eq!(format!("{:?}", options(&[]).holdings), format!("{:?}", embedded(Clock::system()).holdings));
+        assert_eq!(format!("{:?}", options(&[]).behaviour), format!("{:?}", embedded(Clock::system()).behaviour));
+    }
+
+    #[test]
+    fn arguments_become_options() {
+        let options = options(&["--rate=0", "--ties=5000", "--forbid=account", "--inclusive", "--page-cap=7"]);
+        assert_eq!(options.behaviour.requests_per_minute, None);
+        assert_eq!(options.behaviour.refusal, Some(Refusal::Forbidden(vec!["account".to_owned()])));
+        assert_eq!(options.behaviour.bound_with_id, Bound::Inclusive);
+        assert_eq!(options.behaviour.page_cap, Some(7));
+        let edit = options.holdings.bulk_edit.unwrap();
+        assert_eq!((edit.chats, edit.moment.to_rfc3339()), (5_000, "2025-07-01T12:00:00+00:00".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_tells_a_configuration_that_can_be_pasted() {
+        let args = Command::try_parse_from(["sandbox", "--token=mine"]).unwrap().args;
+        let mut out = Vec::new();
+        tokio::select! {
+            result = run(args, Clock::system(), &mut out) => panic!("{result:?}"),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        let told = String::from_utf8(out).unwrap();
+        let lines: Vec<_> = told.lines().collect();
+        let config: serde_json::Value = serde_json::from_str(lines[1]).unwrap();
+        assert!(lines[0].ends_with(config["base_url"].as_str().unwrap()));
+        assert_eq!(config["credentials"]["access_token"], "mine");
+        assert_eq!(config["start_date"], "2025-01-01T00:00:00Z");
+    }
+}

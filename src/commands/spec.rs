@@ -1,0 +1,17 @@
+//! `spec`: what a configuration looks like.
+
+use serde_json::Value;
+
+use super::Context;
+use crate::error::{Error, Kind};
+use crate::protocol;
+
+/// The specification as it is published.
+const SPECIFICATION: &str = include_str!("../../spec.json");
+
+/// Prints the specification.
+pub(super) async fn run(context: &Context) -> Result<(), Error> {
+    let specification: Value = serde_json::from_str(SPECIFICATION)
+        .map_err(|error| Error::new(Kind::Internal, "The built-in specification is not JSON").because(error))?;
+    context.output.write(protocol::spec(&specification).into_bytes()).await
+}

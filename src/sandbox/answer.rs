@@ -1,0 +1,129 @@
+//! An answer before it goes out, and the answers that refuse.
+
+use std::io::Write;
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
+
+/// What people see at an address that does not exist.
+const PAGE_NOT_FOUND: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Page not found</title></head>\
+<body><h1>Oops! The page you were looking for doesn't exist</h1></body></html>\n";
+
+/// An answer.
+pub struct Answer {
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// What was asked for.
+    pub fn json(body: Vec<u8>) -> Self {
+        Self::of(StatusCode::OK, JSON, body)
+    }
+
+    /// An error in the words of the Chat API.
+    pub fn error(status: StatusCode, error: &str, description: &str) -> Self {
+        Self::of(status, JSON, format!(r#"{{"error":"{error}","description":"{description}"}}"#).into_bytes())
+    }
+
+    /// An error whose whole body is known.
+    pub fn error_body(status: StatusCode, body: &str) -> Self {
+        Self::of(status, JSON, body.as_bytes().to_vec())
+    }
+
+    /// The request cannot be understood or is not allowed.
+    pub fn bad_request(description: &str) -> Self {
+        Self::error(StatusCode::BAD_REQUEST, "Bad Request", description)
+    }
+
+    /// There is nothing at this address.
+    pub fn not_found() -> Self {
+        Self::error_body(StatusCode::NOT_FOUND, r#"{"error":"Not Found"}"#)
+    }
+
+    /// The token is wrong.
+    pub fn unauthorized() -> Self {
+        let description = "The server could not verify that you are authorized to access the requested resource";
+        Self::error(StatusCode::UNAUTHORIZED, "Unauthorized", description)
+    }
+
+    /// The token is right and its owner may not do this.
+    pub fn forbidden() -> Self {
+        Self::error(StatusCode::FORBIDDEN, "Forbidden", "You do not have access to this resource")
+    }
+
+    /// Too many requests: in JSON, and every second time in plain text.
+    pub fn too_many(times_before: u64) -> Self {
+        if times_before % 2 == 1 {
+            let body = b"Number of allowed API requests per minute exceeded".to_vec();
+            return Self::of(StatusCode::TOO_MANY_REQUESTS, TEXT, body);
+        }
+        let description = "Number of allowed incremental export API requests per minute exceeded";
+        Self::error(StatusCode::TOO_MANY_REQUESTS, "APIRateLimitExceeded", description)
+    }
+
+    /// A page for people instead of an answer.
+    pub fn page_for_people(status: StatusCode) -> Self {
+        Self::of(status, HTML, PAGE_NOT_FOUND.as_bytes().to_vec())
+    }
+
+    /// An answer with a status and a body of any kind; a status that cannot be one becomes 500.
+    pub fn scripted(code: u16, headers: &[(String, String)], body: &str) -> Self {
+        let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut answer = Self::of(status, JSON, body.as_bytes().to_vec());
+        for (name, value) in headers {
+            answer = answer.with(name, value);
+        }
+        answer
+    }
+
+    /// The same answer with another header, if it can be one.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            self.set(name, value);
+        }
+        self
+    }
+
+    /// The size of the body.
+    pub fn length(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The same answer, compressed.
+    pub fn compressed(mut self) -> Self {
+        let mut encoder = GzEncoder::new(Vec::with_capacity(self.body.len() / 4), Compression::fast());
+        let Ok(body) = encoder.write_all(&self.body).and_then(|()| encoder.finish()) else { return self };
+        self.body = body;
+        self.set(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        self
+    }
+
+    /// The answer as it goes out at `now`.
+    pub fn into_response(self, now: DateTime<Utc>) -> Response {
+        let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let answer = self.with("date", &date);
+        let mut response = Response::new(Body::from(answer.body));
+        *response.status_mut() = answer.status;
+        response.headers_mut().extend(answer.headers);
+        response
+    }
+
+    fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value));
+    }
+
+    fn of(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Self {
+        Self { status, headers: vec![(header::CONTENT_TYPE, content_type)], body }
+    }
+}

@@ -1,0 +1,127 @@
+//! When things happen: a grid of slots, equally many in each year, one thing in each slot.
+
+use super::chance::{Dice, hash};
+
+/// Microseconds in a second.
+pub const SECOND: i64 = 1_000_000;
+
+/// The moment the account opened, 2025-01-01T00:00:00Z, in microseconds since 1970.
+pub const OPENING: i64 = 1_735_689_600 * SECOND;
+
+/// The account's year: 365 days, so that the first one ends with 2025.
+pub const YEAR: i64 = 365 * 86_400 * SECOND;
+
+/// More things than this in a year would leave no microsecond for each.
+const MOST_A_YEAR: i64 = 1_000_000_000;
+
+/// How densely things of one kind happen.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    seed: u64,
+    per_year: i64,
+}
+
+impl Pace {
+    /// `per_year` things in each year, at moments that `seed` decides.
+    pub fn new(seed: u64, per_year: i64) -> Self {
+        Self { seed, per_year: per_year.clamp(0, MOST_A_YEAR) }
+    }
+
+    /// When the thing of `slot` happens; never before that of the slot before it, and never where nothing happens.
+    pub fn moment(&self, slot: i64) -> i64 {
+        if self.per_year == 0 {
+            return i64::MAX;
+        }
+        let start = self.start(slot);
+        start + Dice::new(self.seed, slot).below(self.start(slot + 1) - start)
+    }
+
+    /// The width of `slot` in microseconds.
+    pub fn width(&self, slot: i64) -> i64 {
+        self.start(slot + 1) - self.start(slot)
+    }
+
+    /// A slot at most two before the first one that lies wholly at or after `moment`.
+    pub fn slot_near(&self, moment: i64) -> i64 {
+        if moment <= OPENING || self.per_year == 0 {
+            return 0;
+        }
+        let (year, within) = ((moment - OPENING) / YEAR, (moment - OPENING) % YEAR);
+        let slot = i128::from(within) * i128::from(self.per_year) / i128::from(YEAR);
+        (year * self.per_year + i64::try_from(slot).unwrap_or(0) - 1).max(0)
+    }
+
+    /// The place of `slot` within its year.
+    pub fn within_year(&self, slot: i64) -> i64 {
+        slot % self.per_year.max(1)
+    }
+
+    fn start(&self, slot: i64) -> i64 {
+        let (year, within) = (slot / self.per_year, slot % self.per_year);
+        let (whole, rest) = (YEAR / self.per_year, YEAR % self.per_year);
+        OPENING + year * YEAR + within * whole + within * rest / self.per_year
+    }
+}
+
+/// How long after its own moment a record can be seen.
+#[derive(Clone, Copy)]
+pub struct Lateness {
+    seed: u64,
+    percent: i64,
+    longest: i64,
+}
+
+impl Lateness {
+    /// `percent` of a hundred records are late, by less than `seconds`.
+    pub fn new(seed: u64, percent: i64, seconds: i64) -> Self {
+        Self { seed, percent, longest: if percent > 0 { seconds * SECOND } else { 0 } }
+    }
+
+    /// No record is later than this, in microseconds.
+    pub fn longest(&self) -> i64 {
+        self.longest
+    }
+
+    /// How late the record of `slot` is, in microseconds.
+    pub fn of(&self, slot: i64) -> i64 {
+        if self.longest == 0 {
+            return 0;
+        }
+        let mut dice = Dice::new(hash(self.seed, 1), slot);
+        if dice.percent(self.percent) { dice.below(self.longest) } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_year_holds_exactly_its_number_of_things_in_order() {
+        for per_year in [1, 7, 25, 1_100, 86_400] {
+            let pace = Pace::new(3, per_year);
+            let moments: Vec<_> = (0..per_year * 2).map(|slot| pace.moment(slot)).collect();
+            assert!(moments.is_sorted());
+            let first_year = moments.iter().filter(|moment| **moment < OPENING + YEAR).count();
+            assert_eq!(i64::try_from(first_year).unwrap(), per_year);
+            assert!(moments[0] >= OPENING);
+        }
+    }
+
+    #[test]
+    fn a_slot_is_found_from_its_moment() {
+        let pace = Pace::new(3, 1_100);
+        for slot in (0..3_000).step_by(7) {
+            let near = pace.slot_near(pace.moment(slot));
+            assert!(near <= slot && slot - near <= 2, "{near} {slot}");
+        }
+        assert_eq!(pace.slot_near(0), 0);
+    }
+
+    #[test]
+    fn nothing_happens_at_no_pace() {
+        let pace = Pace::new(3, 0);
+        assert_eq!(pace.moment(0), i64::MAX);
+        assert_eq!(pace.slot_near(OPENING + YEAR), 0);
+    }
+}

@@ -1,0 +1,149 @@
+//! What the five exports have in common: records that come in time, served in the order of (cursor, id).
+
+use super::pace::SECOND;
+use super::pen::Pen;
+
+/// One record's place in an export.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The cursor in microseconds, cut to the resolution of the export.
+    pub stamp: i64,
+    /// The id as text; it orders records of one stamp.
+    pub id: String,
+    /// The record's number.
+    pub record: i64,
+}
+
+/// The records of one export, each a function of the seed and of its own number.
+pub trait Series: Send + Sync {
+    /// The resolution of the cursor in microseconds.
+    fn resolution(&self) -> i64;
+
+    /// When something happens in `slot`; later slots never come earlier.
+    fn moment(&self, slot: i64) -> i64;
+
+    /// A slot at or shortly before the first one of `moment`.
+    fn slot_near(&self, moment: i64) -> i64;
+
+    /// The record that stands in `slot` at `now`, if one does.
+    fn entry(&self, slot: i64, now: i64) -> Option<Entry>;
+
+    /// The stamp at which records stand together outside their slots at `now`.
+    fn gathering(&self, now: i64) -> Option<i64> {
+        _ = now;
+        None
+    }
+
+    /// The records of the gathering.
+    fn gathered(&self, now: i64) -> Vec<Entry> {
+        _ = now;
+        Vec::new()
+    }
+
+    /// When record `record` can be seen at the earliest; later records never come earlier.
+    fn born(&self, record: i64) -> i64;
+
+    /// How long after its birth a record may stay unseen, in microseconds.
+    fn longest_wait(&self) -> i64;
+
+    /// Whether record `record` can be seen at `now`.
+    fn stands(&self, record: i64, now: i64) -> bool;
+
+    /// Writes record `record` as it stands at `now`.
+    fn write(&self, record: i64, now: i64, pen: &mut Pen);
+}
+
+/// The stamp of a moment at a resolution.
+fn stamp(moment: i64, resolution: i64) -> i64 {
+    moment - moment.rem_euclid(resolution)
+}
+
+/// The entries of a series from a stamp on, in the order of (stamp, id).
+pub struct Entries<'a> {
+    series: &'a dyn Series,
+    now: i64,
+    slot: i64,
+    gathering: Option<i64>,
+    group: std::vec::IntoIter<Entry>,
+}
+
+impl<'a> Entries<'a> {
+    /// Everything that stands at `now` with a stamp of `from` or later.
+    pub fn new(series: &'a dyn Series, from: i64, now: i64) -> Self {
+        let mut slot = series.slot_near(from);
+        while series.moment(slot) < from && series.moment(slot) <= now {
+            slot += 1;
+        }
+        let gathering = series.gathering(now).filter(|stamp| *stamp >= from);
+        Self { series, now, slot, gathering, group: Vec::new().into_iter() }
+    }
+
+    fn next_group(&mut self) -> Option<Vec<Entry>> {
+        let resolution = self.series.resolution();
+        let moment = self.series.moment(self.slot);
+        let upcoming = (moment <= self.now).then(|| stamp(moment, resolution));
+        let next = [upcoming, self.gathering].into_iter().flatten().min()?;
+        let mut group = Vec::new();
+        if self.gathering == Some(next) {
+            group = self.series.gathered(self.now);
+            self.gathering = None;
+        }
+        loop {
+            let moment = self.series.moment(self.slot);
+            if moment > self.now || stamp(moment, resolution) != next {
+                break;
+            }
+            group.extend(self.series.entry(self.slot, self.now));
+            self.slot += 1;
+        }
+        group.sort_unstable();
+        Some(group)
+    }
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        loop {
+            if let Some(entry) = self.group.next() {
+                return Some(entry);
+            }
+            self.group = self.next_group()?.into_iter();
+        }
+    }
+}
+
+/// Every record of a series as it stands at `now`, by number: the truth that pages are measured against.
+pub fn truth(series: &dyn Series, now: i64) -> Vec<String> {
+    let mut records = Vec::new();
+    for record in 0..born_until(series, now) {
+        if series.stands(record, now) {
+            let mut pen = Pen::default();
+            series.write(record, now, &mut pen);
+            records.push(pen.into_text());
+        }
+    }
+    records
+}
+
+/// How many records of a series stand at `now`.
+pub fn count(series: &dyn Series, now: i64) -> i64 {
+    let born = born_until(series, now);
+    let settled = born_until(series, now - series.longest_wait() - SECOND);
+    settled + (settled..born).map(|record| i64::from(series.stands(record, now))).sum::<i64>()
+}
+
+/// How many records of a series have been born by `now`.
+pub fn born_until(series: &dyn Series, now: i64) -> i64 {
+    let mut beyond = 1;
+    while series.born(beyond - 1) <= now {
+        beyond *= 2;
+    }
+    let (mut low, mut high) = (0, beyond);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if series.born(middle) <= now { low = middle + 1 } else { high = middle }
+    }
+    low
+}

@@ -1,0 +1,228 @@
+//! What a sandbox holds and how it behaves: wherever the real service's behaviour is not known, it plays both.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::faults::Rule;
+use crate::clock::Clock;
+
+/// The access token that a sandbox knows unless it is told another one.
+pub const DEFAULT_TOKEN: &str = "sandbox-token";
+
+/// Requests a minute that the real service allows.
+pub const REQUESTS_PER_MINUTE: u32 = 200;
+
+/// Everything that can be said about a sandbox.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The port on 127.0.0.1; 0 for any free one.
+    pub port: u16,
+    /// The access token that is accepted.
+    pub token: String,
+    /// The account's time of day.
+    pub clock: Clock,
+    /// What the account holds.
+    pub holdings: Holdings,
+    /// How the service answers.
+    pub behaviour: Behaviour,
+    /// What goes wrong, and when.
+    pub faults: Vec<Rule>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            token: DEFAULT_TOKEN.to_owned(),
+            clock: Clock::system(),
+            holdings: Holdings::default(),
+            behaviour: Behaviour::default(),
+            faults: Vec::new(),
+        }
+    }
+}
+
+/// What an account holds.
+#[derive(Debug, Clone)]
+pub struct Holdings {
+    /// Everything is a function of this.
+    pub seed: u64,
+    /// Chats in the account's first year, 2025, and in every year since.
+    pub chats: u64,
+    /// Spans of the agents' time line in a year; three a chat where not given.
+    pub spans: Option<u64>,
+    /// Agents at the opening; one more joins every thirty days.
+    pub agents: u32,
+    /// Bans at the opening; one more comes every day.
+    pub bans: u32,
+    /// Chats that were all edited in one second.
+    pub bulk_edit: Option<BulkEdit>,
+    /// Records that are seen some time after their own moment.
+    pub late: Late,
+    /// Spans of the time line are seen from their start and grow, instead of being seen when they end.
+    pub growing_spans: bool,
+}
+
+impl Default for Holdings {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            chats: 3_000,
+            spans: None,
+            agents: 250,
+            bans: 2_000,
+            bulk_edit: None,
+            late: Late::default(),
+            growing_spans: false,
+        }
+    }
+}
+
+/// An edit of many chats in one second, as an import or a migration makes it.
+#[derive(Debug, Clone, Copy)]
+pub struct BulkEdit {
+    /// The second.
+    pub moment: DateTime<Utc>,
+    /// How many chats: the last ones that came before it, as far as there are so many.
+    pub chats: u64,
+}
+
+/// Records that are seen some time after their own moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Late {
+    /// How many of a hundred records are late.
+    pub percent: u8,
+    /// They are late by less than this; the service promises less than 300 seconds.
+    pub seconds: u16,
+}
+
+impl Default for Late {
+    fn default() -> Self {
+        Self { percent: 0, seconds: 299 }
+    }
+}
+
+impl Late {
+    /// The lateness within what the service promises.
+    pub(super) fn seconds(self) -> i64 {
+        i64::from(self.seconds.min(299))
+    }
+}
+
+/// Whether the record that stands exactly at the position asked for is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// It is.
+    Inclusive,
+    /// It is not.
+    Exclusive,
+}
+
+/// Where the service refuses a `start_time` of less than five minutes ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FiveMinuteRule {
+    /// In each request.
+    Always,
+    /// Only where a walk begins: not with a `start_id`, and not at the position that the last page gave.
+    First,
+    /// Nowhere.
+    Off,
+}
+
+/// Which `end_id` and `start_id` an export's envelope has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// Both, as chats have them.
+    Told,
+    /// None.
+    Untold,
+}
+
+/// How a page of bans is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BansLimit {
+    /// Both arrays together hold `limit` bans.
+    Shared,
+    /// Each array holds up to `limit` bans.
+    PerArray,
+}
+
+/// Why the service refuses a request whatever its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// 403 on these paths below `/api/v2/chat/`.
+    Forbidden(Vec<String>),
+    /// 404 on these paths below `/api/v2/chat/`.
+    Missing(Vec<String>),
+    /// 403 everywhere: the token's owner has not the role.
+    MissingRole,
+    /// 404 everywhere, with the error as text: the account has no Chat.
+    NoChat,
+    /// 404 everywhere, with the error as an object: the account has no Chat.
+    NoChatObject,
+    /// 404 everywhere: there is no such subdomain.
+    WrongSubdomain,
+    /// 404 everywhere, as a page for people: there is no such host.
+    UnknownHost,
+}
+
+/// How the service answers. The default is what is known of the real one.
+#[derive(Debug, Clone)]
+pub struct Behaviour {
+    /// Requests allowed in any sixty seconds; none where there is no limit.
+    pub requests_per_minute: Option<u32>,
+    /// Whether a 429 says how long to wait.
+    pub retry_after: bool,
+    /// How long each request waits before it is answered.
+    pub latency: Duration,
+    /// Whether bodies are compressed for those who accept it.
+    pub gzip: bool,
+    /// The host of `next_page`, such as `https://www.zopim.com`; the sandbox's own where not given.
+    pub next_page_base: Option<String>,
+    /// The most records a page holds, whatever limit is asked for.
+    pub page_cap: Option<usize>,
+    /// From this moment on each page ends after one record.
+    pub trickle_since: Option<DateTime<Utc>>,
+    /// The bound of a position with an id.
+    pub bound_with_id: Bound,
+    /// The bound of a position without an id.
+    pub bound_without_id: Bound,
+    /// The bound of a position in `agent_timeline`.
+    pub timeline_bound: Bound,
+    /// The ids in the envelope of `agent_timeline`.
+    pub timeline_ids: Ids,
+    /// The ids in the envelope of `agent_events`.
+    pub agent_events_ids: Ids,
+    /// Where a recent `start_time` is refused.
+    pub five_minute_rule: FiveMinuteRule,
+    /// How a page of bans is limited.
+    pub bans_limit: BansLimit,
+    /// Whether an empty array of bans is left out.
+    pub omit_empty_bans: bool,
+    /// Why requests are refused.
+    pub refusal: Option<Refusal>,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            requests_per_minute: Some(REQUESTS_PER_MINUTE),
+            retry_after: true,
+            latency: Duration::ZERO,
+            gzip: false,
+            next_page_base: None,
+            page_cap: None,
+            trickle_since: None,
+            bound_with_id: Bound::Exclusive,
+            bound_without_id: Bound::Inclusive,
+            timeline_bound: Bound::Inclusive,
+            timeline_ids: Ids::Untold,
+            agent_events_ids: Ids::Told,
+            five_minute_rule: FiveMinuteRule::Always,
+            bans_limit: BansLimit::Shared,
+            omit_empty_bans: false,
+            refusal: None,
+        }
+    }
+}

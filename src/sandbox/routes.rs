@@ -1,0 +1,241 @@
+//! The fifteen endpoints, behind what a request has to pass first: the script of faults, the rate limit, the token.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::response::Response;
+use tokio::time::Instant;
+
+use super::answer::Answer;
+use super::data::{ACCOUNT, Account, Banned, Export, ROUTING};
+use super::export;
+use super::faults::{Fault, Script};
+use super::gate::{Gate, Log, TooMany};
+use super::options::{BansLimit, Behaviour, Refusal};
+use super::query::Query;
+use super::wire::Wire;
+use crate::clock::Clock;
+
+/// Where the Chat API lives on its host.
+const ROOT: &str = "/api/v2/chat/";
+
+/// The most agents that can be asked for; more are refused.
+const MOST_AGENTS: usize = 100;
+
+/// The most bans a page holds; asking for more is asking for this many.
+const MOST_BANS: usize = 1_000;
+
+/// What a page of agents or bans holds when no limit is asked for.
+const DEFAULT_LIMIT: usize = 10;
+
+/// A running service.
+pub struct Service {
+    /// What it serves.
+    pub account: Account,
+    /// What was asked.
+    pub log: Mutex<Log>,
+    /// Who may pass.
+    pub gate: Mutex<Gate>,
+    /// What goes wrong.
+    pub script: Mutex<Script>,
+    /// Its time of day.
+    pub clock: Clock,
+    /// The token it accepts.
+    pub token: String,
+    /// How it answers.
+    pub behaviour: Behaviour,
+    /// What `next_page` begins with.
+    pub base: String,
+    /// Where the last page of each export ended.
+    pub last_ends: Mutex<Vec<(Export, i64)>>,
+}
+
+/// The value behind a lock; no holder leaves it half-changed, so that one which panicked does no harm.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Answers one request.
+pub async fn serve(
+    State(service): State<std::sync::Arc<Service>>,
+    ConnectInfo(wire): ConnectInfo<Wire>,
+    request: Request,
+) -> Response {
+    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    let number = locked(&service.log).ask(path, query);
+    let admitted = locked(&service.gate).arrive(Instant::now());
+    let fault = locked(&service.script).next(path.strip_prefix(ROOT).unwrap_or(path));
+    pause(service.behaviour.latency).await;
+    if let Some(Fault::Stall(duration)) = fault {
+        pause(duration).await;
+    }
+    let mut answer = match &fault {
+        Some(Fault::Status { code, headers, body }) => Answer::scripted(*code, headers, body),
+        Some(Fault::Html200) => Answer::page_for_people(StatusCode::OK),
+        Some(Fault::EmptyBody) => Answer::json(Vec::new()),
+        _ => service.answer(&request, admitted).unwrap_or_else(|refusal| refusal),
+    };
+    if service.behaviour.gzip && accepts_gzip(&request) {
+        answer = answer.compressed();
+    }
+    match fault {
+        Some(Fault::Reset) => wire.cut_now(),
+        Some(Fault::TruncatedBody) => wire.cut_in_body(answer.length() / 2),
+        _ => {}
+    }
+    let cut_off = matches!(fault, Some(Fault::Reset));
+    let response = answer.into_response(service.clock.now());
+    if !cut_off {
+        locked(&service.log).answer(number, response.status().as_u16());
+    }
+    response
+}
+
+async fn pause(duration: Duration) {
+    if !duration.is_zero() {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+fn accepts_gzip(request: &Request) -> bool {
+    let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("gzip"))
+}
+
+impl Service {
+    /// The right answer to a request, or why there is none.
+    fn answer(&self, request: &Request, admitted: Result<(), TooMany>) -> Result<Answer, Answer> {
+        admitted.map_err(|too_many| self.too_many(&too_many))?;
+        let unknown = || self.refusal_of_all().unwrap_or_else(Answer::not_found);
+        let resource = request.uri().path().strip_prefix(ROOT).ok_or_else(unknown)?;
+        if let Some(refusal) = self.refusal_of_all() {
+            return Err(refusal);
+        }
+        if !self.knows_token(request) {
+            return Err(Answer::unauthorized());
+        }
+        self.check_access(resource)?;
+        if request.method() != Method::GET {
+            let description = "The method is not allowed for the requested URL.";
+            return Err(Answer::error(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", description));
+        }
+        self.resource(resource, &Query::of(request.uri()))
+    }
+
+    fn too_many(&self, too_many: &TooMany) -> Answer {
+        let answer = Answer::too_many(too_many.before);
+        if !self.behaviour.retry_after {
+            return answer;
+        }
+        let seconds = too_many.wait.as_secs() + u64::from(too_many.wait.subsec_nanos() > 0);
+        answer.with("retry-after", &seconds.to_string())
+    }
+
+    /// The refusals that come before anybody looks at the token.
+    fn refusal_of_all(&self) -> Option<Answer> {
+        let body = match self.behaviour.refusal.as_ref()? {
+            Refusal::NoChat => r#"{"error":"Not Found"}"#,
+            Refusal::NoChatObject => r#"{"error":{"message":"Not Found"}}"#,
+            Refusal::WrongSubdomain => {
+                r#"{"error":{"title":"No help desk at sandbox.zendesk.com","message":"There is no help desk configured at this address. This means that the address is available and that you can claim it at http://www.zendesk.com/signup"}}"#
+            }
+            Refusal::UnknownHost => return Some(Answer::page_for_people(StatusCode::NOT_FOUND)),
+            Refusal::Forbidden(_) | Refusal::Missing(_) | Refusal::MissingRole => return None,
+        };
+        Some(Answer::error_body(StatusCode::NOT_FOUND, body))
+    }
+
+    fn knows_token(&self, request: &Request) -> bool {
+        let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        given.and_then(|given| given.strip_prefix("Bearer ")) == Some(self.token.as_str())
+    }
+
+    fn check_access(&self, resource: &str) -> Result<(), Answer> {
+        let named = |paths: &[String]| paths.iter().any(|path| path == resource);
+        match &self.behaviour.refusal {
+            Some(Refusal::MissingRole) => Err(Answer::forbidden()),
+            Some(Refusal::Forbidden(paths)) if named(paths) => Err(Answer::forbidden()),
+            Some(Refusal::Missing(paths)) if named(paths) => Err(Answer::not_found()),
+            _ => Ok(()),
+        }
+    }
+
+    fn resource(&self, resource: &str, query: &Query) -> Result<Answer, Answer> {
+        if let Some(export) = resource.strip_prefix("incremental/").and_then(Export::named) {
+            return self.export(export, query);
+        }
+        match resource {
+            "account" => Ok(Answer::json(ACCOUNT.as_bytes().to_vec())),
+            "routing_settings/account" => Ok(Answer::json(format!(r#"{{"data":{ROUTING}}}"#).into_bytes())),
+            "agents" => self.agents(query),
+            "bans" => self.bans(query),
+            list => self.account.list(list).map(|records| array(&records)).ok_or_else(Answer::not_found),
+        }
+    }
+
+    fn export(&self, export: Export, query: &Query) -> Result<Answer, Answer> {
+        let request = export::Request::parse(export, query, &self.behaviour)?;
+        let now = self.now();
+        let last_end = locked(&self.last_ends).iter().find(|(of, _)| *of == export).map(|(_, end)| *end);
+        if request.is_too_recent(self.behaviour.five_minute_rule, last_end, now) {
+            return Err(Answer::bad_request("start_time must be more than five minutes in the past"));
+        }
+        let page = request.page(&self.account, &self.behaviour, &self.base, now);
+        let mut last_ends = locked(&self.last_ends);
+        last_ends.retain(|(of, _)| *of != export);
+        last_ends.push((export, page.end));
+        Ok(Answer::json(page.body))
+    }
+
+    /// Agents from `since_id` on, that one included.
+    fn agents(&self, query: &Query) -> Result<Answer, Answer> {
+        let (since, limit) = since_and_limit(query)?;
+        if limit > MOST_AGENTS {
+            return Err(Answer::bad_request("limit must not be greater than 100"));
+        }
+        let agents = self.account.agents(self.now()).into_iter().filter(|(id, _)| *id >= since);
+        Ok(array(&agents.take(limit).map(|(_, record)| record).collect::<Vec<_>>()))
+    }
+
+    /// Bans from `since_id` on, that one included, in one array a kind.
+    fn bans(&self, query: &Query) -> Result<Answer, Answer> {
+        let (since, limit) = since_and_limit(query)?;
+        let limit = limit.min(MOST_BANS);
+        let (mut addresses, mut visitors) = (Vec::new(), Vec::new());
+        for ban in self.account.bans(self.now()).into_iter().filter(|ban| ban.id >= since) {
+            if self.behaviour.bans_limit == BansLimit::Shared && addresses.len() + visitors.len() == limit {
+                break;
+            }
+            let array = if ban.banned == Banned::Address { &mut addresses } else { &mut visitors };
+            if array.len() < limit {
+                array.push(ban.record);
+            }
+        }
+        let mut members = Vec::new();
+        for (name, records) in [("ip_address", addresses), ("visitor", visitors)] {
+            if !(self.behaviour.omit_empty_bans && records.is_empty()) {
+                members.push(format!(r#""{name}":[{}]"#, records.join(",")));
+            }
+        }
+        Ok(Answer::json(format!("{{{}}}", members.join(",")).into_bytes()))
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now().timestamp_micros()
+    }
+}
+
+fn since_and_limit(query: &Query) -> Result<(i64, usize), Answer> {
+    let since = query.get("since_id").map_or(Ok(0), str::parse);
+    let limit = query.get("limit").map_or(Ok(DEFAULT_LIMIT), str::parse);
+    match (since, limit) {
+        (Ok(since), Ok(limit @ 1..)) => Ok((since, limit)),
+        _ => Err(Answer::bad_request("since_id or limit is not a number that is allowed")),
+    }
+}
+
+fn array(records: &[String]) -> Answer {
+    Answer::json(format!("[{}]", records.join(",")).into_bytes())
+}

@@ -1,0 +1,6 @@
+//! The service as a client meets it, over real connections.
+
+mod client;
+mod exports;
+mod gates;
+mod lists;
