@@ -1,0 +1,228 @@
+//! A sandbox account under a clock that stands still, read in this process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use source_zendesk_chat::client::{Api, Client};
+use source_zendesk_chat::clock::Clock;
+use source_zendesk_chat::error::Error;
+use source_zendesk_chat::output::Output;
+use source_zendesk_chat::plan;
+use source_zendesk_chat::position::nanos_of;
+use source_zendesk_chat::protocol::{self, configured_catalog};
+use source_zendesk_chat::sandbox::options::DEFAULT_TOKEN;
+use source_zendesk_chat::sandbox::{Options, Sandbox};
+use source_zendesk_chat::secrets::Secrets;
+use source_zendesk_chat::sink::airbyte::Airbyte;
+use source_zendesk_chat::state::Saved;
+use source_zendesk_chat::streams;
+use source_zendesk_chat::sync::Run;
+use source_zendesk_chat::walk::Terms;
+
+/// The moment at which the tests are run.
+pub const NOW: &str = "2025-03-01T12:00:00Z";
+
+/// The cutoff of a run at that moment.
+pub const CUTOFF: &str = "2025-03-01T11:54:00Z";
+
+/// An instant of the text that names it.
+pub fn instant(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// An account, and how a run asks it.
+pub struct Account {
+    pub sandbox: Sandbox,
+    pub terms: Terms,
+    pub token: String,
+    pub skip_unavailable: bool,
+    now: Arc<Mutex<DateTime<Utc>>>,
+}
+
+impl Account {
+    /// An account of 1,800 chats a year, about 300 of them so far, as `arrange` changes it.
+    pub async fn open(arrange: impl FnOnce(&mut Options)) -> Self {
+        let now = Arc::new(Mutex::new(instant(NOW)));
+        let told = Arc::clone(&now);
+        let mut options = Options { clock: Clock::from_fn(move || *told.lock().unwrap()), ..Options::default() };
+        options.holdings.chats = 1_800;
+        options.holdings.agents = 120;
+        options.holdings.bans = 150;
+        arrange(&mut options);
+        let terms =
+            Terms { start: nanos_of(instant("2025-01-01T00:00:00Z")), end: None, lookback: 24 * 3_600_000_000_000 };
+        let token = DEFAULT_TOKEN.to_owned();
+        Self { sandbox: Sandbox::start(options).await.unwrap(), terms, token, skip_unavailable: false, now }
+    }
+
+    /// Sets the clock of both sides.
+    pub fn set_now(&self, now: &str) {
+        *self.now.lock().unwrap() = instant(now);
+    }
+
+    /// Reads streams as a catalog asks for them; no name at all means a run without a catalog.
+    pub async fn read(&self, mode: &str, names: &[&str], state: &str) -> Reading {
+        let now = Arc::clone(&self.now);
+        self.read_by(Clock::from_fn(move || *now.lock().unwrap()), mode, names, state).await
+    }
+
+    /// Reads on a machine whose clock may differ from the server's.
+    pub async fn read_by(&self, clock: Clock, mode: &str, names: &[&str], state: &str) -> Reading {
+        let base = self.sandbox.url().parse().unwrap();
+        let api = Api { base, token: self.token.clone().into(), requests_per_minute: 200.0, concurrency: 8 };
+        let lines = Lines::default();
+        let output = Output::onto(lines.clone());
+        let run = Run {
+            client: Client::new(api, clock.clone()).unwrap(),
+            sink: Airbyte::new(output.clone(), clock.clone(), Secrets::default(), None),
+            clock,
+            skip_unavailable: self.skip_unavailable,
+            cutoff: OnceLock::new(),
+        };
+        let catalog = (!names.is_empty()).then(|| catalog(mode, names));
+        let plan = plan::build(catalog.as_deref(), &Saved::parse(state).unwrap(), &self.terms);
+        let before = self.sandbox.requests().len();
+        let result = run.read(plan).await;
+        output.drained().await.unwrap();
+        let requests = self.sandbox.requests().split_off(before);
+        let requests = requests
+            .into_iter()
+            .map(|request| format!("{}?{} {}", request.path, request.query, request.status.unwrap_or(0)))
+            .collect();
+        Reading { messages: lines.messages(), result, requests }
+    }
+
+    /// The keys of the records that a stream has at `now` within the window from the start to `to`.
+    pub fn truth(&self, stream: &str, to: &str) -> BTreeSet<String> {
+        let output = streams::named(stream).unwrap().output;
+        let records = self.sandbox.account().truth(stream, *self.now.lock().unwrap()).unwrap();
+        let records = records.iter().map(|record| serde_json::from_str::<Value>(record).unwrap());
+        let exported = stream.contains("chats")
+            || stream.contains("conversions")
+            || stream.contains("event")
+            || stream.contains("timeline");
+        let within = records.filter(|record| {
+            !exported || record[output.cursor.unwrap()].as_str().is_none_or(|cursor| instant(cursor) < instant(to))
+        });
+        within.map(|record| key(stream, &record)).collect()
+    }
+}
+
+/// A configured catalog of these streams, as a platform makes it of what `discover` says.
+pub fn catalog(mode: &str, names: &[&str]) -> Vec<protocol::Configured> {
+    let configured: Vec<Value> =
+        names.iter().map(|name| json!({ "stream": { "name": name }, "sync_mode": mode })).collect();
+    configured_catalog(&json!({ "streams": configured }).to_string()).unwrap()
+}
+
+/// What tells a record of a stream from others, as the service sent it.
+pub fn key(stream: &str, record: &Value) -> String {
+    match (stream, streams::named(stream).unwrap().output.key) {
+        ("agent_timeline", _) => format!("{}|{}", record["agent_id"], record["start_time"].as_str().unwrap()),
+        (_, Some(key)) => record[key].as_str().map_or_else(|| record[key].to_string(), str::to_owned),
+        (_, None) => "the only one".to_owned(),
+    }
+}
+
+/// What a run wrote, and what it asked for.
+pub struct Reading {
+    pub messages: Vec<Value>,
+    pub result: Result<(), Error>,
+    pub requests: Vec<String>,
+}
+
+impl Reading {
+    /// The records of a stream, in their order.
+    pub fn records(&self, stream: &str) -> Vec<&Value> {
+        let records = self.messages.iter().map(|message| &message["record"]);
+        records.filter(|record| record["stream"] == stream).map(|record| &record["data"]).collect()
+    }
+
+    /// The keys of a stream's records, in their order.
+    pub fn keys(&self, stream: &str) -> Vec<String> {
+        self.records(stream).into_iter().map(|record| key(stream, record)).collect()
+    }
+
+    /// The states of a stream, in their order.
+    pub fn states(&self, stream: &str) -> Vec<&Value> {
+        let states = self.messages.iter().map(|message| &message["state"]["stream"]);
+        states
+            .filter(|state| state["stream_descriptor"]["name"] == stream)
+            .map(|state| &state["stream_state"])
+            .collect()
+    }
+
+    /// The statuses of a stream, in their order.
+    pub fn statuses(&self, stream: &str) -> Vec<&str> {
+        let statuses = self.messages.iter().map(|message| &message["trace"]["stream_status"]);
+        statuses
+            .filter(|status| status["stream_descriptor"]["name"] == stream)
+            .filter_map(|status| status["status"].as_str())
+            .collect()
+    }
+
+    /// The errors that were told, with the stream that each is about.
+    pub fn errors(&self) -> Vec<(&str, &str)> {
+        let errors = self.messages.iter().map(|message| &message["trace"]["error"]).filter(|error| !error.is_null());
+        errors
+            .map(|error| {
+                (error["stream_descriptor"]["name"].as_str().unwrap_or(""), error["message"].as_str().unwrap())
+            })
+            .collect()
+    }
+
+    /// A state file with the last state of every stream.
+    pub fn state_file(&self) -> String {
+        let states =
+            self.messages.iter().filter(|message| message["type"] == "STATE").map(|message| message["state"].clone());
+        Value::Array(states.collect()).to_string()
+    }
+
+    /// Everything before the `count`th state of a stream, and that state, as if the run had been killed there.
+    pub fn killed_after(&self, stream: &str, count: usize) -> Self {
+        let mut seen = 0;
+        let is_state = |message: &Value| message["state"]["stream"]["stream_descriptor"]["name"] == stream;
+        let until = self.messages.iter().position(|message| {
+            seen += usize::from(is_state(message));
+            seen == count
+        });
+        let messages = self.messages[..=until.unwrap()].to_vec();
+        Self { messages, result: Ok(()), requests: Vec::new() }
+    }
+
+    /// How often each record of a stream came.
+    pub fn counts(&self, stream: &str) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for key in self.keys(stream) {
+            *counts.entry(key).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// The lines that a run writes.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn messages(&self) -> Vec<Value> {
+        let bytes = self.0.lock().unwrap();
+        let text = std::str::from_utf8(&bytes).unwrap();
+        assert!(text.is_empty() || text.ends_with('\n'), "only whole lines are written");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! The tests of whole runs, in one binary.
+//!
+//! - `account`: a sandbox account under a clock that stands still, read in this process. Start here.
+//! - `streams`: what holds for every stream of the table.
+//! - `scenarios`: what real users met, one test each.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end on the spot")]
+
+mod account;
+mod scenarios;
+mod streams;

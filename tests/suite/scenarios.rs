@@ -1,0 +1,1 @@
+//! What real users met, one test each.
