@@ -256,7 +256,9 @@ impl<'text> Visitor<'text> for &mut Outline<'text> {
     }
 
     fn visit_map<A: MapAccess<'text>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut members = 0;
         while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+            members += 1;
             if let Some(array) = self.arrays.iter().position(|&array| array == key) {
                 let array = u8::try_from(array).unwrap_or_default();
                 map.next_value_seed(Records { outline: self, array })?;
@@ -272,6 +274,8 @@ impl<'text> Visitor<'text> for &mut Outline<'text> {
                 }
             }
         }
+        // Arrays that are left out where they are empty leave nothing at all; an error in their place does not pass for that.
+        self.complete |= members == 0 && matches!(self.shape, Shape::Numbered { .. });
         Ok(())
     }
 }

@@ -51,7 +51,7 @@ fn what_is_not_the_documented_answer_is_malformed() {
         ("chats", r#"{"chats":[]} trailing"#),
         ("goals", "{}"),
         ("goals", "null "),
-        ("bans", "{}"),
+        ("bans", r#"{"error":"x"}"#),
         ("accounts", "[]"),
         ("accounts", "7"),
         ("routing_settings", r#"{"data":null}"#),
@@ -73,6 +73,7 @@ fn a_malformed_answer_is_never_repeated() {
 fn an_array_that_is_missing_or_null_is_empty() {
     assert_eq!(parse("bans", r#"{"visitor":[{"id":1}]}"#).unwrap().len(), 1);
     assert_eq!(parse("bans", r#"{"visitor":null,"ip_address":[]}"#).unwrap().len(), 0);
+    assert_eq!(parse("bans", "{}").unwrap().len(), 0);
 }
 
 #[test]
