@@ -32,6 +32,17 @@ struct Edit {
     beyond: i64,
 }
 
+/// When a chat took place.
+#[derive(Clone, Copy)]
+pub struct Times {
+    /// When it began.
+    pub began: i64,
+    /// When it ended.
+    pub ended: i64,
+    /// How many seconds it lasted.
+    pub lasted: i64,
+}
+
 /// The version of a chat that can be seen.
 #[derive(Clone, Copy)]
 pub struct Standing {
@@ -62,26 +73,23 @@ impl Chats {
 
     /// The id of chat `number`.
     pub fn id(&self, number: i64) -> String {
+        self.id_of(number, self.times(number).began)
+    }
+
+    /// The id of chat `number`, which began at `began`.
+    pub fn id_of(&self, number: i64, began: i64) -> String {
         let mut pen = Pen::with_room(28);
-        pen.year_and_month(self.began(number)).text(".").text(ACCOUNT_NUMBER).text(".");
-        pen.ascii(&token(self.seed, number));
+        pen.year_and_month(began).text(".").text(ACCOUNT_NUMBER).text(".").ascii(&token(self.seed, number));
         pen.into_text()
     }
 
-    /// When chat `number` began.
-    pub fn began(&self, number: i64) -> i64 {
-        self.ended(number) - self.lasted(number) * SECOND
-    }
-
-    /// When chat `number` ended: some seconds before it can be seen.
-    pub fn ended(&self, number: i64) -> i64 {
+    /// When chat `number` began and ended: it can be seen some seconds later.
+    pub fn times(&self, number: i64) -> Times {
+        let mut dice = Dice::new(branch(self.seed, 1), number);
         let seen = self.born(number);
-        seen - seen.rem_euclid(SECOND) - Dice::new(branch(self.seed, 1), number).between(1, 20) * SECOND
-    }
-
-    /// How many seconds chat `number` lasted.
-    pub fn lasted(&self, number: i64) -> i64 {
-        Dice::new(branch(self.seed, 2), number).between(45, 1_500)
+        let ended = seen - seen.rem_euclid(SECOND) - dice.between(1, 20) * SECOND;
+        let lasted = dice.between(45, 1_500);
+        Times { began: ended - lasted * SECOND, ended, lasted }
     }
 
     /// The version of chat `number` that can be seen at `now`.

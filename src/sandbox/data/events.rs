@@ -79,7 +79,10 @@ impl Events {
         let agent = dice.percent(80).then(|| people.any_agent(&mut dice).id);
         let department = dice.percent(60).then(|| DEPARTMENTS[dice.pick_index(DEPARTMENTS.len())].0);
         pen.text(r#"{"agent_id":"#).integer_or_null(agent).text(r#","department_id":"#).integer_or_null(department);
-        pen.text(r#","chat_id":""#).text(&chats.id(chat)).text(r#"","chat_timestamp":""#).seconds(chats.began(chat));
+        pen.text(r#","chat_id":""#)
+            .text(&chats.id(chat))
+            .text(r#"","chat_timestamp":""#)
+            .seconds(chats.times(chat).began);
         pen.text("\"}");
     }
 
