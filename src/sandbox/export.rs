@@ -76,9 +76,10 @@ impl<'a> Request<'a> {
             pen.comma();
             self.write(series, entry.record, &entry.id, now, &mut pen);
             count += 1;
+            let is_new = entry.stamp > self.position.time || self.position.id.as_ref().is_some_and(|id| entry.id > *id);
             end = Position { time: entry.stamp, id: Some(entry.id) };
-            let trickles = behaviour.trickle_since.is_some_and(|since| entry.stamp >= since.timestamp_micros());
-            if count == self.limit || trickles {
+            let trickles = behaviour.trickle_since.is_some_and(|since| end.time >= since.timestamp_micros());
+            if count == self.limit || (trickles && is_new) {
                 break;
             }
         }

@@ -1,6 +1,6 @@
 //! Connections that can be made to break in the middle of an answer.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,6 +58,10 @@ impl Wire {
             Cut::After(left) => Some(left),
             Cut::Never | Cut::AfterHead(_) => None,
         }
+    }
+
+    fn is_whole(&self) -> bool {
+        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Cut::Never)
     }
 
     fn is_reset(&self) -> bool {
@@ -136,6 +140,23 @@ impl AsyncWrite for Connection {
             self.wire.went_out(*count);
         }
         written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.wire.is_whole() {
+            return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        }
+        let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+        self.poll_write(context, first)
+    }
+
+    /// Else every page would be copied once more, next to its head.
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -70,7 +70,7 @@ pub struct Entries<'a> {
 impl<'a> Entries<'a> {
     /// Everything that stands at `now` with a stamp of `from` or later.
     pub fn new(series: &'a dyn Series, from: i64, now: i64) -> Self {
-        let mut slot = series.slot_near(from);
+        let mut slot = series.slot_near(from.min(now));
         while series.moment(slot) < from && series.moment(slot) <= now {
             slot += 1;
         }
