@@ -107,6 +107,7 @@ impl<'a> Request<'a> {
         stamp < self.position.time || (stamp == self.position.time && bound == Bound::Exclusive)
     }
 
+    /// About how many bytes the page takes.
     fn room(&self) -> usize {
         if self.export == Export::Chats { self.limit * ROOM_FOR_RECORD } else { self.limit * 300 }
     }
@@ -137,6 +138,7 @@ impl<'a> Request<'a> {
         };
     }
 
+    /// Writes the query of the next page: what was asked, from the new position.
     fn write_query(&self, pen: &mut Pen, time: i64, id: Option<&str>) {
         for name in ["fields", "limit"] {
             if let Some(value) = self.query.get(name) {

@@ -42,6 +42,7 @@ impl Wire {
         self.set(Cut::AfterHead(bytes));
     }
 
+    /// Decides how the connection breaks.
     fn set(&self, cut: Cut) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cut;
     }
@@ -60,14 +61,17 @@ impl Wire {
         }
     }
 
+    /// Whether everything may go out.
     fn is_whole(&self) -> bool {
         matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Cut::Never)
     }
 
+    /// Whether the peer is to see a reset.
     fn is_reset(&self) -> bool {
         matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Cut::Reset)
     }
 
+    /// Counts what has gone out.
     fn went_out(&self, bytes: usize) {
         let mut cut = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Cut::After(left) = &mut *cut {
@@ -108,6 +112,7 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Ends the connection the way it was decided.
     fn break_off(&self) -> io::Error {
         if self.wire.is_reset() {
             // Where this cannot be set, the peer sees an orderly end without an answer, which is as good.

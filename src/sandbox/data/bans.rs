@@ -38,6 +38,7 @@ pub fn bans(seed: u64, opening: i64, now: i64) -> Vec<Ban> {
     (0..opening + since).map(|place| ban(seed, place, opening)).collect()
 }
 
+/// Ban number `place` of the sequence.
 fn ban(seed: u64, place: i64, opening: i64) -> Ban {
     let mut dice = Dice::new(seed, place);
     let id = FIRST + place * 37 + dice.below(37);

@@ -35,6 +35,7 @@ pub fn token(seed: u64, number: i64) -> [u8; 13] {
     token
 }
 
+/// The next letter of a token.
 #[allow(clippy::cast_possible_truncation, reason = "a remainder below 62 fits")]
 fn take_letter(bits: &mut u64) -> u8 {
     let letter = LETTERS[(*bits % 62) as usize];

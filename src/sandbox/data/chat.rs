@@ -92,6 +92,7 @@ impl<'a> Chat<'a> {
         pen.text("}");
     }
 
+    /// Writes what only an offline message has.
     fn write_offline(&mut self, pen: &mut Pen) {
         pen.text(r#","type":"offline_msg","message":""#).text(self.dice.pick(NOTES)).text(r#"","webpath":["#);
         for step in 0..self.dice.below(3) {
@@ -106,6 +107,7 @@ impl<'a> Chat<'a> {
         self.write_session(pen, zone);
     }
 
+    /// Writes what only a conversation has.
     fn write_conversation(&mut self, pen: &mut Pen) {
         let started_by = self.dice.pick(&["visitor", "visitor", "visitor", "agent", "trigger"]);
         let triggered = started_by == "trigger";
@@ -142,6 +144,7 @@ impl<'a> Chat<'a> {
         }
     }
 
+    /// Writes what both have.
     fn write_common(&mut self, pen: &mut Pen) {
         pen.text(r#","visitor":{"id":"10414779-"#).ascii(&token(77, self.number / 3)).text("\",");
         pen.text(self.dice.pick(VISITORS)).text(r#"},"department_id":"#);
@@ -160,6 +163,7 @@ impl<'a> Chat<'a> {
         }
     }
 
+    /// Writes the visit in which the chat took place; its stamps end in `zone`.
     fn write_session(&mut self, pen: &mut Pen, zone: &str) {
         let dice = &mut self.dice;
         pen.text(r#","session":{"id":""#)
@@ -179,6 +183,7 @@ impl<'a> Chat<'a> {
         pen.text("}");
     }
 
+    /// Writes the pages that were visited, as objects.
     fn write_webpath(&mut self, pen: &mut Pen) {
         pen.text(r#","webpath":["#);
         let mut from = "";
@@ -192,6 +197,7 @@ impl<'a> Chat<'a> {
         pen.text("]");
     }
 
+    /// Writes one engagement an agent.
     fn write_engagements(&mut self, pen: &mut Pen) {
         pen.text(r#","engagements":["#);
         let share = self.times.lasted * SECOND / i64::try_from(self.agents.len()).unwrap_or(1).max(1);
@@ -221,6 +227,7 @@ impl<'a> Chat<'a> {
         pen.text("]");
     }
 
+    /// Writes the goals that the visitor reached.
     fn write_conversions(&mut self, pen: &mut Pen) {
         pen.text(r#","conversions":["#);
         let conversions = if self.dice.percent(15) { self.dice.between(1, 2) } else { 0 };
@@ -248,12 +255,14 @@ impl<'a> Chat<'a> {
         pen.text("]");
     }
 
+    /// Writes how many messages there were.
     fn write_count(&self, pen: &mut Pen) {
         let by_agent = i64::from(self.by_agent.count_ones());
         pen.text(r#"{"total":"#).integer(self.messages).text(r#","agent":"#).integer(by_agent);
         pen.text(r#","visitor":"#).integer(self.messages - by_agent).text("}");
     }
 
+    /// Writes how fast the agents answered.
     fn write_response_time(&mut self, pen: &mut Pen) {
         if self.by_agent == 0 {
             pen.text(r#"{"first":null,"avg":null,"max":null}"#);
@@ -269,6 +278,7 @@ impl<'a> Chat<'a> {
         pen.text(r#","max":"#).integer(first * 2).text("}");
     }
 
+    /// Writes who took part.
     fn write_agents(&self, pen: &mut Pen) {
         pen.text(r#","agent_ids":["#);
         for agent in &self.agents {
@@ -281,6 +291,7 @@ impl<'a> Chat<'a> {
         pen.text("]");
     }
 
+    /// Writes what was asked of the agents.
     fn write_skills(&mut self, pen: &mut Pen) {
         let asked = self.dice.percent(10);
         pen.text(r#","skills_requested":"#).text(if asked { "[1300601,1296081]" } else { "[]" });

@@ -92,6 +92,11 @@ impl Chats {
         Times { began: ended - lasted * SECOND, ended, lasted }
     }
 
+    /// The throws that decide what was said in chat `number`.
+    pub fn dice(&self, number: i64) -> Dice {
+        Dice::new(branch(self.seed, 4), number)
+    }
+
     /// The version of chat `number` that can be seen at `now`.
     fn standing(&self, number: i64, now: i64) -> Option<Standing> {
         let (created, updated) = self.slots(number);
@@ -133,6 +138,7 @@ impl Chats {
         year * self.per_year + block * BLOCK + place
     }
 
+    /// Slots of a year: one a chat and one a block.
     fn slots_per_year(&self) -> i64 {
         self.per_year + (self.per_year + BLOCK - 1) / BLOCK
     }
@@ -142,6 +148,7 @@ impl Chats {
         BLOCK.min(self.per_year - block * BLOCK)
     }
 
+    /// The place of the chat of a block that is updated.
     fn chosen(&self, year: i64, block: i64) -> i64 {
         Dice::new(branch(self.seed, 3), year * self.slots_per_year() + block).below(self.block_size(block))
     }
@@ -197,13 +204,6 @@ impl Series for Chats {
         if let Some(standing) = self.standing(record, now) {
             Chat::draw(self, &self.people, record, standing).write(pen);
         }
-    }
-}
-
-impl Chats {
-    /// The throws that decide what was said in chat `number`.
-    pub fn dice(&self, number: i64) -> Dice {
-        Dice::new(branch(self.seed, 4), number)
     }
 }
 

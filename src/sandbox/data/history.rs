@@ -15,8 +15,11 @@ const CHANNEL: &[u8; 48] = br##","channel":"#supportchat:2314815-0000000000000",
 /// How ids of messages are written: the service changed its mind over the years.
 #[derive(Clone, Copy)]
 enum MessageIds {
+    /// As text.
     Text,
+    /// As a number.
     Number,
+    /// Not at all.
     Absent,
 }
 
@@ -73,6 +76,7 @@ impl Chat<'_> {
         pen.text("]");
     }
 
+    /// Writes how both sides came in.
     fn write_arrival(&self, history: &mut History, pen: &mut Pen) {
         if history.dice.percent(5) {
             history.entry(pen, "chat.triggered");
@@ -94,6 +98,7 @@ impl Chat<'_> {
         }
     }
 
+    /// Writes message number `place`.
     fn write_message(&self, history: &mut History, pen: &mut Pen, place: i64) {
         let by_agent = self.by_agent >> place & 1 == 1;
         let ids = match self.number % 7 {
@@ -122,6 +127,7 @@ impl Chat<'_> {
         pen.text("}");
     }
 
+    /// Writes what may happen in the middle: another agent, a file, a skill.
     fn write_handover(&self, history: &mut History, pen: &mut Pen) {
         if let [first, second] = self.agents[..] {
             history.entry(pen, "chat.transfer");
@@ -142,6 +148,7 @@ impl Chat<'_> {
         }
     }
 
+    /// Writes the tags, the rating and the comment.
     fn write_labels(&self, history: &mut History, pen: &mut Pen) {
         if let (Some(agent), false) = (self.agents.last(), self.tags.is_empty()) {
             history.entry(pen, "chat.tag");
@@ -162,6 +169,7 @@ impl Chat<'_> {
     }
 }
 
+/// The channel of chat `number`.
 fn channel(number: i64) -> [u8; CHANNEL.len()] {
     let mut channel = *CHANNEL;
     let letters = CHANNEL.len() - 15..CHANNEL.len() - 2;
@@ -169,6 +177,7 @@ fn channel(number: i64) -> [u8; CHANNEL.len()] {
     channel
 }
 
+/// Writes the items of an array of tags.
 fn write_tags(pen: &mut Pen, tags: &[&str]) {
     for tag in tags {
         pen.comma().text("\"").text(tag).text("\"");

@@ -164,10 +164,12 @@ impl Pen {
         text
     }
 
+    /// Adds the last two digits of a number.
     fn two(&mut self, value: i64) -> &mut Self {
         self.ascii(pair(value.unsigned_abs() % 100))
     }
 
+    /// Adds the last six digits of a number.
     fn six(&mut self, value: i64) -> &mut Self {
         self.two(value / 10_000).two(value / 100).two(value)
     }
@@ -178,6 +180,7 @@ fn put_two(text: &mut [u8], at: usize, value: i64) {
     text[at..at + 2].copy_from_slice(pair(value.unsigned_abs() % 100));
 }
 
+/// The two digits of a number below a hundred.
 #[allow(clippy::cast_possible_truncation, reason = "a number below a hundred fits")]
 fn pair(below_hundred: u64) -> &'static [u8] {
     let at = below_hundred as usize * 2;

@@ -29,14 +29,12 @@ pub trait Series: Send + Sync {
     fn entry(&self, slot: i64, now: i64) -> Option<Entry>;
 
     /// The stamp at which records stand together outside their slots at `now`.
-    fn gathering(&self, now: i64) -> Option<i64> {
-        _ = now;
+    fn gathering(&self, _now: i64) -> Option<i64> {
         None
     }
 
     /// The records of the gathering.
-    fn gathered(&self, now: i64) -> Vec<Entry> {
-        _ = now;
+    fn gathered(&self, _now: i64) -> Vec<Entry> {
         Vec::new()
     }
 
@@ -78,6 +76,7 @@ impl<'a> Entries<'a> {
         Self { series, now, slot, gathering, group: Vec::new().into_iter() }
     }
 
+    /// The records of the next stamp, by id.
     fn next_group(&mut self) -> Option<Vec<Entry>> {
         let resolution = self.series.resolution();
         let moment = self.series.moment(self.slot);
