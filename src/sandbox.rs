@@ -2,7 +2,7 @@
 //! code with the connector, so that one misreading of the service cannot pass on both sides.
 
 mod answer;
-pub mod data;
+mod data;
 mod export;
 pub mod faults;
 mod gate;
@@ -19,7 +19,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-pub use data::Account;
+pub use data::{Account, STREAMS};
 pub use gate::Logged;
 pub use options::Options;
 

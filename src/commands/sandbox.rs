@@ -62,7 +62,7 @@ pub struct SandboxArgs {
     /// The second of that edit; the chats are the last ones before it
     #[arg(long, value_name = "RFC 3339", default_value = "2025-07-01T12:00:00Z")]
     ties_at: DateTime<Utc>,
-    /// From this moment on each page of an export ends after one record
+    /// From this moment on each request for a page of an export finds one new record
     #[arg(long, value_name = "RFC 3339")]
     trickle: Option<DateTime<Utc>>,
     /// Of a hundred records so many are seen up to 299 seconds late

@@ -9,8 +9,11 @@ use chrono::{DateTime, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+/// The type of nearly every answer.
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The type of a page for people.
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+/// The type of an answer in plain words.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
 
 /// What people see at an address that does not exist.
@@ -118,11 +121,13 @@ impl Answer {
         response
     }
 
+    /// Adds a header, or replaces the one of that name.
     fn set(&mut self, name: HeaderName, value: HeaderValue) {
         self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value));
     }
 
+    /// An answer of a type.
     fn of(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Self {
         Self { status, headers: vec![(header::CONTENT_TYPE, content_type)], body }
     }

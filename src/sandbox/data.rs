@@ -33,6 +33,9 @@ use timeline::Timeline;
 
 use super::options::Holdings;
 
+/// More of one kind in a year would leave no time between them.
+const MOST_A_YEAR: i64 = 500_000_000;
+
 /// One of so many chats reaches a goal.
 const CHATS_A_CONVERSION: i64 = 5;
 
@@ -73,10 +76,15 @@ pub struct Account {
 /// The five streams that are exported page by page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Export {
+    /// Cursor in seconds, with ids.
     Chats,
+    /// Cursor in microseconds, without ids.
     AgentTimeline,
+    /// Cursor in seconds with a fraction.
     AgentEvents,
+    /// Cursor in seconds, with ids.
     Conversions,
+    /// Cursor in seconds, with ids.
     DepartmentEvents,
 }
 
@@ -200,8 +208,9 @@ impl Account {
     }
 }
 
+/// A number of records a year, as far as there is time for them.
 fn whole(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX).min(1_000_000_000)
+    i64::try_from(number).unwrap_or(i64::MAX).min(MOST_A_YEAR)
 }
 
 #[cfg(test)]

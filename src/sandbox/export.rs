@@ -76,9 +76,10 @@ impl<'a> Request<'a> {
             pen.comma();
             self.write(series, entry.record, &entry.id, now, &mut pen);
             count += 1;
+            let is_new = entry.stamp > self.position.time || self.position.id.as_ref().is_some_and(|id| entry.id > *id);
             end = Position { time: entry.stamp, id: Some(entry.id) };
-            let trickles = behaviour.trickle_since.is_some_and(|since| entry.stamp >= since.timestamp_micros());
-            if count == self.limit || trickles {
+            let trickles = behaviour.trickle_since.is_some_and(|since| end.time >= since.timestamp_micros());
+            if count == self.limit || (trickles && is_new) {
                 break;
             }
         }
@@ -106,6 +107,7 @@ impl<'a> Request<'a> {
         stamp < self.position.time || (stamp == self.position.time && bound == Bound::Exclusive)
     }
 
+    /// About how many bytes the page takes.
     fn room(&self) -> usize {
         if self.export == Export::Chats { self.limit * ROOM_FOR_RECORD } else { self.limit * 300 }
     }
@@ -136,6 +138,7 @@ impl<'a> Request<'a> {
         };
     }
 
+    /// Writes the query of the next page: what was asked, from the new position.
     fn write_query(&self, pen: &mut Pen, time: i64, id: Option<&str>) {
         for name in ["fields", "limit"] {
             if let Some(value) = self.query.get(name) {

@@ -57,6 +57,7 @@ impl Gate {
     }
 }
 
+/// Forgets what arrived a minute ago or earlier.
 fn forget(arrivals: &mut VecDeque<Instant>, now: Instant) {
     while arrivals.front().is_some_and(|first| now.duration_since(*first) >= WINDOW) {
         arrivals.pop_front();

@@ -182,7 +182,7 @@ pub struct Behaviour {
     pub next_page_base: Option<String>,
     /// The most records a page holds, whatever limit is asked for.
     pub page_cap: Option<usize>,
-    /// From this moment on each page ends after one record.
+    /// From this moment on each request finds one new record.
     pub trickle_since: Option<DateTime<Utc>>,
     /// The bound of a position with an id.
     pub bound_with_id: Bound,

@@ -93,12 +93,14 @@ pub async fn serve(
     response
 }
 
+/// Waits, unless there is nothing to wait for.
 async fn pause(duration: Duration) {
     if !duration.is_zero() {
         tokio::time::sleep(duration).await;
     }
 }
 
+/// Whether the client can read a compressed body.
 fn accepts_gzip(request: &Request) -> bool {
     let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     accepted.is_some_and(|accepted| accepted.contains("gzip"))
@@ -124,6 +126,7 @@ impl Service {
         self.resource(resource, &Query::of(request.uri()))
     }
 
+    /// The refusal of a request that is one too many.
     fn too_many(&self, too_many: &TooMany) -> Answer {
         let answer = Answer::too_many(too_many.before);
         if !self.behaviour.retry_after {
@@ -147,11 +150,13 @@ impl Service {
         Some(Answer::error_body(StatusCode::NOT_FOUND, body))
     }
 
+    /// Whether the request bears the token.
     fn knows_token(&self, request: &Request) -> bool {
         let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         given.and_then(|given| given.strip_prefix("Bearer ")) == Some(self.token.as_str())
     }
 
+    /// Refuses what the token may not see.
     fn check_access(&self, resource: &str) -> Result<(), Answer> {
         let named = |paths: &[String]| paths.iter().any(|path| path == resource);
         match &self.behaviour.refusal {
@@ -162,6 +167,7 @@ impl Service {
         }
     }
 
+    /// What is at a path below the root.
     fn resource(&self, resource: &str, query: &Query) -> Result<Answer, Answer> {
         if let Some(export) = resource.strip_prefix("incremental/").and_then(Export::named) {
             return self.export(export, query);
@@ -175,6 +181,7 @@ impl Service {
         }
     }
 
+    /// One page of an export, if it may be asked for.
     fn export(&self, export: Export, query: &Query) -> Result<Answer, Answer> {
         let request = export::Request::parse(export, query, &self.behaviour)?;
         let now = self.now();
@@ -222,11 +229,13 @@ impl Service {
         Ok(Answer::json(format!("{{{}}}", members.join(",")).into_bytes()))
     }
 
+    /// The time of day in microseconds.
     fn now(&self) -> i64 {
         self.clock.now().timestamp_micros()
     }
 }
 
+/// The position and size of a page of agents or bans.
 fn since_and_limit(query: &Query) -> Result<(i64, usize), Answer> {
     let since = query.get("since_id").map_or(Ok(0), str::parse);
     let limit = query.get("limit").map_or(Ok(DEFAULT_LIMIT), str::parse);
@@ -236,6 +245,7 @@ fn since_and_limit(query: &Query) -> Result<(i64, usize), Answer> {
     }
 }
 
+/// Records as one array.
 fn array(records: &[String]) -> Answer {
     Answer::json(format!("[{}]", records.join(",")).into_bytes())
 }

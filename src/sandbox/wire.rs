@@ -1,6 +1,6 @@
 //! Connections that can be made to break in the middle of an answer.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +42,7 @@ impl Wire {
         self.set(Cut::AfterHead(bytes));
     }
 
+    /// Decides how the connection breaks.
     fn set(&self, cut: Cut) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cut;
     }
@@ -60,10 +61,17 @@ impl Wire {
         }
     }
 
+    /// Whether everything may go out.
+    fn is_whole(&self) -> bool {
+        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Cut::Never)
+    }
+
+    /// Whether the peer is to see a reset.
     fn is_reset(&self) -> bool {
         matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Cut::Reset)
     }
 
+    /// Counts what has gone out.
     fn went_out(&self, bytes: usize) {
         let mut cut = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Cut::After(left) = &mut *cut {
@@ -104,6 +112,7 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Ends the connection the way it was decided.
     fn break_off(&self) -> io::Error {
         if self.wire.is_reset() {
             // Where this cannot be set, the peer sees an orderly end without an answer, which is as good.
@@ -136,6 +145,23 @@ impl AsyncWrite for Connection {
             self.wire.went_out(*count);
         }
         written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.wire.is_whole() {
+            return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        }
+        let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+        self.poll_write(context, first)
+    }
+
+    /// Else every page would be copied once more, next to its head.
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -38,6 +38,7 @@ pub fn bans(seed: u64, opening: i64, now: i64) -> Vec<Ban> {
     (0..opening + since).map(|place| ban(seed, place, opening)).collect()
 }
 
+/// Ban number `place` of the sequence.
 fn ban(seed: u64, place: i64, opening: i64) -> Ban {
     let mut dice = Dice::new(seed, place);
     let id = FIRST + place * 37 + dice.below(37);
@@ -45,14 +46,14 @@ fn ban(seed: u64, place: i64, opening: i64) -> Ban {
     let mostly_visitors = place / 400 % 2 == 1;
     let banned = if dice.percent(if mostly_visitors { 92 } else { 30 }) { Banned::Visitor } else { Banned::Address };
     let mut pen = Pen::default();
-    pen.text(r#"{"created_at":"#);
-    if place < opening / 4 {
-        // Nobody wrote down when the oldest bans were made.
-        pen.text("null");
-    } else {
-        pen.text("\"").seconds(created(&mut dice, place, opening)).text("\"");
+    pen.text("{");
+    // Nobody wrote down when old bans were made; the oldest lack even the member.
+    if place >= opening / 4 {
+        pen.text(r#""created_at":""#).seconds(created(&mut dice, place, opening)).text(r#"","#);
+    } else if place >= opening / 20 {
+        pen.text(r#""created_at":null,"#);
     }
-    pen.text(r#","reason":""#).text(dice.pick(REASONS)).text(r#"","id":"#).integer(id);
+    pen.text(r#""reason":""#).text(dice.pick(REASONS)).text(r#"","id":"#).integer(id);
     match banned {
         Banned::Address => {
             pen.text(r#","type":"ip_address","ip_address":"192."#).integer(dice.below(256)).text(".");
@@ -92,6 +93,7 @@ mod tests {
     fn only_old_bans_lack_their_time() {
         let bans = bans(1, 400, OPENING);
         let nulls = bans.iter().filter(|ban| ban.record.starts_with(r#"{"created_at":null"#)).count();
-        assert_eq!(nulls, 100);
+        let absent = bans.iter().filter(|ban| !ban.record.contains("created_at")).count();
+        assert_eq!((absent, nulls), (20, 80));
     }
 }

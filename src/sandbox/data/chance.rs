@@ -35,6 +35,7 @@ pub fn token(seed: u64, number: i64) -> [u8; 13] {
     token
 }
 
+/// The next letter of a token.
 #[allow(clippy::cast_possible_truncation, reason = "a remainder below 62 fits")]
 fn take_letter(bits: &mut u64) -> u8 {
     let letter = LETTERS[(*bits % 62) as usize];
@@ -59,7 +60,7 @@ impl Dice {
 
     /// A number from 0 to `bound` - 1; 0 where `bound` is less than 2.
     pub fn below(&mut self, bound: i64) -> i64 {
-        (self.bits() >> 1).cast_signed() % bound.max(1)
+        self.scaled(bound.max(1).cast_unsigned()).cast_signed()
     }
 
     /// A number from `low` to `high`, both included.
@@ -78,9 +79,15 @@ impl Dice {
     }
 
     /// An index into something of `length`; 0 where it is empty.
-    #[allow(clippy::cast_possible_truncation, reason = "a remainder below a length fits")]
+    #[allow(clippy::cast_possible_truncation, reason = "what is below a length fits")]
     pub fn pick_index(&mut self, length: usize) -> usize {
-        (self.bits() % length.max(1) as u64) as usize
+        self.scaled(length as u64) as usize
+    }
+
+    /// The next throws as a fraction of `bound`: a multiplication, where a remainder would take a slow division.
+    #[allow(clippy::cast_possible_truncation, reason = "the upper half of a product of 64 bits each fits")]
+    fn scaled(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
     }
 }
 

@@ -1,7 +1,7 @@
 //! One chat as the export tells it: every shape that real accounts show, oddities included.
 
 use super::chance::{Dice, token};
-use super::chats::{Chats, Standing};
+use super::chats::{Chats, Standing, Times};
 use super::pace::SECOND;
 use super::pen::Pen;
 use super::people::{Agent, DEPARTMENTS, People};
@@ -12,12 +12,8 @@ use super::settings::GOAL_NAMES;
 pub struct Chat<'a> {
     /// The chat's number.
     pub number: i64,
-    /// When it began.
-    pub began: i64,
-    /// When it ended.
-    pub ended: i64,
-    /// How many seconds it lasted.
-    pub lasted: i64,
+    /// When it took place.
+    pub times: Times,
     /// Its department: id and name.
     pub department: Option<(i64, &'static str)>,
     /// The agents who took part: none in a missed chat, two where it was handed over.
@@ -43,6 +39,7 @@ impl<'a> Chat<'a> {
     /// Chat `number` in the version that stands.
     pub fn draw(chats: &Chats, people: &'a People, number: i64, standing: Standing) -> Self {
         let mut dice = chats.dice(number);
+        let times = chats.times(number);
         let offline = dice.percent(6);
         let missed = dice.percent(7);
         let mut agents = Vec::new();
@@ -67,9 +64,7 @@ impl<'a> Chat<'a> {
         }
         Self {
             number,
-            began: chats.began(number),
-            ended: chats.ended(number),
-            lasted: chats.lasted(number),
+            times,
             department: department.map(|(id, name, _)| (id, name)),
             agents,
             messages,
@@ -78,7 +73,7 @@ impl<'a> Chat<'a> {
             comment,
             tags,
             dice,
-            id: chats.id(number),
+            id: chats.id_of(number, times.began),
             standing,
             offline,
         }
@@ -86,7 +81,7 @@ impl<'a> Chat<'a> {
 
     /// Writes the record.
     pub fn write(mut self, pen: &mut Pen) {
-        pen.text(r#"{"id":""#).text(&self.id).text(r#"","timestamp":""#).seconds(self.began);
+        pen.text(r#"{"id":""#).text(&self.id).text(r#"","timestamp":""#).seconds(self.times.began);
         pen.text(r#"","update_timestamp":""#).seconds(self.standing.moment).text("\"");
         if self.offline {
             self.write_offline(pen);
@@ -97,11 +92,12 @@ impl<'a> Chat<'a> {
         pen.text("}");
     }
 
+    /// Writes what only an offline message has.
     fn write_offline(&mut self, pen: &mut Pen) {
         pen.text(r#","type":"offline_msg","message":""#).text(self.dice.pick(NOTES)).text(r#"","webpath":["#);
         for step in 0..self.dice.below(3) {
             let (page, title) = PAGES[self.dice.pick_index(PAGES.len())];
-            let seconds = self.began / SECOND - 60 + step * 15;
+            let seconds = self.times.began / SECOND - 60 + step * 15;
             pen.comma().text("[").integer(seconds).text(r#",""#).text(page);
             pen.text(r#"","https://www.example.org/",""#).text(title).text("\"]");
         }
@@ -111,11 +107,12 @@ impl<'a> Chat<'a> {
         self.write_session(pen, zone);
     }
 
+    /// Writes what only a conversation has.
     fn write_conversation(&mut self, pen: &mut Pen) {
         let started_by = self.dice.pick(&["visitor", "visitor", "visitor", "agent", "trigger"]);
         let triggered = started_by == "trigger";
-        pen.text(r#","type":"chat","end_timestamp":""#).seconds(self.ended);
-        pen.text(r#"","duration":"#).integer(self.lasted).text(r#","started_by":""#).text(started_by).text("\"");
+        pen.text(r#","type":"chat","end_timestamp":""#).seconds(self.times.ended);
+        pen.text(r#"","duration":"#).integer(self.times.lasted).text(r#","started_by":""#).text(started_by).text("\"");
         pen.text(r#","triggered":"#).boolean(triggered).text(r#","triggered_response":"#);
         if triggered {
             pen.boolean(!self.agents.is_empty())
@@ -143,10 +140,11 @@ impl<'a> Chat<'a> {
         pen.text(r#","rating":"#).quoted_or_null(self.rating).text(r#","comment":"#).quoted_or_null(self.comment);
         // Nobody knows when a visitor gave up, unless nobody answered.
         if self.agents.is_empty() {
-            pen.text(r#","abandon_time":"#).integer(self.lasted / 2);
+            pen.text(r#","abandon_time":"#).integer(self.times.lasted / 2);
         }
     }
 
+    /// Writes what both have.
     fn write_common(&mut self, pen: &mut Pen) {
         pen.text(r#","visitor":{"id":"10414779-"#).ascii(&token(77, self.number / 3)).text("\",");
         pen.text(self.dice.pick(VISITORS)).text(r#"},"department_id":"#);
@@ -165,15 +163,19 @@ impl<'a> Chat<'a> {
         }
     }
 
+    /// Writes the visit in which the chat took place; its stamps end in `zone`.
     fn write_session(&mut self, pen: &mut Pen, zone: &str) {
         let dice = &mut self.dice;
-        pen.text(r#","session":{"id":""#).year_and_month(self.began).text(".10414779.").ascii(&token(78, self.number));
+        pen.text(r#","session":{"id":""#)
+            .year_and_month(self.times.began)
+            .text(".10414779.")
+            .ascii(&token(78, self.number));
         pen.text(r#"","ip":""#).integer(dice.between(1, 223)).text(".").integer(dice.below(256)).text(".");
         pen.integer(dice.below(256)).text(".").integer(dice.below(256)).text("\",");
         pen.text(dice.pick(PLACES)).text(",").text(dice.pick(BROWSERS)).text(r#","start_date":""#);
-        pen.moment(self.began - dice.between(5, 900) * SECOND).text(zone);
+        pen.moment(self.times.began - dice.between(5, 900) * SECOND).text(zone);
         pen.text(r#"","end_date":""#);
-        pen.moment(self.ended + dice.between(1, 300) * SECOND).text(zone);
+        pen.moment(self.times.ended + dice.between(1, 300) * SECOND).text(zone);
         pen.text(r#"""#);
         if dice.percent(1) {
             pen.text(r#","webrtc":{"codec":"none"}"#);
@@ -181,25 +183,27 @@ impl<'a> Chat<'a> {
         pen.text("}");
     }
 
+    /// Writes the pages that were visited, as objects.
     fn write_webpath(&mut self, pen: &mut Pen) {
         pen.text(r#","webpath":["#);
         let mut from = "";
         for step in 0..self.dice.below(3) {
             let (page, title) = PAGES[self.dice.pick_index(PAGES.len())];
             pen.comma().text(r#"{"from":""#).text(from).text(r#"","timestamp":""#);
-            pen.seconds(self.began - (60 - step * 15) * SECOND);
+            pen.seconds(self.times.began - (60 - step * 15) * SECOND);
             pen.text(r#"","to":""#).text(page).text(r#"","title":""#).text(title).text("\"}");
             from = page;
         }
         pen.text("]");
     }
 
+    /// Writes one engagement an agent.
     fn write_engagements(&mut self, pen: &mut Pen) {
         pen.text(r#","engagements":["#);
-        let share = self.lasted * SECOND / i64::try_from(self.agents.len()).unwrap_or(1).max(1);
+        let share = self.times.lasted * SECOND / i64::try_from(self.agents.len()).unwrap_or(1).max(1);
         for place in 0..self.agents.len() {
             let agent = self.agents[place];
-            let began = self.began + share * i64::from(place > 0);
+            let began = self.times.began + share * i64::from(place > 0);
             pen.comma().text(r#"{"id":""#).text(&self.id).text(".").integer(i64::from(place > 0));
             // The service writes these two ids as numbers or as text.
             let quote = if self.dice.percent(50) { "\"" } else { "" };
@@ -223,6 +227,7 @@ impl<'a> Chat<'a> {
         pen.text("]");
     }
 
+    /// Writes the goals that the visitor reached.
     fn write_conversions(&mut self, pen: &mut Pen) {
         pen.text(r#","conversions":["#);
         let conversions = if self.dice.percent(15) { self.dice.between(1, 2) } else { 0 };
@@ -237,22 +242,27 @@ impl<'a> Chat<'a> {
                 .integer(place)
                 .text(r#"","goal_id":"#)
                 .integer(goal);
-            pen.text(r#","goal_name":""#).text(name).text(r#"","timestamp":""#).seconds(self.ended - place * SECOND);
+            pen.text(r#","goal_name":""#)
+                .text(name)
+                .text(r#"","timestamp":""#)
+                .seconds(self.times.ended - place * SECOND);
             pen.text(r#"","attribution":{"agent_id":"#).integer_or_null(self.agents.first().map(|agent| agent.id));
             pen.text(r#","agent_name":"#).quoted_or_null(self.agents.first().map(|agent| agent.name.as_str()));
             pen.text(r#","department_id":"#).integer_or_null(self.department.map(|(id, _)| id));
             pen.text(r#","department_name":"#).quoted_or_null(self.department.map(|(_, name)| name));
-            pen.text(r#","chat_timestamp":""#).seconds(self.began).text("\"}}");
+            pen.text(r#","chat_timestamp":""#).seconds(self.times.began).text("\"}}");
         }
         pen.text("]");
     }
 
+    /// Writes how many messages there were.
     fn write_count(&self, pen: &mut Pen) {
         let by_agent = i64::from(self.by_agent.count_ones());
         pen.text(r#"{"total":"#).integer(self.messages).text(r#","agent":"#).integer(by_agent);
         pen.text(r#","visitor":"#).integer(self.messages - by_agent).text("}");
     }
 
+    /// Writes how fast the agents answered.
     fn write_response_time(&mut self, pen: &mut Pen) {
         if self.by_agent == 0 {
             pen.text(r#"{"first":null,"avg":null,"max":null}"#);
@@ -268,6 +278,7 @@ impl<'a> Chat<'a> {
         pen.text(r#","max":"#).integer(first * 2).text("}");
     }
 
+    /// Writes who took part.
     fn write_agents(&self, pen: &mut Pen) {
         pen.text(r#","agent_ids":["#);
         for agent in &self.agents {
@@ -280,6 +291,7 @@ impl<'a> Chat<'a> {
         pen.text("]");
     }
 
+    /// Writes what was asked of the agents.
     fn write_skills(&mut self, pen: &mut Pen) {
         let asked = self.dice.percent(10);
         pen.text(r#","skills_requested":"#).text(if asked { "[1300601,1296081]" } else { "[]" });

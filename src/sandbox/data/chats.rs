@@ -32,6 +32,17 @@ struct Edit {
     beyond: i64,
 }
 
+/// When a chat took place.
+#[derive(Clone, Copy)]
+pub struct Times {
+    /// When it began.
+    pub began: i64,
+    /// When it ended.
+    pub ended: i64,
+    /// How many seconds it lasted.
+    pub lasted: i64,
+}
+
 /// The version of a chat that can be seen.
 #[derive(Clone, Copy)]
 pub struct Standing {
@@ -62,26 +73,28 @@ impl Chats {
 
     /// The id of chat `number`.
     pub fn id(&self, number: i64) -> String {
+        self.id_of(number, self.times(number).began)
+    }
+
+    /// The id of chat `number`, which began at `began`.
+    pub fn id_of(&self, number: i64, began: i64) -> String {
         let mut pen = Pen::with_room(28);
-        pen.year_and_month(self.began(number)).text(".").text(ACCOUNT_NUMBER).text(".");
-        pen.ascii(&token(self.seed, number));
+        pen.year_and_month(began).text(".").text(ACCOUNT_NUMBER).text(".").ascii(&token(self.seed, number));
         pen.into_text()
     }
 
-    /// When chat `number` began.
-    pub fn began(&self, number: i64) -> i64 {
-        self.ended(number) - self.lasted(number) * SECOND
-    }
-
-    /// When chat `number` ended: some seconds before it can be seen.
-    pub fn ended(&self, number: i64) -> i64 {
+    /// When chat `number` began and ended: it can be seen some seconds later.
+    pub fn times(&self, number: i64) -> Times {
+        let mut dice = Dice::new(branch(self.seed, 1), number);
         let seen = self.born(number);
-        seen - seen.rem_euclid(SECOND) - Dice::new(branch(self.seed, 1), number).between(1, 20) * SECOND
+        let ended = seen - seen.rem_euclid(SECOND) - dice.between(1, 20) * SECOND;
+        let lasted = dice.between(45, 1_500);
+        Times { began: ended - lasted * SECOND, ended, lasted }
     }
 
-    /// How many seconds chat `number` lasted.
-    pub fn lasted(&self, number: i64) -> i64 {
-        Dice::new(branch(self.seed, 2), number).between(45, 1_500)
+    /// The throws that decide what was said in chat `number`.
+    pub fn dice(&self, number: i64) -> Dice {
+        Dice::new(branch(self.seed, 4), number)
     }
 
     /// The version of chat `number` that can be seen at `now`.
@@ -125,6 +138,7 @@ impl Chats {
         year * self.per_year + block * BLOCK + place
     }
 
+    /// Slots of a year: one a chat and one a block.
     fn slots_per_year(&self) -> i64 {
         self.per_year + (self.per_year + BLOCK - 1) / BLOCK
     }
@@ -134,6 +148,7 @@ impl Chats {
         BLOCK.min(self.per_year - block * BLOCK)
     }
 
+    /// The place of the chat of a block that is updated.
     fn chosen(&self, year: i64, block: i64) -> i64 {
         Dice::new(branch(self.seed, 3), year * self.slots_per_year() + block).below(self.block_size(block))
     }
@@ -189,13 +204,6 @@ impl Series for Chats {
         if let Some(standing) = self.standing(record, now) {
             Chat::draw(self, &self.people, record, standing).write(pen);
         }
-    }
-}
-
-impl Chats {
-    /// The throws that decide what was said in chat `number`.
-    pub fn dice(&self, number: i64) -> Dice {
-        Dice::new(branch(self.seed, 4), number)
     }
 }
 

@@ -34,6 +34,7 @@ impl Events {
         Self { seed, pace: Pace::new(seed, per_year), late, kind }
     }
 
+    /// The id of an event, in the form of its kind.
     fn id(&self, event: i64) -> String {
         let token = token(self.seed, event);
         let mut pen = Pen::with_room(40);
@@ -49,10 +50,12 @@ impl Events {
         pen.into_text()
     }
 
+    /// The throws that decide an event.
     fn dice(&self, event: i64) -> Dice {
         Dice::new(branch(self.seed, 1), event)
     }
 
+    /// Writes an agent event but for its id.
     fn write_agent_event(&self, people: &People, event: i64, pen: &mut Pen) {
         let mut dice = self.dice(event);
         let agent = people.any_agent(&mut dice).id;
@@ -67,6 +70,7 @@ impl Events {
         pen.text(r#","timestamp":""#).micros(self.moment(event)).text("\"");
     }
 
+    /// Writes a conversion but for its id.
     fn write_conversion(&self, people: &People, chats: &Chats, chat: i64, event: i64, pen: &mut Pen) {
         let mut dice = self.dice(event);
         let (goal, name) = GOAL_NAMES[dice.pick_index(GOAL_NAMES.len())];
@@ -79,10 +83,14 @@ impl Events {
         let agent = dice.percent(80).then(|| people.any_agent(&mut dice).id);
         let department = dice.percent(60).then(|| DEPARTMENTS[dice.pick_index(DEPARTMENTS.len())].0);
         pen.text(r#"{"agent_id":"#).integer_or_null(agent).text(r#","department_id":"#).integer_or_null(department);
-        pen.text(r#","chat_id":""#).text(&chats.id(chat)).text(r#"","chat_timestamp":""#).seconds(chats.began(chat));
+        pen.text(r#","chat_id":""#)
+            .text(&chats.id(chat))
+            .text(r#"","chat_timestamp":""#)
+            .seconds(chats.times(chat).began);
         pen.text("\"}");
     }
 
+    /// Writes a department event but for its id.
     fn write_department_event(&self, event: i64, pen: &mut Pen) {
         let mut dice = self.dice(event);
         let (id, name, _) = DEPARTMENTS[dice.pick_index(DEPARTMENTS.len())];

@@ -9,18 +9,24 @@ use super::phrases::{ANSWERS, QUESTIONS};
 /// The members that tell of the visitor in an entry.
 const VISITOR: &str = r#""name":"Visitor","nick":"visitor","sender_type":"Visitor""#;
 
+/// The member that every entry has alike; the letters at its end are the chat's own.
+const CHANNEL: &[u8; 48] = br##","channel":"#supportchat:2314815-0000000000000","##;
+
 /// How ids of messages are written: the service changed its mind over the years.
 #[derive(Clone, Copy)]
 enum MessageIds {
+    /// As text.
     Text,
+    /// As a number.
     Number,
+    /// Not at all.
     Absent,
 }
 
 /// A history under construction.
 struct History {
     dice: Dice,
-    channel: [u8; 13],
+    channel: [u8; CHANNEL.len()],
     at: i64,
     step: i64,
     index: i64,
@@ -30,8 +36,7 @@ impl History {
     /// Begins an entry; its own members and a closing brace are to follow.
     fn entry(&mut self, pen: &mut Pen, kind: &str) {
         pen.comma().text(r#"{"type":""#).text(kind).text(r#"","timestamp":""#).micros(self.at);
-        pen.text(r#"","index":"#).integer(self.index).text(r#","channel":"#).text(r##""#supportchat:2314815-"##);
-        pen.ascii(&self.channel).text("\",");
+        pen.text(r#"","index":"#).integer(self.index).ascii(&self.channel);
         self.index += 1;
         self.at += self.step + self.dice.below(self.step);
     }
@@ -49,9 +54,9 @@ impl Chat<'_> {
         let steps = 2 * (self.messages + 8);
         let mut history = History {
             dice: Dice::new(self.dice.bits(), self.number),
-            channel: token(79, self.number),
-            at: self.began + self.dice.below(SECOND),
-            step: self.lasted * SECOND / steps,
+            channel: channel(self.number),
+            at: self.times.began + self.dice.below(SECOND),
+            step: self.times.lasted * SECOND / steps,
             index: 0,
         };
         pen.text(r#","history":["#);
@@ -71,6 +76,7 @@ impl Chat<'_> {
         pen.text("]");
     }
 
+    /// Writes how both sides came in.
     fn write_arrival(&self, history: &mut History, pen: &mut Pen) {
         if history.dice.percent(5) {
             history.entry(pen, "chat.triggered");
@@ -92,6 +98,7 @@ impl Chat<'_> {
         }
     }
 
+    /// Writes message number `place`.
     fn write_message(&self, history: &mut History, pen: &mut Pen, place: i64) {
         let by_agent = self.by_agent >> place & 1 == 1;
         let ids = match self.number % 7 {
@@ -101,7 +108,8 @@ impl Chat<'_> {
         };
         let id = history.at / 1_000;
         history.entry(pen, "chat.msg");
-        match self.agents.first() {
+        let speaker = if place < self.messages / 2 { self.agents.first() } else { self.agents.last() };
+        match speaker {
             Some(agent) if by_agent => {
                 pen.text(&agent.speaking).text(r#","msg":""#).text(history.dice.pick(ANSWERS)).text("\"}");
                 return;
@@ -119,6 +127,7 @@ impl Chat<'_> {
         pen.text("}");
     }
 
+    /// Writes what may happen in the middle: another agent, a file, a skill.
     fn write_handover(&self, history: &mut History, pen: &mut Pen) {
         if let [first, second] = self.agents[..] {
             history.entry(pen, "chat.transfer");
@@ -139,6 +148,7 @@ impl Chat<'_> {
         }
     }
 
+    /// Writes the tags, the rating and the comment.
     fn write_labels(&self, history: &mut History, pen: &mut Pen) {
         if let (Some(agent), false) = (self.agents.last(), self.tags.is_empty()) {
             history.entry(pen, "chat.tag");
@@ -159,6 +169,15 @@ impl Chat<'_> {
     }
 }
 
+/// The channel of chat `number`.
+fn channel(number: i64) -> [u8; CHANNEL.len()] {
+    let mut channel = *CHANNEL;
+    let letters = CHANNEL.len() - 15..CHANNEL.len() - 2;
+    channel[letters].copy_from_slice(&token(79, number));
+    channel
+}
+
+/// Writes the items of an array of tags.
 fn write_tags(pen: &mut Pen, tags: &[&str]) {
     for tag in tags {
         pen.comma().text("\"").text(tag).text("\"");

@@ -19,12 +19,17 @@ const MOST_A_YEAR: i64 = 1_000_000_000;
 pub struct Pace {
     seed: u64,
     per_year: i64,
+    /// Whole microseconds of a slot.
+    whole: i64,
+    /// What is left of the year when each slot has its whole microseconds.
+    rest: i64,
 }
 
 impl Pace {
     /// `per_year` things in each year, at moments that `seed` decides.
     pub fn new(seed: u64, per_year: i64) -> Self {
-        Self { seed, per_year: per_year.clamp(0, MOST_A_YEAR) }
+        let per_year = per_year.clamp(0, MOST_A_YEAR);
+        Self { seed, per_year, whole: YEAR / per_year.max(1), rest: YEAR % per_year.max(1) }
     }
 
     /// When the thing of `slot` happens; never before that of the slot before it, and never where nothing happens.
@@ -32,13 +37,13 @@ impl Pace {
         if self.per_year == 0 {
             return i64::MAX;
         }
-        let start = self.start(slot);
-        start + Dice::new(self.seed, slot).below(self.start(slot + 1) - start)
+        let (start, width) = self.slot(slot);
+        start + Dice::new(self.seed, slot).below(width)
     }
 
     /// The width of `slot` in microseconds.
     pub fn width(&self, slot: i64) -> i64 {
-        self.start(slot + 1) - self.start(slot)
+        self.slot(slot).1
     }
 
     /// A slot at most two before the first one that lies wholly at or after `moment`.
@@ -56,10 +61,12 @@ impl Pace {
         slot % self.per_year.max(1)
     }
 
-    fn start(&self, slot: i64) -> i64 {
+    /// The start of `slot` and its width.
+    fn slot(&self, slot: i64) -> (i64, i64) {
         let (year, within) = (slot / self.per_year, slot % self.per_year);
-        let (whole, rest) = (YEAR / self.per_year, YEAR % self.per_year);
-        OPENING + year * YEAR + within * whole + within * rest / self.per_year
+        let extra = within * self.rest / self.per_year;
+        let next_extra = (within + 1) * self.rest / self.per_year;
+        (OPENING + year * YEAR + within * self.whole + extra, self.whole + next_extra - extra)
     }
 }
 

@@ -14,41 +14,51 @@ const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400;
 
 /// Text under construction.
-#[derive(Default)]
-pub struct Pen(Vec<u8>);
+pub struct Pen {
+    out: Vec<u8>,
+    /// The day of the last moment that was written, and the frame of a moment on that day.
+    day: Option<i64>,
+    day_text: [u8; 27],
+}
+
+impl Default for Pen {
+    fn default() -> Self {
+        Self::with_room(0)
+    }
+}
 
 impl Pen {
     /// An empty text with room for `bytes`.
     pub fn with_room(bytes: usize) -> Self {
-        Self(Vec::with_capacity(bytes))
+        Self { out: Vec::with_capacity(bytes), day: None, day_text: *b"0000-00-00T00:00:00.000000Z" }
     }
 
     /// The text.
     pub fn into_bytes(self) -> Vec<u8> {
-        self.0
+        self.out
     }
 
-    /// The text; only whole strings and ASCII are ever written, so nothing is replaced.
+    /// The text, which is UTF-8 because only strings and ASCII are ever written.
     pub fn into_text(self) -> String {
-        String::from_utf8_lossy(&self.0).into_owned()
+        String::from_utf8(self.out).unwrap_or_default()
     }
 
     /// Adds `text` as it is.
     pub fn text(&mut self, text: &str) -> &mut Self {
-        self.0.extend_from_slice(text.as_bytes());
+        self.out.extend_from_slice(text.as_bytes());
         self
     }
 
     /// Adds `ascii` as it is.
     pub fn ascii(&mut self, ascii: &[u8]) -> &mut Self {
-        self.0.extend_from_slice(ascii);
+        self.out.extend_from_slice(ascii);
         self
     }
 
     /// Adds a comma, unless something has just been opened.
     pub fn comma(&mut self) -> &mut Self {
-        if !matches!(self.0.last(), Some(b'[' | b'{') | None) {
-            self.0.push(b',');
+        if !matches!(self.out.last(), Some(b'[' | b'{') | None) {
+            self.out.push(b',');
         }
         self
     }
@@ -60,8 +70,11 @@ impl Pen {
 
     /// Adds a whole number.
     pub fn integer(&mut self, value: i64) -> &mut Self {
+        if (0..10).contains(&value) {
+            return self.ascii(&pair(value.unsigned_abs())[1..2]);
+        }
         if value < 0 {
-            self.0.push(b'-');
+            self.out.push(b'-');
         }
         let mut digits = [0; 20];
         let mut from = digits.len();
@@ -97,20 +110,33 @@ impl Pen {
     /// Adds microseconds as seconds with a fraction, as short as it can be: `459.213926`, `1607919152.0`.
     pub fn fraction(&mut self, micros: i64) -> &mut Self {
         self.integer(micros.div_euclid(SECOND)).text(".").six(micros.rem_euclid(SECOND));
-        while self.0.ends_with(b"0") && !self.0.ends_with(b".0") {
-            self.0.pop();
+        while self.out.ends_with(b"0") && !self.out.ends_with(b".0") {
+            self.out.pop();
         }
         self
     }
 
     /// Adds a moment to the second: `2021-04-27T15:09:17Z`.
     pub fn seconds(&mut self, micros: i64) -> &mut Self {
-        self.moment(micros).text("Z")
+        let mut text = self.moment_text(micros);
+        text[19] = b'Z';
+        self.ascii(&text[..20])
     }
 
     /// Adds a moment to the microsecond: `2020-12-14T04:08:32.301292Z`.
     pub fn micros(&mut self, micros: i64) -> &mut Self {
-        self.moment(micros).text(".").six(micros.rem_euclid(SECOND)).text("Z")
+        let mut text = self.moment_text(micros);
+        let fraction = micros.rem_euclid(SECOND);
+        put_two(&mut text, 20, fraction / 10_000);
+        put_two(&mut text, 22, fraction / 100);
+        put_two(&mut text, 24, fraction);
+        self.ascii(&text)
+    }
+
+    /// Adds a moment to the second, without its zone.
+    pub fn moment(&mut self, micros: i64) -> &mut Self {
+        let text = self.moment_text(micros);
+        self.ascii(&text[..19])
     }
 
     /// Adds year and month of a moment as four digits: `2104`.
@@ -119,24 +145,42 @@ impl Pen {
         self.two(year).two(month)
     }
 
-    /// Adds a moment to the second, without its zone.
-    pub fn moment(&mut self, micros: i64) -> &mut Self {
+    /// A moment to the second, with room for a fraction; the day is worked out only when it is another one.
+    fn moment_text(&mut self, micros: i64) -> [u8; 27] {
         let seconds = micros.div_euclid(SECOND);
-        let (year, month, day) = date(seconds.div_euclid(DAY));
-        let within = seconds.rem_euclid(DAY);
-        self.two(year / 100).two(year).text("-").two(month).text("-").two(day).text("T");
-        self.two(within / 3_600).text(":").two(within / 60 % 60).text(":").two(within % 60)
+        let (day, within) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+        if self.day != Some(day) {
+            let (year, month, of_month) = date(day);
+            put_two(&mut self.day_text, 0, year / 100);
+            put_two(&mut self.day_text, 2, year);
+            put_two(&mut self.day_text, 5, month);
+            put_two(&mut self.day_text, 8, of_month);
+            self.day = Some(day);
+        }
+        let mut text = self.day_text;
+        put_two(&mut text, 11, within / 3_600);
+        put_two(&mut text, 14, within / 60 % 60);
+        put_two(&mut text, 17, within % 60);
+        text
     }
 
+    /// Adds the last two digits of a number.
     fn two(&mut self, value: i64) -> &mut Self {
         self.ascii(pair(value.unsigned_abs() % 100))
     }
 
+    /// Adds the last six digits of a number.
     fn six(&mut self, value: i64) -> &mut Self {
         self.two(value / 10_000).two(value / 100).two(value)
     }
 }
 
+/// Puts the last two digits of a number into a text.
+fn put_two(text: &mut [u8], at: usize, value: i64) {
+    text[at..at + 2].copy_from_slice(pair(value.unsigned_abs() % 100));
+}
+
+/// The two digits of a number below a hundred.
 #[allow(clippy::cast_possible_truncation, reason = "a number below a hundred fits")]
 fn pair(below_hundred: u64) -> &'static [u8] {
     let at = below_hundred as usize * 2;

@@ -212,6 +212,7 @@ impl People {
         array(&members)
     }
 
+    /// What chats tell of agent number `place`.
     fn introduce(&self, place: i64) -> Agent {
         let id = self.agent_id(place);
         let (first, last) = self.names(place);
@@ -220,6 +221,7 @@ impl People {
         Agent { id, name: first.to_owned(), full_name, speaking }
     }
 
+    /// First and last name of agent number `place`.
     fn names(&self, place: i64) -> (&'static str, &'static str) {
         let mut dice = Dice::new(branch(self.seed, 12), place);
         (dice.pick(FIRST_NAMES), dice.pick(LAST_NAMES))
@@ -230,6 +232,7 @@ impl People {
         FIRST_AGENT + place * 1_000_003 + Dice::new(branch(self.seed, 13), place).below(900_000)
     }
 
+    /// The record of agent number `place`.
     fn agent(&self, place: i64, opening: i64, now: i64) -> String {
         let mut dice = Dice::new(branch(self.seed, 14), place);
         let (first, last) = self.names(place);

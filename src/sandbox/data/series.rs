@@ -29,14 +29,12 @@ pub trait Series: Send + Sync {
     fn entry(&self, slot: i64, now: i64) -> Option<Entry>;
 
     /// The stamp at which records stand together outside their slots at `now`.
-    fn gathering(&self, now: i64) -> Option<i64> {
-        _ = now;
+    fn gathering(&self, _now: i64) -> Option<i64> {
         None
     }
 
     /// The records of the gathering.
-    fn gathered(&self, now: i64) -> Vec<Entry> {
-        _ = now;
+    fn gathered(&self, _now: i64) -> Vec<Entry> {
         Vec::new()
     }
 
@@ -70,7 +68,7 @@ pub struct Entries<'a> {
 impl<'a> Entries<'a> {
     /// Everything that stands at `now` with a stamp of `from` or later.
     pub fn new(series: &'a dyn Series, from: i64, now: i64) -> Self {
-        let mut slot = series.slot_near(from);
+        let mut slot = series.slot_near(from.min(now));
         while series.moment(slot) < from && series.moment(slot) <= now {
             slot += 1;
         }
@@ -78,6 +76,7 @@ impl<'a> Entries<'a> {
         Self { series, now, slot, gathering, group: Vec::new().into_iter() }
     }
 
+    /// The records of the next stamp, by id.
     fn next_group(&mut self) -> Option<Vec<Entry>> {
         let resolution = self.series.resolution();
         let moment = self.series.moment(self.slot);

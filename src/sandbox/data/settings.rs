@@ -11,18 +11,21 @@ pub const ROUTING: &str = r#"{"routing_mode":"assigned","chat_limit":{"enabled":
 /// What a visitor is meant to reach: id and name, in the order of the list.
 pub const GOAL_NAMES: &[(i64, &str)] = &[(513_481, "Goal 3"), (513_521, "Sign-up"), (513_561, "Käufe")];
 
+/// Goals as they are answered.
 const GOALS: &[&str] = &[
     r#"{"enabled":true,"attribution_model":"first_touch","description":"A new goal","name":"Goal 3","id":513481,"attribution_period":15,"settings":{"conditions":[{"operator":"equals","type":"url","value":"http://mysite.com/"}]}}"#,
     r#"{"enabled":true,"attribution_model":"last_touch","description":"","name":"Sign-up","id":513521,"attribution_period":30,"settings":{"conditions":[{"operator":"contains","type":"url","value":"/welcome"},{"operator":"equals","type":"tag","value":"trial"}]}}"#,
     r#"{"enabled":false,"attribution_model":"last_touch","description":"Warenkorb \u2192 Kasse","name":"Käufe","id":513561,"attribution_period":1,"settings":{"conditions":[]}}"#,
 ];
 
+/// Triggers as they are answered.
 const TRIGGERS: &[&str] = &[
     r#"{"enabled":true,"definition":{"condition":["and",["not",["firedBefore"]],["and",["neq","@account_status","offline"],["stillOnSite",60],["eq","@visitor_served",false]]],"event":"chat_requested","actions":[["setTriggered",true],["sendMessageToVisitor","Customer Service","We apologize for keeping you waiting."]]},"description":"Auto respond to messages if agents don't respond in time.","name":"Chat Rescuer","id":66052481}"#,
     r#"{"enabled":true,"definition":{"event":"chat_requested","condition":["and",["eq","@visitor_requesting_chat",true],["eq","@visitor_served",false],["not",["firedBefore"]]],"actions":[["wait",5],["sendMessageToVisitor","Customer Service","Thanks for your message, please wait a moment while our agents attend to you."]],"version":1,"editor":"advanced"},"description":"Send an automated reply to customers that start a chat, so they know their request is being attended to.","name":"First Reply","id":66052601}"#,
     r#"{"enabled":false,"definition":{"event":"page_enter","condition":["and",["icontains","@visitor_page_url","/preise"]],"actions":[["addTag","preise"],["sendMessageToVisitor","","Fragen zu den Preisen? \ud83d\ude42"]],"version":1},"description":"","name":"Preise","id":66052641}"#,
 ];
 
+/// Shortcuts that are for all.
 const SHORTCUTS: &[&str] = &[
     r#"{"options":"Yes/No","id":"goodbye","scope":"all","name":"goodbye","tags":["goodbye_survey"],"message":"Thanks for chatting with us. Have we resolved your question(s)?"}"#,
     r#"{"options":"","id":"hello","scope":"all","name":"hello","tags":[],"message":"Hello! \ud83d\udc4b How can I help?"}"#,
@@ -54,6 +57,7 @@ pub fn shortcuts(people: &People) -> Vec<String> {
     shortcuts
 }
 
+/// Records to give away.
 fn owned(records: &[&str]) -> Vec<String> {
     records.iter().map(|record| (*record).to_owned()).collect()
 }

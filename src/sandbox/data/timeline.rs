@@ -29,15 +29,18 @@ impl Timeline {
         Self { seed, pace: Pace::new(seed, per_year), late, growing, people }
     }
 
+    /// Whether a span starts within the second of the one before it.
     fn is_twin(&self, span: i64) -> bool {
         self.pace.within_year(span) % TWIN_EVERY == 1
     }
 
+    /// Whose span it is.
     fn agent(&self, span: i64) -> &Agent {
         let span = if self.is_twin(span) { span - 1 } else { span };
         self.people.any_agent(&mut Dice::new(branch(self.seed, 1), span))
     }
 
+    /// How long a span lasts in the end, in microseconds.
     fn duration(&self, span: i64) -> i64 {
         if self.is_twin(span + 1) {
             return self.moment(span + 1) - self.moment(span);

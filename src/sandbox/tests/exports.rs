@@ -77,9 +77,22 @@ async fn a_walk_gives_the_truth_under_a_page_cap_or_a_trickle() {
     walks_give_the_truth(options, 1_000).await;
     let mut options = unbounded();
     options.behaviour.trickle_since = Some(now() - Duration::days(2));
-    // A page of one record does not move on where the bound is inclusive and no id is told.
-    options.behaviour.timeline_bound = Bound::Exclusive;
     walks_give_the_truth(options, 1_000).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trickle_brings_one_new_record_a_request() {
+    let mut options = unbounded();
+    let since = now() - Duration::days(10);
+    options.behaviour.trickle_since = Some(since);
+    let sandbox = Sandbox::start(options).await.unwrap();
+    let chats = page(&sandbox, "chats", &format!("start_time={}", since.timestamp())).await;
+    assert_eq!(chats.records.len(), 1);
+    assert_eq!(page(&sandbox, "chats", &chats.next).await.records.len(), 1);
+    let spans = page(&sandbox, "agent_timeline", &format!("start_time={}", since.timestamp_micros())).await;
+    assert_eq!(spans.records.len(), 1);
+    // The bound is inclusive: the known span comes again, and one new one.
+    assert_eq!(page(&sandbox, "agent_timeline", &spans.next).await.records.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
