@@ -62,8 +62,10 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The page as it stands at `now`; `base` is what its next address begins with.
-    pub fn page(&self, account: &Account, behaviour: &Behaviour, base: &str, now: i64) -> Page {
+    /// The page as it stands at `now`; `base` is what its next address begins with, and `last_end` where the last page ended.
+    pub fn page(&self, account: &Account, behaviour: &Behaviour, base: &str, last_end: Option<i64>, now: i64) -> Page {
+        // A trickle is what comes into being between two requests: whatever was sent before is there, and one record more.
+        let known = last_end.map_or(self.position.time, |end| end.max(self.position.time));
         let series = account.series(self.export);
         let mut pen = Pen::with_room(self.room());
         let mut count = 0;
@@ -76,7 +78,7 @@ impl<'a> Request<'a> {
             pen.comma();
             self.write(series, entry.record, &entry.id, now, &mut pen);
             count += 1;
-            let is_new = entry.stamp > self.position.time || self.position.id.as_ref().is_some_and(|id| entry.id > *id);
+            let is_new = entry.stamp > known || self.position.id.as_ref().is_some_and(|id| entry.id > *id);
             end = Position { time: entry.stamp, id: Some(entry.id) };
             let trickles = behaviour.trickle_since.is_some_and(|since| end.time >= since.timestamp_micros());
             if count == self.limit || (trickles && is_new) {

@@ -189,7 +189,7 @@ impl Service {
         if request.is_too_recent(self.behaviour.five_minute_rule, last_end, now) {
             return Err(Answer::bad_request("start_time must be more than five minutes in the past"));
         }
-        let page = request.page(&self.account, &self.behaviour, &self.base, now);
+        let page = request.page(&self.account, &self.behaviour, &self.base, last_end, now);
         let mut last_ends = locked(&self.last_ends);
         last_ends.retain(|(of, _)| *of != export);
         last_ends.push((export, page.end));
