@@ -45,7 +45,8 @@ fn table(section: &str) -> Vec<Vec<String>> {
     let heading = format!("\n## {section}\n");
     let text = README.split_once(&heading).map(|(_, text)| text.split("\n## ").next().unwrap()).unwrap();
     let rows = text.lines().filter(|line| line.starts_with("| `"));
-    let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.replace('`', "").trim().to_owned()).collect();
+    let cells =
+        |row: &str| row.trim_matches('|').split('|').map(|cell| cell.replace('`', "").trim().to_owned()).collect();
     rows.map(cells).collect()
 }
 
