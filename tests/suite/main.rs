@@ -3,9 +3,11 @@
 //! - `account`: a sandbox account under a clock that stands still, read in this process. Start here.
 //! - `streams`: what holds for every stream of the table.
 //! - `scenarios`: what real users met, one test each.
+//! - `table`: what holds of the table of streams itself, and of all that must agree with it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end on the spot")]
 
 mod account;
 mod scenarios;
 mod streams;
+mod table;

@@ -1,0 +1,199 @@
+//! What holds of the table of streams, and of everything that must agree with it: schemas, README, specification, and
+//! the records of a real account.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use source_zendesk_chat::conform::Conform;
+use source_zendesk_chat::page::Page;
+use source_zendesk_chat::streams::{self, Project, Shape, Stream};
+
+const README: &str = include_str!("../../README.md");
+const SPECIFICATION: &str = include_str!("../../spec.json");
+
+/// Records as a real account answered them, one a line.
+const RECORDED: &str = include_str!("../data/recorded.jsonl");
+
+/// What every endpoint's path begins with.
+const ROOT: &str = "api/v2/chat/";
+
+/// Words by which a schema would be of several kinds at once, which destinations cannot make columns of.
+const FORBIDDEN: [&str; 5] = ["$ref", "allOf", "anyOf", "not", "oneOf"];
+
+#[derive(Deserialize)]
+struct Recorded<'line> {
+    stream: String,
+    #[serde(borrow)]
+    data: &'line RawValue,
+}
+
+fn schema(stream: Stream) -> Value {
+    serde_json::from_str(stream.output.schema).unwrap()
+}
+
+/// The types that a stream's schema declares of a top-level member, apart from null.
+fn types(stream: Stream, member: &str) -> Vec<String> {
+    let declared = &schema(stream)["properties"][member]["type"];
+    let types = declared.as_array().cloned().unwrap_or_else(|| vec![declared.clone()]);
+    types.iter().filter_map(Value::as_str).filter(|name| *name != "null").map(str::to_owned).collect()
+}
+
+/// The cells of the table in a section of the README, without the code marks around them.
+fn table(section: &str) -> Vec<Vec<String>> {
+    let heading = format!("\n## {section}\n");
+    let text = README.split_once(&heading).map(|(_, text)| text.split("\n## ").next().unwrap()).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    let cells =
+        |row: &str| row.trim_matches('|').split('|').map(|cell| cell.replace('`', "").trim().to_owned()).collect();
+    rows.map(cells).collect()
+}
+
+/// The answer of a stream's endpoint that holds this record alone.
+fn answer(shape: Shape, record: &str) -> String {
+    match shape {
+        Shape::Object { under: None } => record.to_owned(),
+        Shape::Object { under: Some(member) } => format!(r#"{{"{member}":{record}}}"#),
+        Shape::List | Shape::Numbered { arrays: [], .. } => format!("[{record}]"),
+        Shape::Numbered { arrays: [first, ..], .. } => format!(r#"{{"{first}":[{record}]}}"#),
+        Shape::Export { records, .. } => format!(r#"{{"{records}":[{record}],"count":1}}"#),
+    }
+}
+
+fn recorded() -> impl Iterator<Item = (Stream, &'static str)> {
+    RECORDED.lines().map(|line| {
+        let recorded: Recorded<'_> = serde_json::from_str(line).unwrap();
+        (streams::named(&recorded.stream).unwrap(), recorded.data.get())
+    })
+}
+
+/// The line that `read` makes of a record, and the members that had to be changed.
+fn written(stream: Stream, record: &str) -> (String, Vec<String>) {
+    let page = Page::parse(stream.endpoint.shape, answer(stream.endpoint.shape, record).into_bytes()).unwrap();
+    let (mut line, mut changes) = (Vec::new(), Vec::new());
+    Conform::new(stream.output, None).write(page.records().next().unwrap(), &mut line, &mut changes);
+    (String::from_utf8(line).unwrap(), changes.into_iter().map(|change| change.member).collect())
+}
+
+#[test]
+fn names_are_unique_and_in_snake_case() {
+    let mut names = BTreeSet::new();
+    for stream in streams::all() {
+        let name = stream.output.name;
+        let starts = name.starts_with(|first: char| first.is_ascii_lowercase());
+        assert!(starts && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+        assert!(names.insert(name), "{name} comes twice");
+    }
+}
+
+#[test]
+fn keys_and_cursors_are_declared_with_one_type() {
+    for stream in streams::all() {
+        let output = stream.output;
+        for member in output.key.into_iter().chain(output.cursor) {
+            let types = types(stream, member);
+            assert_eq!(types.len(), 1, "{}.{member}: {types:?}", output.name);
+            assert!(matches!(types[0].as_str(), "string" | "integer"), "{}.{member}: {types:?}", output.name);
+        }
+    }
+}
+
+#[test]
+fn every_top_level_member_has_one_type_and_a_description() {
+    for stream in streams::all() {
+        let name = stream.output.name;
+        for (member, property) in schema(stream)["properties"].as_object().unwrap() {
+            assert_eq!(types(stream, member).len(), 1, "{name}.{member}");
+            assert!(property["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}.{member}");
+        }
+    }
+}
+
+#[test]
+fn every_schema_is_an_open_object_that_any_destination_can_read() {
+    for stream in streams::all() {
+        let name = stream.output.name;
+        let schema = schema(stream);
+        assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#", "{name}");
+        assert_eq!(schema["type"], "object", "{name}");
+        assert!(jsonschema::draft7::meta::is_valid(&schema), "{name}");
+        require_plain(name, &schema);
+    }
+}
+
+/// Fails if any level of a schema refuses unknown members or is of several kinds at once.
+fn require_plain(place: &str, schema: &Value) {
+    match schema {
+        Value::Object(members) => {
+            for word in FORBIDDEN {
+                assert!(!members.contains_key(word), "{place} has {word}");
+            }
+            assert_ne!(members.get("additionalProperties"), Some(&Value::Bool(false)), "{place}");
+            members.iter().for_each(|(name, member)| require_plain(&format!("{place}.{name}"), member));
+        }
+        Value::Array(items) => items.iter().for_each(|item| require_plain(place, item)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_readme_lists_exactly_the_streams_of_the_table() {
+    let expected: Vec<Vec<String>> = streams::all()
+        .map(|stream| {
+            let output = stream.output;
+            let path = stream.endpoint.path.strip_prefix(ROOT).unwrap();
+            let mode = if output.onwards { "incremental" } else { "full" };
+            [output.name, path, output.key.unwrap_or(""), output.cursor.unwrap_or(""), mode].map(str::to_owned).to_vec()
+        })
+        .collect();
+    assert_eq!(table("Streams"), expected);
+}
+
+#[test]
+fn the_readme_lists_exactly_the_properties_of_the_specification() {
+    let specification: Value = serde_json::from_str(SPECIFICATION).unwrap();
+    let properties = &specification["connectionSpecification"]["properties"];
+    let mut expected: BTreeSet<String> = properties.as_object().unwrap().keys().cloned().collect();
+    for branch in properties["credentials"]["oneOf"].as_array().unwrap() {
+        expected.extend(branch["properties"].as_object().unwrap().keys().map(|name| format!("credentials.{name}")));
+    }
+    let listed: Vec<String> = table("Configuration").into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), expected);
+    assert_eq!(listed.len(), expected.len(), "no property comes twice");
+}
+
+#[test]
+fn every_recorded_record_is_valid_against_its_schema() {
+    for (stream, record) in recorded() {
+        let (line, _) = written(stream, record);
+        let validator = jsonschema::draft7::options().should_validate_formats(true).build(&schema(stream)).unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let errors: Vec<String> =
+            validator.iter_errors(&line).map(|error| format!("{error} at {}", error.instance_path())).collect();
+        assert_eq!(errors, [] as [String; 0], "{}: {line}", stream.output.name);
+    }
+}
+
+#[test]
+fn every_recorded_record_is_passed_on_as_it_is() {
+    for (stream, record) in recorded() {
+        let (line, changes) = written(stream, record);
+        assert_eq!(changes, [] as [String; 0], "{}", stream.output.name);
+        let Project::Keyed(first, second) = stream.output.project else {
+            assert_eq!(line, record, "{}", stream.output.name);
+            continue;
+        };
+        let mut expected: Value = serde_json::from_str(record).unwrap();
+        expected["id"] = json!(format!("{}|{}", expected[first], expected[second].as_str().unwrap()));
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), expected, "{}", stream.output.name);
+    }
+}
+
+#[test]
+fn the_recorded_records_cover_all_streams_but_those_of_events() {
+    let recorded: BTreeSet<&str> = recorded().map(|(stream, _)| stream.output.name).collect();
+    let missing: Vec<&str> =
+        streams::all().map(|stream| stream.output.name).filter(|name| !recorded.contains(name)).collect();
+    assert_eq!(missing, ["agent_events", "conversions", "department_events"]);
+}
