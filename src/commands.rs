@@ -82,7 +82,8 @@ async fn supervise(command: Command, context: Context) -> ExitCode {
     tokio::select! {
         code = run(command, context) => code,
         signal = signals::received() => {
-            output.drained_within(PARTING).await;
+            // Whoever still reads pages must not begin a line that the end would cut off.
+            output.close_within(PARTING).await;
             signals::die_by(signal)
         }
         error = output.broke() => report_broken(&error, &secrets),
