@@ -145,7 +145,7 @@ fn complain(error: &Error, secrets: &Secrets) -> ExitCode {
 impl Context {
     /// The configuration of the flags.
     fn config(&self, path: &Path) -> Result<Config, Error> {
-        let text = read_file(path, Kind::Config, "configuration")?;
+        let text = read_file(path, Kind::ConfigFile, "configuration")?;
         self.parse(&text, &self.environment)
     }
 
