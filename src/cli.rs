@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::commands::sandbox::SandboxArgs;
 
@@ -21,16 +21,16 @@ pub enum Command {
     /// Print the specification of the configuration.
     #[command(infer_long_args = true)]
     Spec(SpecArgs),
-    /// Try a configuration: one request decides, then each stream is probed.
+    /// Say whether a configuration works, and which streams it can read.
     #[command(infer_long_args = true)]
     Check(AccountArgs),
-    /// Print every stream with its schema; needs no network.
+    /// Print every stream with its schema, without asking the account.
     #[command(infer_long_args = true)]
     Discover(AccountArgs),
-    /// Read streams and print their records and states.
+    /// Print the streams' records, and states from which a later run goes on.
     #[command(infer_long_args = true)]
     Read(ReadArgs),
-    /// Serve a Zendesk Chat account of made-up data on this machine.
+    /// Serve a made-up Zendesk Chat account on this machine, to try things out.
     #[command(infer_long_args = true)]
     Sandbox(SandboxArgs),
 }
@@ -38,7 +38,7 @@ pub enum Command {
 /// What every Airbyte command takes.
 #[derive(Debug, Args)]
 pub struct LogArgs {
-    /// Also log what only explains; `LOG_LEVEL=debug` does the same.
+    /// Log every request as well; `LOG_LEVEL=debug` does the same.
     #[arg(long)]
     pub debug: bool,
     /// Taken for the sake of Airbyte's low-code runner and ignored.
@@ -59,12 +59,13 @@ pub struct SpecArgs {
 
 /// Which account.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("account").required(true))]
 pub struct AccountArgs {
-    /// The configuration, a JSON file.
-    #[arg(long, value_name = "FILE", required_unless_present = "sandbox")]
+    /// Configuration, a JSON file; `spec` prints what it may hold.
+    #[arg(long, value_name = "FILE", group = "account")]
     pub config: Option<PathBuf>,
-    /// Use the embedded account of made-up data instead of a real one.
-    #[arg(long, conflicts_with = "config")]
+    /// Use the built-in, made-up account instead of a real one.
+    #[arg(long, group = "account")]
     pub sandbox: bool,
     /// How much is logged.
     #[command(flatten)]
@@ -77,13 +78,13 @@ pub struct ReadArgs {
     /// Which account.
     #[command(flatten)]
     pub account: AccountArgs,
-    /// Which streams, a configured catalog; without it every stream, incrementally where that loses no change.
+    /// Configured catalog that names the streams [default: every stream, from its state where that misses no change].
     #[arg(long, value_name = "FILE")]
     pub catalog: Option<PathBuf>,
-    /// Where an earlier run ended; a file that does not exist yet stands for the beginning.
+    /// State of an earlier run to go on from; a file that does not exist yet means from the start.
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
-    /// Keep the state file up to date, each time the lines before a checkpoint are out.
+    /// Write each new state into the state file, once the records before it are printed.
     #[arg(long, requires = "state")]
     pub update_state: bool,
 }

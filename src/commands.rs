@@ -82,7 +82,8 @@ async fn supervise(command: Command, context: Context) -> ExitCode {
     tokio::select! {
         code = run(command, context) => code,
         signal = signals::received() => {
-            output.drained_within(PARTING).await;
+            // Whoever still reads pages must not begin a line that the end would cut off.
+            output.close_within(PARTING).await;
             signals::die_by(signal)
         }
         error = output.broke() => report_broken(&error, &secrets),
@@ -144,7 +145,7 @@ fn complain(error: &Error, secrets: &Secrets) -> ExitCode {
 impl Context {
     /// The configuration of the flags.
     fn config(&self, path: &Path) -> Result<Config, Error> {
-        let text = read_file(path, Kind::Config, "configuration")?;
+        let text = read_file(path, Kind::ConfigFile, "configuration")?;
         self.parse(&text, &self.environment)
     }
 

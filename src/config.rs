@@ -88,9 +88,11 @@ impl Config {
         // serde_json's own message would repeat parts of the text, which holds secrets.
         let value: Value = serde_json::from_str(text).map_err(|error| {
             let place = format!("line {} column {}", error.line(), error.column());
-            wrong(format!("The configuration is not JSON, at {place}"))
+            Error::new(Kind::ConfigFile, format!("The configuration is not JSON, at {place}"))
         })?;
-        let Value::Object(members) = value else { return Err(wrong("The configuration is not a JSON object")) };
+        let Value::Object(members) = value else {
+            return Err(Error::new(Kind::ConfigFile, "The configuration is not a JSON object"));
+        };
         let members = Members(&members);
         let subdomain = Subdomain::parse(members.text("subdomain")?.ok_or_else(|| wrong("`subdomain` is missing"))?)?;
         let config = Self {

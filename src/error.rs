@@ -16,6 +16,8 @@ pub struct Error {
 pub enum Kind {
     /// The configuration cannot be used as it is.
     Config,
+    /// There is no configuration to judge: its file cannot be read, or holds no JSON object.
+    ConfigFile,
     /// The configured catalog cannot be used as it is.
     Catalog,
     /// The saved state of a stream, or the state file, cannot be used as it is.
@@ -77,6 +79,7 @@ impl Kind {
         use FailureType::{Config, System, Transient};
         match self {
             Self::Config => (Config, "Correct the configuration and run again; the README lists every property."),
+            Self::ConfigFile => (Config, "Give `--config` the path of a file that holds one JSON object."),
             Self::Catalog => (Config, "Correct the catalog, or make it anew from the output of `discover`."),
             Self::State => (Config, "Correct this stream's state, or remove it to read the stream from its start."),
             Self::Unauthorized => (

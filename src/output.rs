@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::error::{Error, Kind};
 
@@ -26,7 +26,8 @@ pub struct Output {
 enum Job {
     Lines(Vec<u8>, Option<OwnedSemaphorePermit>),
     Afterwards(Afterwards),
-    Drained(tokio::sync::oneshot::Sender<()>),
+    Drained(oneshot::Sender<()>),
+    Last(oneshot::Sender<()>),
 }
 
 impl Output {
@@ -38,8 +39,12 @@ impl Output {
         let failed = Arc::clone(&failure);
         std::thread::spawn(move || {
             while let Some(job) = queue.blocking_recv() {
+                let last = matches!(job, Job::Last(_));
                 if let Err(error) = perform(&mut writer, job) {
                     *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    break;
+                }
+                if last {
                     break;
                 }
             }
@@ -70,14 +75,17 @@ impl Output {
 
     /// Returns when everything that was handed over is written.
     pub async fn drained(&self) -> Result<(), Error> {
-        let (done, wait) = tokio::sync::oneshot::channel();
+        let (done, wait) = oneshot::channel();
         let sent = self.jobs.send(Job::Drained(done)).is_ok();
         if sent && wait.await.is_ok() { Ok(()) } else { Err(self.broken()) }
     }
 
-    /// As `drained`, but gives up on a reader who does not read.
-    pub async fn drained_within(&self, patience: Duration) {
-        let _ = tokio::time::timeout(patience, self.drained()).await;
+    /// Returns when everything that was handed over is written, and lets nothing follow it; gives up on a reader who does not read.
+    pub async fn close_within(&self, patience: Duration) {
+        let (done, wait) = oneshot::channel();
+        if self.jobs.send(Job::Last(done)).is_ok() {
+            let _ = tokio::time::timeout(patience, wait).await;
+        }
     }
 
     /// Returns when nothing can be written any more, and why.
@@ -105,7 +113,7 @@ fn perform(writer: &mut impl Write, job: Job) -> io::Result<()> {
             writer.flush()?;
             afterwards()
         }
-        Job::Drained(done) => {
+        Job::Drained(done) | Job::Last(done) => {
             writer.flush()?;
             let _ = done.send(());
             Ok(())

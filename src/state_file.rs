@@ -18,9 +18,13 @@ pub struct StateFile {
 }
 
 impl StateFile {
-    /// A state file at `path` that holds `saved`; `output`, where it is a regular file, is made durable before each change.
-    pub fn new(path: PathBuf, saved: Saved, output: Option<File>) -> Self {
-        Self { path, saved: Mutex::new(saved), output }
+    /// A state file at `path` that holds `saved` and can be written; `output`, where it is a regular file, is made durable before each change.
+    pub fn open(path: PathBuf, saved: Saved, output: Option<File>) -> Result<Self, Error> {
+        let text = saved.text();
+        let file = Self { path, saved: Mutex::new(saved), output };
+        // A file that cannot be written is found out before anything is read for it.
+        file.replace(&text).map_err(|error| Error::new(Kind::Output, error.to_string()))?;
+        Ok(file)
     }
 
     /// Puts a stream's new state into the file. Whenever this is cut short, the file holds either the old states or the new.
@@ -32,10 +36,14 @@ impl StateFile {
         saved.keep(stream, state);
         let text = saved.text();
         self.replace(&text)
-            .map_err(|error| told(&format!("The state file {} cannot be written", self.path.display()), &error))
     }
 
     fn replace(&self, text: &str) -> io::Result<()> {
+        self.try_replace(text)
+            .map_err(|error| told(&format!("The state file {} cannot be written", self.path.display()), &error))
+    }
+
+    fn try_replace(&self, text: &str) -> io::Result<()> {
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.new", std::process::id()));
         let fresh = self.path.with_file_name(name);

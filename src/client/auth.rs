@@ -4,16 +4,17 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Error, Kind};
+use crate::secrets::Secrets;
 
 /// Opens every request, and keeps what it opens with out of everything that is said.
 pub struct Credentials {
-    token: SecretString,
+    secrets: Secrets,
     header: HeaderValue,
 }
 
 impl Credentials {
     /// Credentials of `token`, or a sentence that tells why it cannot be sent.
-    pub fn new(token: SecretString) -> Result<Self, Error> {
+    pub fn new(token: &SecretString) -> Result<Self, Error> {
         if token.expose_secret().is_empty() {
             return Err(Error::new(Kind::Config, "The access token is empty"));
         }
@@ -21,7 +22,9 @@ impl Credentials {
             return Err(Error::new(Kind::Config, "The access token holds a line break or another control character"));
         };
         header.set_sensitive(true);
-        Ok(Self { token, header })
+        let secrets = Secrets::default();
+        secrets.keep(token);
+        Ok(Self { secrets, header })
     }
 
     /// The `Authorization` of the next request, asked for anew before each.
@@ -31,7 +34,7 @@ impl Credentials {
 
     /// What the service said, without the token should it have echoed it.
     pub fn redact(&self, said: &str) -> String {
-        said.replace(self.token.expose_secret(), "[token]")
+        self.secrets.hide(said)
     }
 }
 
@@ -41,7 +44,7 @@ mod tests {
 
     #[test]
     fn the_header_is_sensitive() {
-        let credentials = Credentials::new("abc".into()).unwrap();
+        let credentials = Credentials::new(&"abc".into()).unwrap();
         assert_eq!(credentials.authorization().to_str().unwrap(), "Bearer abc");
         assert_eq!(format!("{:?}", credentials.authorization()), "Sensitive");
     }
@@ -49,7 +52,7 @@ mod tests {
     #[test]
     fn a_token_that_cannot_be_sent_is_refused_without_showing_it() {
         for token in ["", "abc\n", "a\r\nX-Injected: 1", "\u{7f}abc"] {
-            let error = Credentials::new(token.into()).err().unwrap();
+            let error = Credentials::new(&token.into()).err().unwrap();
             assert_eq!(error.kind(), Kind::Config);
             assert!(!error.to_string().contains("abc"), "{error}");
         }
@@ -57,10 +60,7 @@ mod tests {
 
     #[test]
     fn an_echoed_token_is_removed() {
-        let credentials = Credentials::new("abc".into()).unwrap();
-        assert_eq!(
-            credentials.redact("bad token abc, try another than abc"),
-            "bad token [token], try another than [token]"
-        );
+        let credentials = Credentials::new(&"abc".into()).unwrap();
+        assert_eq!(credentials.redact("bad token abc, try another than abc"), "bad token ****, try another than ****");
     }
 }

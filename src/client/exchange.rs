@@ -63,7 +63,7 @@ impl Service {
             .map_err(|error| Error::new(Kind::Internal, "The network cannot be used").because(error.without_url()))?;
         Ok(Self {
             http,
-            credentials: Credentials::new(api.token.clone())?,
+            credentials: Credentials::new(&api.token)?,
             host: api.base.host_str().unwrap_or_default().to_owned(),
             limits,
             clock,
@@ -127,8 +127,8 @@ impl Service {
             arrival.push(&chunk);
         }
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let mut refusal = Refusal::read(response.status().as_u16(), content_type, arrival.as_ref());
-        refusal.said = refusal.said.map(|said| self.credentials.redact(&said));
+        let hide = |said: &str| self.credentials.redact(said);
+        let refusal = Refusal::read(response.status().as_u16(), content_type, arrival.as_ref(), hide);
         Fault::Refused { refusal, retry_after: retry_after(response.headers(), self.clock.now()) }
     }
 

@@ -20,12 +20,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Reads a refusal from its status, its content type and the beginning of its body.
-    pub(super) fn read(status: u16, content_type: Option<&str>, body: &[u8]) -> Self {
+    /// Reads a refusal from its status, its content type and the beginning of its body; `hide` takes out what must not be repeated.
+    pub(super) fn read(status: u16, content_type: Option<&str>, body: &[u8], hide: impl Fn(&str) -> String) -> Self {
         let text = String::from_utf8_lossy(body);
         let html = content_type.is_some_and(|kind| kind.starts_with("text/html")) || text.trim_start().starts_with('<');
         let said = if html { None } else { words(&text) };
-        Self { status, html, said: said.map(|said| printable(&said)).filter(|said| !said.is_empty()) }
+        Self { status, html, said: said.map(|said| printable(&said, hide)).filter(|said| !said.is_empty()) }
     }
 }
 
@@ -68,11 +68,12 @@ fn members(object: &serde_json::Map<String, Value>) -> impl Iterator<Item = &str
     ["title", "description", "message"].into_iter().filter_map(|name| object.get(name)?.as_str())
 }
 
-/// One line of at most so many characters, none of which a terminal acts on.
-fn printable(said: &str) -> String {
+/// One line of at most so many characters, none of which a terminal acts on or must not be repeated.
+fn printable(said: &str, hide: impl Fn(&str) -> String) -> String {
     let words: Vec<&str> =
         said.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).collect();
-    words.join(" ").chars().take(MOST_SAID).collect()
+    // What is hidden goes before the rest is shortened: half a secret could no longer be told from other words.
+    hide(&words.join(" ")).chars().take(MOST_SAID).collect()
 }
 
 #[cfg(test)]
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     fn said(body: &str) -> Option<String> {
-        Refusal::read(400, None, body.as_bytes()).said
+        Refusal::read(400, None, body.as_bytes(), str::to_owned).said
     }
 
     #[test]
@@ -114,12 +115,20 @@ mod tests {
 
     #[test]
     fn a_web_page_is_told_from_an_answer() {
-        let by_type = Refusal::read(404, Some("text/html; charset=utf-8"), b"Page not found");
-        let by_look = Refusal::read(404, None, b"\n<!DOCTYPE html><html>");
+        let by_type = Refusal::read(404, Some("text/html; charset=utf-8"), b"Page not found", str::to_owned);
+        let by_look = Refusal::read(404, None, b"\n<!DOCTYPE html><html>", str::to_owned);
         for refusal in [by_type, by_look] {
             assert!(refusal.html && refusal.said.is_none());
             assert_eq!(refusal.to_string(), "it sent a web page instead of data");
         }
+    }
+
+    #[test]
+    fn a_secret_at_the_end_of_what_is_repeated_leaves_no_beginning() {
+        let body = format!("{} s3cret-token", "x".repeat(190));
+        let hide = |said: &str| said.replace("s3cret-token", "****");
+        let said = Refusal::read(400, None, body.as_bytes(), hide).said.unwrap();
+        assert!(said.ends_with(" ****"), "{said}");
     }
 
     #[test]

@@ -16,7 +16,10 @@ use crate::walk::{MARGIN, SETTLING, Terms, Walk};
 /// How far back an export is probed: enough to be allowed, little enough to be cheap.
 const BACK: Nanos = SETTLING + 2 * MARGIN;
 
-/// Prints whether the configuration works. What the user must mend is a FAILED status; an outage is an error.
+/// How the service begins to say that a subdomain belongs to nobody.
+const NO_ACCOUNT: &str = "No help desk";
+
+/// Prints whether the configuration works. What the user must mend in it is a FAILED status; an outage, or that there is none, is an error.
 pub(super) async fn run(args: &AccountArgs, context: &Context) -> Result<(), Error> {
     let verdict = match context.account(args).await {
         Ok(account) => verdict(&account, context).await,
@@ -24,7 +27,7 @@ pub(super) async fn run(args: &AccountArgs, context: &Context) -> Result<(), Err
     };
     let status = match verdict {
         Ok(()) => protocol::connection_status(None),
-        Err(error) if error.failure_type() == FailureType::Config => {
+        Err(error) if error.failure_type() == FailureType::Config && error.kind() != Kind::ConfigFile => {
             protocol::connection_status(Some(&context.secrets.hide(&error.sentence())))
         }
         Err(error) => return Err(error),
@@ -71,12 +74,13 @@ fn told(error: Error, account: &Account) -> Error {
     let sentence = match error.kind() {
         Kind::Unauthorized => format!("{host} does not know the access token: it is wrong, was revoked, or belongs to Zendesk Support rather than Zendesk Chat"),
         Kind::Forbidden => "The access token is known, but may not read the account: whoever made it is no administrator of Zendesk Chat, or it lacks the scope `read`".to_owned(),
-        Kind::NotFound if said.starts_with("No help desk") => format!("There is no Zendesk account at {host}: the subdomain `{}` is wrong", account.config.subdomain),
+        Kind::NotFound if said.starts_with(NO_ACCOUNT) => format!("There is no Zendesk account at {host}: the subdomain `{}` is wrong", account.config.subdomain),
         Kind::NotFound if html => format!("{host} is not the host of a Zendesk account: it answers with a web page"),
         Kind::NotFound => format!("The account at {host} has no Zendesk Chat; one that has only Messaging has none either"),
         Kind::Refused { status: 300..=399 } => format!("{host} is not the host of a Zendesk account: it sends elsewhere"),
         _ => return error,
     };
-    let kind = if matches!(error.kind(), Kind::Refused { .. }) { Kind::NotFound } else { error.kind() };
-    Error::new(kind, sentence).because(error)
+    // What is no account of Zendesk is amended in the configuration, and no stream is to blame.
+    let elsewhere = html || said.starts_with(NO_ACCOUNT) || matches!(error.kind(), Kind::Refused { .. });
+    Error::new(if elsewhere { Kind::Config } else { error.kind() }, sentence).because(error)
 }

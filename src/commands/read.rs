@@ -32,7 +32,7 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
     let terms = terms(&account.config, context.clock.now());
     let state_file = match &args.state {
         Some(path) if args.update_state => {
-            Some(Arc::new(StateFile::new(path.clone(), saved.clone(), state_file::regular_stdout())))
+            Some(Arc::new(StateFile::open(path.clone(), saved.clone(), state_file::regular_stdout())?))
         }
         _ => None,
     };

@@ -64,6 +64,16 @@ async fn a_full_disk_and_a_failed_afterthought_are_told() {
 }
 
 #[tokio::test]
+async fn nothing_follows_the_end() {
+    let (output, tap) = tapped(None);
+    output.write(b"one\n".to_vec()).await.unwrap();
+    output.close_within(Duration::MAX).await;
+    output.note("two\n".to_owned());
+    assert_eq!(output.drained().await.unwrap_err().kind(), Kind::Output);
+    assert_eq!(tap.try_iter().collect::<Vec<_>>().concat(), b"one\n");
+}
+
+#[tokio::test]
 async fn a_slow_reader_makes_writers_wait() {
     let (go, wait) = mpsc::channel::<()>();
     let (output, _tap) = tapped(None);

@@ -2,12 +2,16 @@
 //!
 //! - `account`: a sandbox account under a clock that stands still, read in this process. Start here.
 //! - `streams`: what holds for every stream of the table.
+//! - `binary`: the built binary, run as users run it. `commands`: what it writes. `processes`: how it ends.
 //! - `scenarios`: what real users met, one test each.
 //! - `table`: what holds of the table of streams itself, and of all that must agree with it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end on the spot")]
 
 mod account;
+mod binary;
+mod commands;
+mod processes;
 mod scenarios;
 mod streams;
 mod table;

@@ -1,0 +1,215 @@
+//! The built binary, run as users run it, against an account that this process serves.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use source_zendesk_chat::clock::Clock;
+use source_zendesk_chat::sandbox::{Options, Sandbox};
+use source_zendesk_chat::streams;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::account::{NOW, instant};
+
+/// Longer than anything here takes on the slowest machine.
+pub const DEADLINE: Duration = Duration::from_mins(2);
+
+/// What every snapshot leaves out: ports, and the version of this program.
+pub const FILTERS: [(&str, &str); 2] =
+    [(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"), (env!("CARGO_PKG_VERSION"), "VERSION")];
+
+/// Pins what a run did, in the form that `Ended::told` gives it.
+macro_rules! assert_told {
+    ($ended:expr, @$snapshot:literal) => {
+        insta::with_settings!({ filters => crate::binary::FILTERS.to_vec() }, {
+            insta::assert_snapshot!($ended.told(), @$snapshot);
+        });
+    };
+}
+pub(crate) use assert_told;
+
+/// An account, and a folder in which the binary is run; its clock stands still, that of the binary does not.
+pub struct Place {
+    pub sandbox: Sandbox,
+    token: String,
+    folder: TempDir,
+    _runtime: Runtime,
+}
+
+impl Place {
+    /// An account of about 60 chats without a quota, as `arrange` changes it, and a `config.json` for it.
+    pub fn open(arrange: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options { clock: Clock::fixed(instant(NOW)), ..Options::default() };
+        options.holdings.chats = 360;
+        options.holdings.agents = 20;
+        options.holdings.bans = 30;
+        options.behaviour.requests_per_minute = None;
+        arrange(&mut options);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let token = options.token.clone();
+        let sandbox = runtime.block_on(Sandbox::start(options)).unwrap();
+        let place = Self { sandbox, token, folder: TempDir::new().unwrap(), _runtime: runtime };
+        place.configure(&json!({}));
+        place
+    }
+
+    /// Writes `config.json` with these members changed; null takes one away.
+    pub fn configure(&self, changes: &Value) {
+        let mut config = json!({
+            "subdomain": "sandbox",
+            "credentials": { "credentials": "access_token", "access_token": self.token },
+            "start_date": "2025-01-01T00:00:00Z",
+            "base_url": self.sandbox.url(),
+            "requests_per_minute": 1_000_000,
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            config[name] = value.clone();
+        }
+        self.write("config.json", &config.to_string());
+    }
+
+    /// Writes `catalog.json` that asks for these streams in this mode.
+    pub fn choose(&self, mode: &str, names: &[&str]) {
+        let streams: Vec<Value> = names
+            .iter()
+            .map(|name| json!({ "stream": { "name": name, "json_schema": {}, "supported_sync_modes": [mode] }, "sync_mode": mode, "destination_sync_mode": "append" }))
+            .collect();
+        self.write("catalog.json", &json!({ "streams": streams }).to_string());
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file of the folder.
+    pub fn write(&self, name: &str, content: &str) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    /// The binary with these arguments, parted by spaces, in the folder and with nothing of this process's environment that it looks at.
+    pub fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_source-zendesk-chat"));
+        command.args(arguments.split_whitespace()).current_dir(self.folder.path());
+        for name in ["ZENDESK_CHAT_ACCESS_TOKEN", "LOG_LEVEL", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub fn run(&self, arguments: &str) -> Ended {
+        Ended::of(self.command(arguments))
+    }
+}
+
+/// What a run did.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Runs a command to its end.
+    pub fn of(command: Command) -> Self {
+        let Output { status, stdout, stderr } =
+            assert_cmd::Command::from_std(command).timeout(DEADLINE).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    }
+
+    /// The lines of stdout, each of which is a message.
+    pub fn messages(&self) -> Vec<Value> {
+        messages(&self.stdout)
+    }
+
+    /// How it ended and what it wrote: the messages of each stream in their order, records only counted, and all others sorted, since streams are read side by side.
+    pub fn told(&self) -> String {
+        let mut general = Vec::new();
+        let mut by_stream: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for message in self.messages() {
+            match stream_of(&message) {
+                Some(stream) => by_stream.entry(stream).or_default().push(short(&message)),
+                None => general.push(short(&message)),
+            }
+        }
+        general.sort_unstable();
+        let mut told =
+            format!("exit {}\n", self.code.map_or_else(|| "by a signal".to_owned(), |code| code.to_string()));
+        for line in general {
+            writeln!(told, "{line}").unwrap();
+        }
+        for (stream, events) in by_stream {
+            writeln!(told, "{stream}").unwrap();
+            for run in events.chunk_by(|one, other| one == other && one == "RECORD") {
+                let times = if run.len() > 1 { format!(" x {}", run.len()) } else { String::new() };
+                writeln!(told, "  {}{times}", run[0]).unwrap();
+            }
+        }
+        for line in self.stderr.lines() {
+            writeln!(told, "stderr: {line}").unwrap();
+        }
+        told
+    }
+
+    /// Whether it says this anywhere.
+    pub fn says(&self, text: &str) -> bool {
+        self.stdout.contains(text) || self.stderr.contains(text)
+    }
+}
+
+/// The messages of whole lines.
+pub fn messages(lines: &str) -> Vec<Value> {
+    assert!(lines.is_empty() || lines.ends_with('\n'), "only whole lines are written: {lines}");
+    let message = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let messages: Vec<Value> = lines.lines().map(message).collect();
+    assert!(messages.iter().all(|message| message["type"].is_string()), "every message says what it is");
+    messages
+}
+
+/// The stream that a message is about.
+pub fn stream_of(message: &Value) -> Option<String> {
+    let places = [
+        "/record/stream",
+        "/state/stream/stream_descriptor/name",
+        "/trace/stream_status/stream_descriptor/name",
+        "/trace/error/stream_descriptor/name",
+    ];
+    places.iter().find_map(|place| message.pointer(place)?.as_str()).map(str::to_owned)
+}
+
+/// A message on one line, without what differs from run to run.
+fn short(message: &Value) -> String {
+    let text = |place: &str| message.pointer(place).and_then(Value::as_str).unwrap_or_default();
+    match text("/type") {
+        "LOG" => format!("{} {}", text("/log/level"), text("/log/message")),
+        "CONNECTION_STATUS" => {
+            format!("{} {}", text("/connectionStatus/status"), text("/connectionStatus/message")).trim_end().to_owned()
+        }
+        "CATALOG" => format!("CATALOG of {}", message["catalog"]["streams"].as_array().unwrap().len()),
+        "STATE" => format!("STATE {}", message["state"]["stream"]["stream_state"]),
+        "TRACE" if text("/trace/type") == "STREAM_STATUS" => text("/trace/stream_status/status").to_owned(),
+        "TRACE" => format!("{} {}", text("/trace/error/failure_type"), text("/trace/error/message")),
+        other => other.to_owned(),
+    }
+}
+
+/// The names of all streams.
+pub fn names() -> Vec<&'static str> {
+    streams::all().map(|stream| stream.output.name).collect()
+}
+
+/// Returns once something holds, which it must some time.
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < DEADLINE, "it never came that {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,6 @@
+//! What the commands write and how they end, pinned word by word.
+
+mod check;
+mod command_line;
+mod read;
+mod secrets;

@@ -1,0 +1,268 @@
+//! The command line: its pages of help, its flags, and `spec` and `discover`, which need nothing else.
+
+use serde_json::json;
+
+use crate::binary::{Ended, Place, assert_told, names};
+
+/// Pins a page of help, which is no protocol.
+macro_rules! assert_page {
+    ($ended:expr, @$snapshot:literal) => {
+        let Ended { code, stdout, stderr } = $ended;
+        insta::with_settings!({ filters => crate::binary::FILTERS.to_vec() }, {
+            insta::assert_snapshot!(format!("exit {}\n{stdout}{stderr}", code.unwrap()), @$snapshot);
+        });
+    };
+}
+
+fn place() -> Place {
+    Place::open(|_| {})
+}
+
+#[test]
+fn the_first_page_of_help() {
+    assert_page!(place().run("--help"), @r"
+    exit 0
+    Moves a Zendesk Chat account's data, completely and incrementally, to any Airbyte-protocol destination
+
+    Usage: source-zendesk-chat <COMMAND>
+
+    Commands:
+      spec      Print the specification of the configuration
+      check     Say whether a configuration works, and which streams it can read
+      discover  Print every stream with its schema, without asking the account
+      read      Print the streams' records, and states from which a later run goes on
+      sandbox   Serve a made-up Zendesk Chat account on this machine, to try things out
+      help      Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+    ");
+}
+
+#[test]
+fn the_help_of_spec() {
+    assert_page!(place().run("spec --help"), @r"
+    exit 0
+    Print the specification of the configuration
+
+    Usage: source-zendesk-chat spec [OPTIONS]
+
+    Options:
+          --debug  Log every request as well; `LOG_LEVEL=debug` does the same
+      -h, --help   Print help
+    ");
+}
+
+#[test]
+fn the_help_of_check() {
+    assert_page!(place().run("check --help"), @r"
+    exit 0
+    Say whether a configuration works, and which streams it can read
+
+    Usage: source-zendesk-chat check [OPTIONS] <--config <FILE>|--sandbox>
+
+    Options:
+          --config <FILE>  Configuration, a JSON file; `spec` prints what it may hold
+          --sandbox        Use the built-in, made-up account instead of a real one
+          --debug          Log every request as well; `LOG_LEVEL=debug` does the same
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_discover() {
+    assert_page!(place().run("discover --help"), @r"
+    exit 0
+    Print every stream with its schema, without asking the account
+
+    Usage: source-zendesk-chat discover [OPTIONS] <--config <FILE>|--sandbox>
+
+    Options:
+          --config <FILE>  Configuration, a JSON file; `spec` prints what it may hold
+          --sandbox        Use the built-in, made-up account instead of a real one
+          --debug          Log every request as well; `LOG_LEVEL=debug` does the same
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_read() {
+    assert_page!(place().run("read --help"), @r"
+    exit 0
+    Print the streams' records, and states from which a later run goes on
+
+    Usage: source-zendesk-chat read [OPTIONS] <--config <FILE>|--sandbox>
+
+    Options:
+          --config <FILE>   Configuration, a JSON file; `spec` prints what it may hold
+          --sandbox         Use the built-in, made-up account instead of a real one
+          --debug           Log every request as well; `LOG_LEVEL=debug` does the same
+          --catalog <FILE>  Configured catalog that names the streams [default: every stream, from its state where that misses no change]
+          --state <FILE>    State of an earlier run to go on from; a file that does not exist yet means from the start
+          --update-state    Write each new state into the state file, once the records before it are printed
+      -h, --help            Print help
+    ");
+}
+
+#[test]
+fn the_help_of_sandbox() {
+    assert_page!(place().run("sandbox -h"), @r"
+    exit 0
+    Serve a made-up Zendesk Chat account on this machine, to try things out
+
+    Usage: source-zendesk-chat sandbox [OPTIONS]
+
+    Options:
+          --port <PORT>
+              Port on 127.0.0.1; 0 takes any free one [default: 0]
+          --seed <SEED>
+              Everything the account holds is a function of this number [default: 1]
+          --chats <CHATS>
+              Chats in the account's first year, 2025, and in every year since [default: 3000]
+          --spans <SPANS>
+              Spans of the agents' time line in a year [default: three a chat]
+          --agents <AGENTS>
+              Agents when the account opened; one more joins every thirty days [default: 250]
+          --bans <BANS>
+              Bans when the account opened; one more comes every day [default: 2000]
+          --token <TOKEN>
+              Access token that is accepted [default: sandbox-token]
+          --rate <RATE>
+              Requests allowed in any minute; 0 for no limit [default: 200]
+          --no-retry-after
+              Leave `Retry-After` out when there were too many requests
+          --latency-ms <LATENCY_MS>
+              Milliseconds that each request waits before it is answered [default: 0]
+          --gzip
+              Compress answers for those who accept it
+          --page-cap <PAGE_CAP>
+              Most records a page of an export holds, whatever limit is asked for
+          --ties <TIES>
+              Chats that were all edited in one second [default: 0]
+          --ties-at <RFC 3339>
+              The second of that edit; the chats are the last ones before it [default: 2025-07-01T12:00:00Z]
+          --trickle <RFC 3339>
+              From this moment on each page of an export ends after one record
+          --late-percent <LATE_PERCENT>
+              Of a hundred records so many are seen up to 299 seconds late [default: 0]
+          --growing-spans
+              Show spans of the time line from their start, growing, instead of at their end
+          --inclusive
+              Send the record at the position asked for again, even if its id was given
+          --exclusive
+              Leave out the record at the position asked for, even without an id and in the time line
+          --timeline-ids
+              Tell ids in the envelope of `agent_timeline`
+          --no-event-ids
+              Tell no ids in the envelope of `agent_events`
+          --five-minute-rule <FIVE_MINUTE_RULE>
+              Where a `start_time` of less than five minutes ago is refused [default: always] [possible values: always, first, off]
+          --bans-per-array
+              Let each array of bans hold up to `limit`, instead of both together
+          --omit-empty-bans
+              Leave an empty array of bans out
+          --next-page-base <URL>
+              What `next_page` begins with, such as `https://www.zopim.com` [default: the sandbox itself]
+          --forbid <PATH>
+              Answer 403 on this path, such as `account` or `incremental/agent_events`; may be repeated
+      -h, --help
+              Print help (see more with '--help')
+    ");
+}
+
+#[test]
+fn the_version() {
+    assert_page!(place().run("--version"), @r"
+    exit 0
+    source-zendesk-chat VERSION
+    ");
+}
+
+#[test]
+fn a_wrong_command_line_leaves_stdout_alone() {
+    let place = place();
+    let mut told = Vec::new();
+    for arguments in [
+        "",
+        "--debug spec",
+        "spec --nonsense",
+        "check",
+        "read --config config.json --sandbox",
+        "read --config",
+        "read --config config.json --update-state",
+        "nonsense",
+    ] {
+        let Ended { code, stdout, stderr } = place.run(arguments);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{arguments}");
+        let first: Vec<&str> = stderr.split("\n\n").next().unwrap().lines().map(str::trim).collect();
+        told.push(format!("{arguments:?}: {}", first.join(" ")));
+    }
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    "": Moves a Zendesk Chat account's data, completely and incrementally, to any Airbyte-protocol destination
+    "--debug spec": error: unexpected argument '--debug' found
+    "spec --nonsense": error: unexpected argument '--nonsense' found
+    "check": error: the following required arguments were not provided: <--config <FILE>|--sandbox>
+    "read --config config.json --sandbox": error: the argument '--config <FILE>' cannot be used with '--sandbox'
+    "read --config": error: a value is required for '--config <FILE>' but none was supplied
+    "read --config config.json --update-state": error: the following required arguments were not provided: --state <FILE>
+    "nonsense": error: unrecognized subcommand 'nonsense'
+    "#);
+}
+
+#[test]
+fn flags_may_be_written_as_argparse_takes_them() {
+    let place = place();
+    place.choose("full_refresh", &["accounts"]);
+    for arguments in [
+        "read --config config.json --catalog catalog.json",
+        "read --config=config.json --catalog=catalog.json",
+        "read --conf config.json --cat catalog.json",
+        "read --debug --catalog catalog.json --state nothing.json --config config.json",
+        "read --manifest-path m.yaml --components-path c.py --catalog catalog.json --config config.json",
+    ] {
+        let ended = place.run(arguments);
+        assert_eq!(ended.code, Some(0), "{arguments}: {}", ended.told());
+        assert_eq!(ended.messages().iter().filter(|message| message["type"] == "RECORD").count(), 1, "{arguments}");
+    }
+}
+
+#[test]
+fn spec_is_one_message() {
+    let ended = place().run("spec --debug --manifest-path m.yaml");
+    assert_told!(ended, @r"
+    exit 0
+    SPEC
+    ");
+    let specification = &ended.messages()[0]["spec"]["connectionSpecification"];
+    assert_eq!(specification["required"], json!(["subdomain", "credentials"]));
+    for name in ["subdomain", "credentials", "start_date", "end_date", "requests_per_minute", "concurrency"] {
+        assert!(specification["properties"][name]["title"].is_string(), "{name}");
+    }
+}
+
+#[test]
+fn discover_needs_no_network() {
+    let place = place();
+    place.configure(&json!({ "base_url": "https://sandbox.invalid" }));
+    for arguments in ["discover --config config.json", "discover --sandbox"] {
+        let ended = place.run(arguments);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{arguments}");
+        let messages = ended.messages();
+        let streams: Vec<&str> =
+            messages[0]["catalog"]["streams"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+        assert_eq!((messages.len(), streams), (1, names()), "{arguments}");
+    }
+    assert!(place.sandbox.requests().is_empty());
+}
+
+#[test]
+fn discover_refuses_a_configuration_that_no_other_command_would_take() {
+    let place = place();
+    place.configure(&json!({ "subdomain": "a.b" }));
+    assert_told!(place.run("discover --config config.json"), @r"
+    exit 1
+    config_error `subdomain` is not the first part of an address like acme.zendesk.com: write `acme`. Correct the configuration and run again; the README lists every property.
+    stderr: `subdomain` is not the first part of an address like acme.zendesk.com: write `acme`. Correct the configuration and run again; the README lists every property.
+    ");
+}

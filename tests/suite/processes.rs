@@ -1,0 +1,306 @@
+//! How the binary ends, and what stays when it is ended: the state file is never ahead of the lines that are out.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::account::key;
+use crate::binary::{Place, assert_told, messages, names, stream_of, until};
+
+const READ: &str = "read --config config.json";
+const KEPT: &str = "read --config config.json --state state.json --update-state";
+
+/// A running binary; it does not outlive its test.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        Self(command.stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// One whose stdout is a pipe.
+    fn piped(mut command: Command) -> (Self, BufReader<ChildStdout>) {
+        let mut running = Self::start(command.stdout(Stdio::piped()));
+        let stdout = running.0.stdout.take().unwrap();
+        (running, BufReader::new(stdout))
+    }
+
+    fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended needs no end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Reads lines up to the first that says this, and gives all of them.
+fn read_until(stdout: &mut impl BufRead, text: &str) -> String {
+    let mut lines = String::new();
+    while !lines.contains(text) {
+        assert!(stdout.read_line(&mut lines).unwrap() > 0, "it ended without {text}: {lines}");
+    }
+    lines
+}
+
+/// The lines of a file that are whole.
+fn whole_lines(path: &std::path::Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text[..text.rfind('\n').map_or(0, |end| end + 1)].to_owned()
+}
+
+/// The states of a state file, by stream.
+fn kept(place: &Place) -> Vec<(String, Value)> {
+    let Ok(text) = fs::read_to_string(place.path("state.json")) else { return Vec::new() };
+    let states: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let of = |state: &Value| {
+        let stream = &state["stream"];
+        (stream["stream_descriptor"]["name"].as_str().unwrap().to_owned(), stream["stream_state"].clone())
+    };
+    states.iter().map(of).collect()
+}
+
+/// The keys of all records of these lines, with their streams.
+fn records(lines: &str) -> BTreeSet<(String, String)> {
+    let records = messages(lines).into_iter().filter(|message| message["type"] == "RECORD");
+    records
+        .map(|message| (stream_of(&message).unwrap(), key(&stream_of(&message).unwrap(), &message["record"]["data"])))
+        .collect()
+}
+
+/// An account whose streams have many pages.
+fn many_pages() -> Place {
+    Place::open(|options| options.behaviour.page_cap = Some(10))
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_moment_loses_nothing() {
+    let place = many_pages();
+    let whole = records(&place.run(READ).stdout);
+    for states in [1, 2, 5, 9, 14, 20, 27] {
+        let _ = fs::remove_file(place.path("state.json"));
+        let out = place.path("out.jsonl");
+        let running = Running::start(place.command(KEPT).stdout(File::create(&out).unwrap()));
+        until("the states are out", || whole_lines(&out).matches(r#""type":"STATE""#).count() >= states);
+        running.kill();
+        let lines = whole_lines(&out);
+        let told: Vec<(String, Value)> = messages(&lines)
+            .iter()
+            .filter(|message| message["type"] == "STATE")
+            .map(|message| (stream_of(message).unwrap(), message["state"]["stream"]["stream_state"].clone()))
+            .collect();
+        for state in kept(&place) {
+            assert!(told.contains(&state), "{state:?} was kept before its line was out");
+        }
+        let rest = place.run(KEPT);
+        assert_eq!(rest.code, Some(0), "{}", rest.told());
+        let mut union = records(&lines);
+        union.extend(records(&rest.stdout));
+        assert_eq!(whole.difference(&union).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "after {states}");
+        assert_eq!(kept(&place).len(), names().len());
+    }
+}
+
+#[test]
+fn a_run_that_went_well_leaves_nothing_for_the_next_but_what_is_always_read() {
+    let place = many_pages();
+    place.run(KEPT);
+    let states = kept(&place);
+    let again = place.run(KEPT);
+    let exported: BTreeSet<_> = records(&again.stdout).into_iter().map(|(stream, _)| stream).collect();
+    for stream in ["chats", "agent_events", "conversions", "department_events"] {
+        assert!(!exported.contains(stream), "{stream}");
+    }
+    assert_eq!(kept(&place), states);
+}
+
+#[test]
+fn streams_that_are_not_read_keep_their_states() {
+    let place = Place::open(|_| {});
+    place.choose("incremental", &["conversions"]);
+    place.write(
+        "state.json",
+        r#"{"chats":{"update_timestamp":"1736000000","start_id":"x"},"elsewhere":{"any":["thing"]}}"#,
+    );
+    assert_eq!(place.run(&format!("{KEPT} --catalog catalog.json")).code, Some(0));
+    let mut states = kept(&place);
+    let read = states.remove(1);
+    assert!(read.0 == "conversions" && read.1["timestamp"].is_string(), "{read:?}");
+    let expected = [
+        ("chats".to_owned(), json!({ "update_timestamp": "1736000000", "start_id": "x" })),
+        ("elsewhere".to_owned(), json!({ "any": ["thing"] })),
+    ];
+    assert_eq!(states, expected);
+}
+
+#[test]
+fn a_state_file_that_cannot_be_written_is_found_out_before_anything_is_read() {
+    let place = Place::open(|_| {});
+    place.write("file", "");
+    let missing = place.run(&format!("{READ} --state missing/state.json --update-state"));
+    assert_told!(missing, @r"
+    exit 1
+    INFO the state file missing/state.json does not exist yet: reading from the start
+    stderr: The state file missing/state.json cannot be written: No such file or directory (os error 2). Check that the disk has room and that the file may be written.
+    ");
+    for path in ["file/state.json", "."] {
+        let ended = place.run(&format!("{READ} --state {path} --update-state"));
+        assert_eq!(ended.code, Some(1), "{path}");
+        assert!(ended.stderr.starts_with("The state file "), "{}", ended.stderr);
+    }
+    assert!(place.sandbox.requests().is_empty());
+}
+
+#[test]
+fn the_sandbox_tells_a_configuration_that_works() {
+    let place = Place::open(|_| {});
+    let (_running, mut stdout) = Running::piped(place.command("sandbox --rate 0"));
+    let greeting = read_until(&mut stdout, "config.json");
+    place.write("config.json", greeting.lines().find(|line| line.starts_with('{')).unwrap());
+    place.choose("full_refresh", &["accounts", "agents"]);
+    let ended = place.run(&format!("{READ} --catalog catalog.json"));
+    assert_eq!(ended.code, Some(0), "{}", ended.told());
+}
+
+#[cfg(unix)]
+mod unix {
+    //! Signals, and pipes without a reader.
+
+    use std::os::unix::process::ExitStatusExt;
+    use std::time::Duration;
+
+    use source_zendesk_chat::sandbox::faults::{Fault, Rule};
+
+    use super::*;
+
+    const SIGNALS: [(&str, i32); 2] = [("TERM", 15), ("INT", 2)];
+    const SIGPIPE: i32 = 13;
+
+    impl Running {
+        fn signal(&self, name: &str) {
+            let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.0.id())]).status().unwrap();
+            assert!(sent.success());
+        }
+
+        /// The signal that it died of, and what it said on stderr.
+        fn died_of(mut self) -> (Option<i32>, String) {
+            let mut stderr = String::new();
+            self.0.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+            (self.0.wait().unwrap().signal(), stderr)
+        }
+    }
+
+    /// Sends each signal once the binary has said this; it dies of it, with whole lines and without a word.
+    fn dies_after(place: &Place, arguments: &str, text: &str) {
+        for (name, number) in SIGNALS {
+            let (running, mut stdout) = Running::piped(place.command(arguments));
+            let mut lines = read_until(&mut stdout, text);
+            running.signal(name);
+            stdout.read_to_string(&mut lines).unwrap();
+            messages(&lines);
+            assert_eq!(running.died_of(), (Some(number), String::new()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_signal_in_the_middle_of_a_run() {
+        let place = Place::open(|options| {
+            options.behaviour.page_cap = Some(5);
+            options.behaviour.latency = Duration::from_millis(20);
+        });
+        dies_after(&place, READ, r#""type":"STATE""#);
+    }
+
+    #[test]
+    fn a_signal_while_the_run_waits_for_the_quota() {
+        let place = Place::open(|_| {});
+        place.configure(&json!({ "requests_per_minute": 1 }));
+        dies_after(&place, READ, "RATE_LIMITED");
+    }
+
+    #[test]
+    fn a_signal_while_the_run_waits_for_a_sick_service() {
+        let place = Place::open(|options| {
+            options.faults = vec![Rule::of_all(1..=u64::MAX, Fault::status(503))];
+        });
+        dies_after(&place, READ, "trying again in");
+    }
+
+    #[test]
+    fn a_signal_while_the_service_is_silent() {
+        let place = Place::open(|options| {
+            options.faults = vec![Rule::of_all(1..=u64::MAX, Fault::Stall(Duration::from_hours(1)))];
+        });
+        dies_after(&place, READ, "STARTED");
+    }
+
+    #[test]
+    fn a_signal_while_nobody_reads() {
+        let place = Place::open(|options| options.holdings.chats = 3_600);
+        place.choose("full_refresh", &["chats"]);
+        let (running, mut stdout) = Running::piped(place.command(&format!("{READ} --catalog catalog.json")));
+        // The first page is more than any pipe holds.
+        until("the second page is asked for", || place.sandbox.requests().len() > 1);
+        running.signal("TERM");
+        assert_eq!(running.died_of(), (Some(15), String::new()));
+        let mut lines = String::new();
+        stdout.read_to_string(&mut lines).unwrap();
+        messages(&lines[..=lines.rfind('\n').unwrap()]);
+    }
+
+    #[test]
+    fn a_signal_to_the_sandbox() {
+        let place = Place::open(|_| {});
+        for (name, number) in SIGNALS {
+            let (running, mut stdout) = Running::piped(place.command("sandbox"));
+            read_until(&mut stdout, "config.json");
+            running.signal(name);
+            assert_eq!(running.died_of(), (Some(number), String::new()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_reader_who_leaves_ends_the_run_quietly() {
+        let place = many_pages();
+        for arguments in [READ, KEPT] {
+            let (running, mut stdout) = Running::piped(place.command(arguments));
+            read_until(&mut stdout, "STARTED");
+            drop(stdout);
+            assert_eq!(running.died_of(), (Some(SIGPIPE), String::new()), "{arguments}");
+        }
+    }
+
+    #[test]
+    fn every_command_ends_quietly_without_a_reader() {
+        let place = Place::open(|_| {});
+        for arguments in ["spec", "check --config config.json", "discover --sandbox"] {
+            let (running, stdout) = Running::piped(place.command(arguments));
+            drop(stdout);
+            let (signal, stderr) = running.died_of();
+            // One that had written its few lines before the reader left has done its work.
+            assert!(matches!(signal, None | Some(SIGPIPE)) && stderr.is_empty(), "{arguments}: {signal:?} {stderr}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_told_in_one_sentence() {
+        let place = many_pages();
+        for arguments in [READ, KEPT, "spec", "check --config config.json", "discover --sandbox"] {
+            let full = File::options().write(true).open("/dev/full").unwrap();
+            let output = place.command(arguments).stdout(full).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{arguments}");
+            let told = "stdout cannot be written: No space left on device (os error 28). Check that the disk has room and that the file may be written.\n";
+            assert_eq!(String::from_utf8(output.stderr).unwrap(), told, "{arguments}");
+        }
+        assert!(kept(&place).is_empty(), "no state is kept of lines that are not out");
+    }
+}
