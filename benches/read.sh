@@ -2,6 +2,7 @@
 # How fast `read` is and how much memory it takes: 100,000 chats from a sandbox in a process of its own, without a rate
 # limit, against curl, one process a page, fetching the same pages. Ratios are of the same run; times are only reported.
 set -euo pipefail
+export LC_ALL=C
 cd "$(dirname "$0")/.."
 
 chats=${1:-100000}
@@ -18,7 +19,7 @@ trap 'kill "${sandbox:-}" 2>/dev/null || true; rm -rf "$folder"' EXIT
 serve() {
     "$program" sandbox --chats "$1" --rate 0 --spans 0 >"$folder/greeting" &
     sandbox=$!
-    until [ "$(wc -l <"$folder/greeting")" -ge 2 ]; do sleep 0.05; done
+    until [ "$(cat "$folder/greeting" 2>/dev/null | wc -l)" -ge 2 ]; do sleep 0.05; done
     sed -n 2p "$folder/greeting" |
         sed 's/}$/,"end_date":"2026-01-01T00:00:00Z","requests_per_minute":100000000}/' >"$folder/config.json"
     url=$(sed -E 's/.*"base_url":"([^"]*)".*/\1/' "$folder/config.json")

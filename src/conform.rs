@@ -98,17 +98,18 @@ impl Conform {
     fn passes(&self, record: Record<'_>) -> bool {
         self.project == Project::Whole
             && self.left_out.is_empty()
-            && !text::doubtful(record.text())
+            && !record.unsound()
             && record
                 .members()
                 .all(|(name, value)| self.declared.get(name).is_none_or(|&declared| fits(declared, value)))
     }
 
     fn rewrite(&self, record: Record<'_>, line: &mut Vec<u8>, changes: &mut Vec<Change>) {
+        let sound = |text| if record.unsound() { text::paired(text).into() } else { Cow::Borrowed(text) };
         line.push(b'{');
         let begin = line.len();
         if let Project::Keyed(first, second) = self.project {
-            let part = |member| page::unquoted(record.member(member).unwrap_or_default());
+            let part = |member| sound(page::unquoted(record.member(member).unwrap_or_default()));
             line.extend_from_slice(format!("\"id\":\"{}|{}\"", part(first), part(second)).as_bytes());
         }
         for (name, value) in record.members() {
@@ -120,28 +121,21 @@ impl Conform {
                 line.push(b',');
             }
             line.push(b'"');
-            line.extend_from_slice(text::paired(name).as_bytes());
+            line.extend_from_slice(sound(name).as_bytes());
             line.extend_from_slice(b"\":");
-            let (value, change) = self.mended(name, value);
-            line.extend_from_slice(value.as_bytes());
-            changes.extend(change);
+            let whole = if record.unsound() { text::sound(value).into() } else { Cow::Borrowed(value) };
+            changes.extend(self.mend(name, value, &whole, line));
         }
         line.push(b'}');
     }
 
-    /// A member's value in the type that is declared, and free of what no reader of JSON may be given.
-    fn mended<'value>(&self, name: &str, value: &'value str) -> (Cow<'value, str>, Option<Change>) {
-        let change = |nulled| Some(Change { member: name.to_owned(), nulled });
-        let (value, sound) = text::sound(value);
-        let damage = if sound { None } else { change(&*value == "null") };
-        match self.declared.get(name) {
-            Some(&declared) if !fits(declared, &value) => {
-                let mended = mend(declared, &value);
-                let nulled = mended.is_none();
-                (mended.unwrap_or_else(|| "null".to_owned()).into(), change(nulled))
-            }
-            _ => (value, damage),
-        }
+    /// Appends a member's `sound` value in the type that is declared, and tells whether that is not how it `came`.
+    fn mend(&self, name: &str, came: &str, sound: &str, line: &mut Vec<u8>) -> Option<Change> {
+        let misfit = self.declared.get(name).filter(|&&declared| !fits(declared, sound));
+        let went = misfit.map_or(Some(Cow::Borrowed(sound)), |&declared| mended(declared, sound).map(Cow::Owned));
+        let went = went.unwrap_or(Cow::Borrowed("null"));
+        line.extend_from_slice(went.as_bytes());
+        (went != came).then(|| Change { member: name.to_owned(), nulled: went == "null" })
     }
 }
 
@@ -189,7 +183,7 @@ fn is_instant(text: &str) -> bool {
 }
 
 /// The value in the declared type where that says the same; `None` where it cannot be said.
-fn mend(declared: Declared, value: &str) -> Option<String> {
+fn mended(declared: Declared, value: &str) -> Option<String> {
     let inner = page::unquoted(value);
     match declared {
         Declared::Boolean => match inner {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::conform::{Change, Conform};
@@ -123,10 +123,16 @@ impl Writer {
                     format!("{name}: a record's `{member}`, by which it is told from others, is of another type"),
                 ));
             }
-            if self.mended.insert(member.clone()) {
-                let what = if *nulled { "left null" } else { "written in the declared type" };
+            if !self.mended.insert(member.clone()) {
+                continue;
+            }
+            if *nulled {
                 warn!(
-                    "{name}: `{member}` came in a form that the schema does not know and was {what}; each such record says so in its meta"
+                    "{name}: `{member}` came in a form that its type cannot hold; it is null, as the record's meta says"
+                );
+            } else {
+                info!(
+                    "{name}: `{member}` comes in several forms; it is written in its declared type, as the record's meta says"
                 );
             }
         }
