@@ -22,6 +22,8 @@ pub enum Kind {
     Catalog,
     /// The saved state of a stream, or the state file, cannot be used as it is.
     State,
+    /// Another run keeps the state file.
+    StateInUse,
     /// The service does not know the access token (401).
     Unauthorized,
     /// The token is known but may not read this (403).
@@ -47,6 +49,8 @@ pub enum Kind {
     OutputClosed,
     /// stdout or a file cannot be written.
     Output,
+    /// The port that was asked for cannot be listened on.
+    Port,
     /// The program contradicts itself.
     Internal,
 }
@@ -82,6 +86,7 @@ impl Kind {
             Self::ConfigFile => (Config, "Give `--config` the path of a file that holds one JSON object."),
             Self::Catalog => (Config, "Correct the catalog, or make it anew from the output of `discover`."),
             Self::State => (Config, "Correct this stream's state, or remove it to read the stream from its start."),
+            Self::StateInUse => (Transient, "Wait until it ends, or give each run a state file of its own."),
             Self::Unauthorized => (
                 Config,
                 "Make a new access token for this Zendesk Chat account and put it into the configuration; a token of Zendesk Support does not work here.",
@@ -118,6 +123,7 @@ impl Kind {
             }
             Self::OutputClosed => (System, "The reader of the output has gone; run again with a reader that stays."),
             Self::Output => (System, "Check that the disk has room and that the file may be written."),
+            Self::Port => (Config, "Choose another `--port`, or 0 for any that is free."),
             Self::Internal => (System, "This is a fault of the program: report it with this message."),
         }
     }
@@ -165,7 +171,8 @@ impl Error {
 
     /// What happened, why, and what to do, as whole sentences for the user.
     pub fn sentence(&self) -> String {
-        format!("{self}. {}", self.hint())
+        let told = self.to_string();
+        format!("{}. {}", told.trim_end_matches('.'), self.hint())
     }
 }
 

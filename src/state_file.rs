@@ -1,6 +1,6 @@
 //! The state file that `read --update-state` keeps: at every moment it holds states whose records are out.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -13,18 +13,29 @@ use crate::state::Saved;
 /// A state file and what it holds; streams that are not read keep their entries.
 pub struct StateFile {
     path: PathBuf,
+    /// The path as the user gave it, under which the file is told of.
+    name: String,
     saved: Mutex<Saved>,
     output: Option<File>,
+    _lock: File,
 }
 
 impl StateFile {
-    /// A state file at `path` that holds `saved` and can be written; `output`, where it is a regular file, is made durable before each change.
-    pub fn open(path: PathBuf, saved: Saved, output: Option<File>) -> Result<Self, Error> {
-        let text = saved.text();
-        let file = Self { path, saved: Mutex::new(saved), output };
+    /// The state file at `path`, which no other run keeps as long as this lives, with what it holds if it exists.
+    ///
+    /// `output`, where it is a regular file, is made durable before each change.
+    pub fn open(path: &Path, output: Option<File>) -> Result<(Self, Option<Saved>), Error> {
+        let name = path.display().to_string();
+        // A link is followed: it is the file behind it that is replaced.
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let lock = lock(&target, &name)?;
+        let saved = read(path)?;
+        let held = saved.clone().unwrap_or_default();
+        let text = held.text();
+        let file = Self { path: target, name, saved: Mutex::new(held), output, _lock: lock };
         // A file that cannot be written is found out before anything is read for it.
         file.replace(&text).map_err(|error| Error::new(Kind::Output, error.to_string()))?;
-        Ok(file)
+        Ok((file, saved))
     }
 
     /// Puts a stream's new state into the file. Whenever this is cut short, the file holds either the old states or the new.
@@ -39,14 +50,11 @@ impl StateFile {
     }
 
     fn replace(&self, text: &str) -> io::Result<()> {
-        self.try_replace(text)
-            .map_err(|error| told(&format!("The state file {} cannot be written", self.path.display()), &error))
+        self.try_replace(text).map_err(|error| told(&format!("The state file {} cannot be written", self.name), &error))
     }
 
     fn try_replace(&self, text: &str) -> io::Result<()> {
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.new", std::process::id()));
-        let fresh = self.path.with_file_name(name);
+        let fresh = beside(&self.path, ".new");
         let written = write_durably(&fresh, text).and_then(|()| fs::rename(&fresh, &self.path));
         if written.is_err() {
             // The old file stands; what is left of the new one would only confuse.
@@ -55,6 +63,26 @@ impl StateFile {
         written?;
         sync_folder(&self.path)
     }
+}
+
+/// Takes the lock of a state file, which a crash gives back.
+fn lock(path: &Path, name: &str) -> Result<File, Error> {
+    let failed = |error| Error::new(Kind::Output, format!("The state file {name} cannot be locked")).because(error);
+    let lock = File::create(beside(path, ".lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(Kind::StateInUse, format!("Another run is keeping the state file {name}")))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// The path of a file that belongs to the one at `path`.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    path.with_file_name(name)
 }
 
 /// Reads a state file. A missing one holds no state: the first run of a job has none yet.

@@ -141,15 +141,15 @@ impl Run {
         let mut course = Course {
             writer: self.sink.stream(stream, conform),
             running: false,
+            warned: false,
             onwards,
-            known: delivered.is_some(),
             delivered,
             run: self,
             stream,
         };
         let Err(error) = course.read(&mut walk).await else { return Outcome::Complete };
         let absent = matches!(error.kind(), Kind::Forbidden | Kind::NotFound) && walk.untouched();
-        let excusable = !course.known && (course.run.skip_unavailable || !named);
+        let excusable = course.delivered.is_none() && (course.run.skip_unavailable || !named);
         if absent && excusable { Outcome::Unavailable(error) } else { Outcome::Failed(error) }
     }
 
@@ -201,8 +201,8 @@ struct Course {
     stream: Stream,
     writer: Writer,
     running: bool,
+    warned: bool,
     onwards: bool,
-    known: bool,
     delivered: Option<Frontier>,
 }
 
@@ -233,7 +233,6 @@ impl Course {
             self.warn_of_cursors(delivery.without_cursor);
             next = walk.next().map(|request| run.fetch(self.stream, request));
             self.writer.write(&delivery.page).await?;
-            self.known |= !delivery.page.is_empty();
             if self.onwards && delivery.frontier.is_some() {
                 self.delivered = delivery.frontier;
                 self.writer.checkpoint(self.delivered.as_ref()).await?;
@@ -257,10 +256,11 @@ impl Course {
         }
     }
 
-    /// LOUD: told once a page at the most, as a number.
-    fn warn_of_cursors(&self, without: usize) {
-        if let Some(cursor) = self.stream.output.cursor.filter(|_| without > 0) {
-            warn!("{}: {without} records have no readable `{cursor}`; they were passed on", self.stream.output.name);
+    /// LOUD: told once a stream.
+    fn warn_of_cursors(&mut self, without: usize) {
+        let Some(cursor) = self.stream.output.cursor.filter(|_| without > 0) else { return };
+        if !std::mem::replace(&mut self.warned, true) {
+            warn!("{}: there are records without a readable `{cursor}`; they are passed on", self.stream.output.name);
         }
     }
 }

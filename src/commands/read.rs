@@ -27,15 +27,9 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
         Some(path) => Some(protocol::configured_catalog(&read_file(path, Kind::Catalog, "catalog")?)?),
         None => None,
     };
-    let saved = saved(args)?;
     let account = context.account(&args.account).await?;
     let terms = terms(&account.config, context.clock.now());
-    let state_file = match &args.state {
-        Some(path) if args.update_state => {
-            Some(Arc::new(StateFile::open(path.clone(), saved.clone(), state_file::regular_stdout())?))
-        }
-        _ => None,
-    };
+    let (saved, state_file) = state(args)?;
     let run = Run {
         client: account.client.clone(),
         clock: context.clock.clone(),
@@ -46,14 +40,20 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
     run.read(plan::build(catalog.as_deref(), &saved, &terms)).await
 }
 
-fn saved(args: &ReadArgs) -> Result<Saved, Error> {
-    let Some(path) = &args.state else { return Ok(Saved::default()) };
-    let saved = state_file::read(path)?;
+/// What the state file holds, and the file itself if it is to be kept up to date.
+fn state(args: &ReadArgs) -> Result<(Saved, Option<Arc<StateFile>>), Error> {
+    let Some(path) = &args.state else { return Ok((Saved::default(), None)) };
+    let (saved, file) = if args.update_state {
+        let (file, saved) = StateFile::open(path, state_file::regular_stdout())?;
+        (saved, Some(Arc::new(file)))
+    } else {
+        (state_file::read(path)?, None)
+    };
     if saved.is_none() {
         let message = format!("the state file {} does not exist yet: reading from the start", path.display());
         if args.update_state { info!("{message}") } else { warn!("{message}") }
     }
-    Ok(saved.unwrap_or_default())
+    Ok((saved.unwrap_or_default(), file))
 }
 
 fn terms(config: &Config, now: DateTime<Utc>) -> Terms {

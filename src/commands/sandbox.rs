@@ -161,7 +161,7 @@ pub async fn run(args: SandboxArgs, clock: Clock, mut out: impl Write) -> Result
     let (token, chats) = (options.token.clone(), options.holdings.chats);
     let port = options.port;
     let sandbox = Sandbox::start(options).await.map_err(|error| {
-        Error::new(Kind::Config, format!("The sandbox cannot listen on port {port} of 127.0.0.1")).because(error)
+        Error::new(Kind::Port, format!("The sandbox cannot listen on port {port} of 127.0.0.1")).because(error)
     })?;
     let (url, seed, config) = (sandbox.url(), sandbox.account().seed(), config(&sandbox, &token));
     let greeting = format!(

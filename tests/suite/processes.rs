@@ -146,10 +146,9 @@ fn a_state_file_that_cannot_be_written_is_found_out_before_anything_is_read() {
     let place = Place::open(|_| {});
     place.write("file", "");
     let missing = place.run(&format!("{READ} --state missing/state.json --update-state"));
-    assert_told!(missing, @r"
+    assert_told!(missing, @"
     exit 1
-    INFO the state file missing/state.json does not exist yet: reading from the start
-    stderr: The state file missing/state.json cannot be written: No such file or directory (os error 2). Check that the disk has room and that the file may be written.
+    stderr: The state file missing/state.json cannot be locked: No such file or directory (os error 2). Check that the disk has room and that the file may be written.
     ");
     for path in ["file/state.json", "."] {
         let ended = place.run(&format!("{READ} --state {path} --update-state"));
@@ -157,6 +156,35 @@ fn a_state_file_that_cannot_be_written_is_found_out_before_anything_is_read() {
         assert!(ended.stderr.starts_with("The state file "), "{}", ended.stderr);
     }
     assert!(place.sandbox.requests().is_empty());
+}
+
+#[test]
+fn a_state_file_is_kept_by_one_run_at_a_time() {
+    let place = Place::open(|_| {});
+    place.configure(&json!({ "requests_per_minute": 1 }));
+    let (first, mut stdout) = Running::piped(place.command(KEPT));
+    read_until(&mut stdout, "RUNNING");
+    let second = place.run(KEPT);
+    assert_told!(second, @"
+    exit 1
+    transient_error Another run is keeping the state file state.json. Wait until it ends, or give each run a state file of its own.
+    stderr: Another run is keeping the state file state.json. Wait until it ends, or give each run a state file of its own.
+    ");
+    first.kill();
+    // A run that was killed leaves no lock behind.
+    place.configure(&json!({}));
+    assert_eq!(place.run(KEPT).code, Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_state_file_stays_a_link() {
+    let place = Place::open(|_| {});
+    place.write("real.json", "[]");
+    std::os::unix::fs::symlink(place.path("real.json"), place.path("state.json")).unwrap();
+    assert_eq!(place.run(KEPT).code, Some(0));
+    assert!(fs::symlink_metadata(place.path("state.json")).unwrap().is_symlink());
+    assert!(fs::read_to_string(place.path("real.json")).unwrap().contains("update_timestamp"));
 }
 
 #[test]

@@ -351,7 +351,7 @@ async fn a_404_on_page_two_is_an_error_and_the_state_stands_at_page_one() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_was_read_before_and_is_gone_is_an_error_though_nobody_named_it() {
     let account = Account::open(|options| {
-        options.faults = vec![Rule::of_path("incremental/conversions", 1..=99, Fault::status(404))]
+        options.faults = vec![Rule::of_path("incremental/conversions", 1..=99, Fault::status(404))];
     })
     .await;
     let without_state = account.read("incremental", &[], "").await;

@@ -29,10 +29,10 @@ fn one_stream() {
       STARTED
       RUNNING
       RECORD x 100
-      STATE {"start_time":"1738583943218532"}
+      STATE {"start_time":"1738593008137975"}
       RECORD x 76
-      STATE {"start_time":"1740813656003313"}
-      STATE {"start_time":"1740813656003313"}
+      STATE {"start_time":"1740807483111898"}
+      STATE {"start_time":"1740807483111898"}
       COMPLETE
     "#);
 }
@@ -46,7 +46,7 @@ fn a_window_ends_where_the_configuration_says() {
     exit 0
     INFO 2 requests were made
     INFO agent_timeline: 30 records in 1 pages
-    INFO conversions: 2 records in 1 pages
+    INFO conversions: 3 records in 1 pages
     agent_timeline
       STARTED
       RUNNING
@@ -57,7 +57,7 @@ fn a_window_ends_where_the_configuration_says() {
     conversions
       STARTED
       RUNNING
-      RECORD x 2
+      RECORD x 3
       STATE {"timestamp":"1737331200"}
       STATE {"timestamp":"1737331200"}
       COMPLETE
@@ -290,9 +290,9 @@ fn a_state_of_garbage_fails_its_stream_alone() {
       STARTED
       RUNNING
       RECORD x 89
-      STATE {"id":70522764}
-      STATE {"id":70523150}
-      STATE {"id":70523150}
+      STATE {"id":70523079}
+      STATE {"id":70523138}
+      STATE {"id":70523138}
       COMPLETE
     chats
       STARTED
