@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of streams: it takes a path and gives back what the caller's parser made of the body.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub struct Api {
     /// How many requests may be under way at once.
     pub concurrency: usize,
 }
+
+/// A pause of this length or more is told to people.
+const LONG_WAIT: Duration = Duration::from_secs(5);
 
 /// One GET: a path below the base, its query, and how many records it asks for at the most.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +94,24 @@ pub enum WaitReason {
         /// What happened, as a sentence without a full stop.
         what: String,
     },
+}
+
+impl Wait {
+    /// Whether people want to know of it: of a failure always, of a pause if it lasts.
+    pub fn matters(&self) -> bool {
+        matches!(self.reason, WaitReason::Backoff { .. }) || self.duration >= LONG_WAIT
+    }
+}
+
+impl fmt::Display for Wait {
+    /// What happened, and how long it is waited.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.duration.as_secs_f64();
+        match &self.reason {
+            WaitReason::Backoff { what } => write!(formatter, "{what}; trying again in {seconds:.1} seconds"),
+            _ => write!(formatter, "waiting {seconds:.0} seconds for the account's quota"),
+        }
+    }
 }
 
 /// Who is told of every wait.

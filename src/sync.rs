@@ -18,9 +18,6 @@ use crate::sink::airbyte::{Airbyte, Writer};
 use crate::streams::Stream;
 use crate::walk::{MARGIN, SETTLING, Walk};
 
-/// A wait of this length or more is told as the stream's status.
-const LONG_WAIT: Duration = Duration::from_secs(5);
-
 /// How often a run says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
@@ -182,14 +179,13 @@ impl Run {
 
     /// Tells of a wait where people look: in the log, and if it comes from the quota, as the stream's status.
     fn waiting(&self, stream: &str, wait: &Wait) {
-        let seconds = wait.duration.as_secs_f64();
-        if let WaitReason::Backoff { what } = &wait.reason {
-            return warn!("{stream}: {what}; trying again in {seconds:.1} seconds");
-        }
-        if wait.duration < LONG_WAIT {
+        if !wait.matters() {
             return;
         }
-        info!("{stream}: waiting {seconds:.0} seconds for the account's quota");
+        if let WaitReason::Backoff { .. } = wait.reason {
+            return warn!("{stream}: {wait}");
+        }
+        info!("{stream}: {wait}");
         let length = i64::try_from(wait.duration.as_millis()).unwrap_or(i64::MAX);
         self.sink.status(stream, Status::Limited(self.sink.now().saturating_add(length)));
     }

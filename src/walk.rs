@@ -47,7 +47,7 @@ pub struct Walk {
 enum Course {
     Once,
     Numbered(Numbered),
-    Export(Export),
+    Export(Box<Export>),
 }
 
 /// What of a page goes to the sink, and how far the stream is delivered once it is there.
@@ -78,7 +78,7 @@ impl Walk {
                     Some(Frontier::Position(position)) => Some(position.clone()),
                     _ => None,
                 };
-                (Course::Export(Export::new(unit, late, terms, delivered)), Some(EXPORT_LIMIT))
+                (Course::Export(Box::new(Export::new(unit, late, terms, delivered))), Some(EXPORT_LIMIT))
             }
             (Shape::Numbered { limit, .. }, Some(&Frontier::Id(id))) => {
                 (Course::Numbered(Numbered::after(id)), Some(limit))

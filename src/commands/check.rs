@@ -5,7 +5,7 @@ use tracing::{info, warn};
 
 use super::{Account, Context};
 use crate::cli::AccountArgs;
-use crate::client::{Body, Client, Refusal, Request};
+use crate::client::{Body, Client, Refusal, Request, Wait};
 use crate::error::{Error, FailureType, Kind};
 use crate::page::Page;
 use crate::position::{Nanos, nanos_of};
@@ -62,7 +62,12 @@ async fn probe(client: &Client, stream: Stream, terms: &Terms) -> Result<(), Err
     let Some(request) = Walk::new(stream, terms, None).next() else { return Ok(()) };
     let request = Request { limit: request.limit.map(|_| 1), ..request };
     let parse = |body: Body| Page::parse(stream.endpoint.shape, body.into_parts().0);
-    client.fetch(&request, &|_| (), parse).await.map(|_| ())
+    let watch = |wait: &Wait| {
+        if wait.matters() {
+            warn!("{}: {wait}", stream.output.name);
+        }
+    };
+    client.fetch(&request, &watch, parse).await.map(|_| ())
 }
 
 /// The refusal of the deciding request, told by what it means for the account.

@@ -1,6 +1,7 @@
 //! The walk over an incremental export.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 
 use super::{Terms, Verdict};
 use crate::error::{Error, Kind};
@@ -11,8 +12,41 @@ use crate::streams::Output;
 /// PROGRESS: a page of so many records may be all that a server gives at once, whatever was asked for.
 const MAYBE_FULL: usize = 100;
 
-/// The records at the seam: those of the last pages that the next one may repeat, by cursor, then by key.
-type Seam = BTreeMap<Option<Nanos>, HashMap<String, Box<str>>>;
+/// What the next page may repeat: the records at or after the time that it is asked for.
+#[derive(Debug, Default)]
+struct Seam {
+    /// Their keys, hashed, by their cursor: in a second that fills many pages these are many.
+    keys: BTreeMap<Option<Nanos>, HashSet<u64>>,
+    /// Those of the last page, whole, by their key.
+    records: HashMap<String, Box<str>>,
+    hasher: RandomState,
+}
+
+impl Seam {
+    /// Whether a record of that key and cursor has come before.
+    fn knows(&self, output: &Output, record: Record<'_>, cursor: Option<Nanos>) -> bool {
+        let keys = self.keys.get(&cursor);
+        keys.is_some_and(|keys| keys.contains(&self.hasher.hash_one(output.key_text(record))))
+    }
+
+    /// Whether this very record was on the last page.
+    fn holds(&self, output: &Output, record: Record<'_>) -> bool {
+        self.records.get(&output.key_text(record)).is_some_and(|held| **held == *record.text())
+    }
+
+    /// Moves on behind a page, when the next one is asked for from `asked` on.
+    fn move_on(&mut self, asked: Nanos, output: &Output, page: &Page, cursors: &[Option<Nanos>]) {
+        self.keys.retain(|cursor, _| cursor.is_some_and(|cursor| cursor >= asked));
+        self.records.clear();
+        for (record, &cursor) in page.records().zip(cursors) {
+            if cursor.is_none_or(|cursor| cursor >= asked) {
+                let key = output.key_text(record);
+                self.keys.entry(cursor).or_default().insert(self.hasher.hash_one(&key));
+                self.records.insert(key, record.text().into());
+            }
+        }
+    }
+}
 
 /// Where an export is being read.
 #[derive(Debug)]
@@ -40,7 +74,7 @@ impl Export {
         };
         let to = terms.end.map_or(Nanos::MAX, |end| unit.floor(end));
         let from = position.nanos();
-        let mut export = Self { unit, early: from, from, to, position, delivered, seam: Seam::new() };
+        let mut export = Self { unit, early: from, from, to, position, delivered, seam: Seam::default() };
         if !late {
             export.early = export.asked();
         }
@@ -83,15 +117,15 @@ impl Export {
         let mut unseen = false;
         let mut keep = Vec::with_capacity(page.len());
         for (record, &cursor) in page.records().zip(&cursors) {
-            let seen = self.seam.get(&cursor).and_then(|records| records.get(&output.key_text(record)));
-            unseen |= seen.is_none();
+            let known = self.seam.knows(output, record, cursor);
+            unseen |= !known;
             // A record that comes again with another content is passed on, though it is no progress.
-            let repeated = seen.is_some_and(|text| **text == *record.text());
+            let repeated = known && self.seam.holds(output, record);
             keep.push(!repeated && !cursor.is_some_and(outside));
         }
         let ended = reached || !self.go_on(&next, unseen, limit, page.len())?;
         if !ended {
-            self.remember(output, page, &cursors);
+            self.seam.move_on(self.asked(), output, page, &cursors);
         }
         let frontier = self.advance(if reached { Position::at(self.to, self.unit) } else { next });
         Ok(Verdict { keep, frontier, without_cursor, ended })
@@ -145,17 +179,6 @@ impl Export {
     /// WINDOW: what comes only because the start was asked for one unit early. Where records appear late, their own time does not tell.
     fn before_window(&self, cursor: Nanos) -> bool {
         (self.early..self.from).contains(&cursor)
-    }
-
-    /// Keeps the records that the next page may repeat.
-    fn remember(&mut self, output: &Output, page: &Page, cursors: &[Option<Nanos>]) {
-        let asked = self.asked();
-        self.seam.retain(|cursor, _| cursor.is_some_and(|cursor| cursor >= asked));
-        for (record, &cursor) in page.records().zip(cursors) {
-            if cursor.is_none_or(|cursor| cursor >= asked) {
-                self.seam.entry(cursor).or_default().insert(output.key_text(record), record.text().into());
-            }
-        }
     }
 
     fn place(&self) -> String {

@@ -257,6 +257,18 @@ fn progress_is_not_faked_by_a_repeated_record_that_changes() {
 }
 
 #[test]
+fn progress_between_two_pages_that_take_turns_is_none() {
+    let page = |ids: std::ops::Range<u32>| {
+        let chats: Vec<String> = ids.map(|id| chat(&format!("{id:03}"), 7)).collect();
+        envelope("chats", &chats, r#""end_time":7,"end_id":"x""#)
+    };
+    let mut walk = chats(7, None);
+    walk.accept(Some(1_000), page(0..100)).unwrap();
+    walk.accept(Some(1_000), page(100..200)).unwrap();
+    assert_eq!(walk.accept(Some(1_000), page(0..100)).unwrap_err().kind(), Kind::Paging);
+}
+
+#[test]
 fn progress_within_the_second_asked_early_is_made_by_id() {
     let mut server = Server::new("chats", [(99, "a"), (99, "b"), (99, "c"), (99, "d"), (100, "e")]);
     server.page_size = 2;
