@@ -147,13 +147,12 @@ impl Walk {
     /// LOUD: a record without its key cannot be told from others, so it is never passed on as if all were well.
     fn require_keys(&self, page: &Page) -> Result<(), Error> {
         let output = self.stream.output;
+        let is_key = |value: &str| !value.starts_with(['{', '[']);
         for (index, record) in page.records().enumerate() {
-            if let Some(missing) = output.key_members().find(|key| record.member(key).is_none()) {
+            if let Some(missing) = output.key_members().find(|key| !record.member(key).is_some_and(is_key)) {
                 let place = format!("{}: record {} of page {}", output.name, index + 1, self.pages);
-                return Err(Error::new(
-                    Kind::Record,
-                    format!("{place} has no `{missing}`, by which it is told from others"),
-                ));
+                let problem = format!("{place} has no `{missing}`, by which it is told from others");
+                return Err(Error::new(Kind::Record, problem));
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The walk over an incremental export.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use super::{Terms, Verdict};
@@ -12,39 +12,45 @@ use crate::streams::Output;
 /// PROGRESS: a page of so many records may be all that a server gives at once, whatever was asked for.
 const MAYBE_FULL: usize = 100;
 
-/// What the next page may repeat: the records at or after the time that it is asked for.
+/// What tells a record from others, and from itself after a change.
+type Key = (String, Option<Nanos>);
+
+/// What the next page may repeat. It is kept as hashes: a moment that fills many pages takes no more than a few bytes a record.
 #[derive(Debug, Default)]
 struct Seam {
-    /// Their keys, hashed, by their cursor: in a second that fills many pages these are many.
-    keys: BTreeMap<Option<Nanos>, HashSet<u64>>,
-    /// Those of the last page, whole, by their key.
-    records: HashMap<String, Box<str>>,
-    hasher: RandomState,
+    /// The keys and cursors of all records since the position last moved forward in time.
+    keys: HashSet<u64>,
+    /// The last page's records that stand where it ends, with all that they hold.
+    records: HashSet<(u64, u64)>,
+    hashers: (RandomState, RandomState),
 }
 
 impl Seam {
-    /// Whether a record of that key and cursor has come before.
-    fn knows(&self, output: &Output, record: Record<'_>, cursor: Option<Nanos>) -> bool {
-        let keys = self.keys.get(&cursor);
-        keys.is_some_and(|keys| keys.contains(&self.hasher.hash_one(output.key_text(record))))
+    /// Whether a record of that key and cursor has come since the position last moved.
+    fn knows(&self, key: &Key) -> bool {
+        self.keys.contains(&self.hashers.0.hash_one(key))
     }
 
-    /// Whether this very record was on the last page.
-    fn holds(&self, output: &Output, record: Record<'_>) -> bool {
-        self.records.get(&output.key_text(record)).is_some_and(|held| **held == *record.text())
+    /// Whether this very record stood at the end of the last page.
+    fn holds(&self, record: Record<'_>) -> bool {
+        self.records.contains(&self.print(record))
     }
 
-    /// Moves on behind a page, when the next one is asked for from `asked` on.
-    fn move_on(&mut self, asked: Nanos, output: &Output, page: &Page, cursors: &[Option<Nanos>]) {
-        self.keys.retain(|cursor, _| cursor.is_some_and(|cursor| cursor >= asked));
-        self.records.clear();
-        for (record, &cursor) in page.records().zip(cursors) {
-            if cursor.is_none_or(|cursor| cursor >= asked) {
-                let key = output.key_text(record);
-                self.keys.entry(cursor).or_default().insert(self.hasher.hash_one(&key));
-                self.records.insert(key, record.text().into());
-            }
-        }
+    fn print(&self, record: Record<'_>) -> (u64, u64) {
+        (self.hashers.0.hash_one(record.text()), self.hashers.1.hash_one(record.text()))
+    }
+
+    /// Forgets what lies behind a position that has moved forward.
+    fn forget(&mut self) {
+        self.keys.clear();
+    }
+
+    /// Keeps a page's keys, and of its records the last and those for which `repeatable` holds.
+    fn keep(&mut self, keys: &[Key], page: &Page, repeatable: impl Fn(usize) -> bool) {
+        self.keys.extend(keys.iter().map(|key| self.hashers.0.hash_one(key)));
+        let last = page.len().saturating_sub(1);
+        let kept = page.records().enumerate().filter(|&(index, _)| index == last || repeatable(index));
+        self.records = kept.map(|(_, record)| self.print(record)).collect();
     }
 }
 
@@ -74,8 +80,9 @@ impl Export {
         };
         let to = terms.end.map_or(Nanos::MAX, |end| unit.floor(end));
         let from = position.nanos();
+        let fresh = delivered.is_none();
         let mut export = Self { unit, early: from, from, to, position, delivered, seam: Seam::default() };
-        if !late {
+        if fresh && !late {
             export.early = export.asked();
         }
         export
@@ -114,18 +121,26 @@ impl Export {
         // WINDOW: a page that reaches the end of the window is cut there; the rest is left to the next walk.
         let reached = next.nanos() >= self.to;
         let outside = |cursor: Nanos| (reached && cursor >= self.to) || self.before_window(cursor);
+        let key = |(record, &cursor)| (output.key_text(record), cursor);
+        let keys: Vec<Key> = page.records().zip(&cursors).map(key).collect();
         let mut unseen = false;
         let mut keep = Vec::with_capacity(page.len());
-        for (record, &cursor) in page.records().zip(&cursors) {
-            let known = self.seam.knows(output, record, cursor);
+        for ((record, &cursor), key) in page.records().zip(&cursors).zip(&keys) {
+            let known = self.seam.knows(key);
             unseen |= !known;
             // A record that comes again with another content is passed on, though it is no progress.
-            let repeated = known && self.seam.holds(output, record);
+            let repeated = known && self.seam.holds(record);
             keep.push(!repeated && !cursor.is_some_and(outside));
         }
+        let before = self.position.nanos();
         let ended = reached || !self.go_on(&next, unseen, limit, page.len())?;
+        if self.position.nanos() > before {
+            self.seam.forget();
+        }
         if !ended {
-            self.seam.move_on(self.asked(), output, page, &cursors);
+            // Without an id any record of the page may come again: their own time need not be what the export is ordered by.
+            let (asked, named) = (self.asked(), self.position.id().is_some());
+            self.seam.keep(&keys, page, |index| !named || cursors[index].is_none_or(|cursor| cursor >= asked));
         }
         let frontier = self.advance(if reached { Position::at(self.to, self.unit) } else { next });
         Ok(Verdict { keep, frontier, without_cursor, ended })
@@ -176,7 +191,8 @@ impl Export {
         Some(Frontier::Position(next))
     }
 
-    /// WINDOW: what comes only because the start was asked for one unit early. Where records appear late, their own time does not tell.
+    /// WINDOW: what comes only because a first start was asked for one unit early. Behind a position of an earlier run it is
+    /// passed on: that run had it only if the export is ordered by the record's own time, and that is not known.
     fn before_window(&self, cursor: Nanos) -> bool {
         (self.early..self.from).contains(&cursor)
     }
