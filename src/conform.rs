@@ -202,6 +202,9 @@ fn mended(declared: Declared, value: &str) -> Option<String> {
         }
         Declared::String if value.starts_with(['{', '[']) => serde_json::to_string(value).ok(),
         Declared::String => Some(format!("\"{value}\"")),
+        Declared::Instant if !value.starts_with('"') => {
+            position::epoch(value).and_then(position::written).map(|instant| format!("\"{instant}\""))
+        }
         Declared::Instant | Declared::Object | Declared::Array => None,
     }
 }

@@ -17,6 +17,8 @@ pub struct Planned {
     pub named: bool,
     /// Whether it is read onwards from its state.
     pub onwards: bool,
+    /// Whether an earlier run has read it.
+    pub known: bool,
     /// How far it was delivered before this run.
     pub delivered: Option<Frontier>,
     /// What asks for its pages.
@@ -74,7 +76,8 @@ impl Plan {
         };
         let walk = Walk::new(stream, terms, delivered.as_ref());
         let conform = Conform::new(stream.output, selected);
-        self.streams.push(Planned { stream, named, onwards, delivered, walk, conform });
+        let known = saved.knows(stream.output.name);
+        self.streams.push(Planned { stream, named, onwards, known, delivered, walk, conform });
     }
 }
 

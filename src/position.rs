@@ -1,6 +1,6 @@
 //! Places on a stream's axis: kept as the text that was received, compared as exact numbers.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 
 /// Nanoseconds since 1970: wide enough for every number that a service or a state file can hold.
 pub type Nanos = i128;
@@ -125,11 +125,16 @@ pub fn nanos_of(instant: DateTime<Utc>) -> Nanos {
     Nanos::from(instant.timestamp()) * SECOND + Nanos::from(instant.timestamp_subsec_nanos())
 }
 
-/// The instant so many nanoseconds after 1970, as people read it.
+/// The instant so many nanoseconds after 1970, to the second, as people read it.
 pub fn readable(at: Nanos) -> String {
-    let seconds = i64::try_from(at.div_euclid(SECOND)).ok();
-    let instant = seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-    instant.map_or_else(|| format!("{at} ns"), |instant| instant.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+    written(at.div_euclid(SECOND) * SECOND).unwrap_or_else(|| format!("{at} ns"))
+}
+
+/// The instant so many nanoseconds after 1970 as ISO text, with as much of a fraction as it has; `None` beyond what a calendar holds.
+pub fn written(at: Nanos) -> Option<String> {
+    let seconds = i64::try_from(at.div_euclid(SECOND)).ok()?;
+    let instant = DateTime::from_timestamp(seconds, u32::try_from(at.rem_euclid(SECOND)).ok()?)?;
+    Some(instant.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
 /// An epoch number whose unit is told by its size: microseconds from 1e14, milliseconds from 1e11, seconds below.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Kind};
 use crate::position::{self, Frontier, Nanos, Position, Unit};
-use crate::streams::{Shape, Stream};
+use crate::streams::{self, Shape, Stream};
 
 /// The member that says that a stream has no cursor.
 const NO_CURSOR: &str = "__ab_no_cursor_state_message";
@@ -58,6 +58,11 @@ impl Saved {
             .ok_or_else(|| unusable(&format!("does not say in `{cursor}` how far the stream was delivered")))
     }
 
+    /// Whether an earlier run has read a stream, be it one without a cursor.
+    pub fn knows(&self, stream: &str) -> bool {
+        self.streams.get(stream).is_some_and(|state| !state.is_null())
+    }
+
     /// Keeps what a stream's state is now.
     pub fn keep(&mut self, stream: &str, state: Value) {
         self.streams.insert(stream.to_owned(), state);
@@ -77,22 +82,32 @@ impl Saved {
         if let Some(state @ Value::Object(_)) = message.remove("state") {
             return self.take(state);
         }
+        let unusable = |problem| Err(Error::new(Kind::State, problem));
+        let form = message.remove("type");
         match (message.remove("stream"), message.remove("global"), message.remove("data")) {
             (Some(stream @ Value::Object(_)), _, _) => self.take_stream(stream),
             (_, Some(Value::Object(mut global)), _) => {
-                let Some(Value::Array(streams)) = global.remove("stream_states") else { return Ok(()) };
+                let Some(Value::Array(streams)) = global.remove("stream_states") else {
+                    return unusable("The state is GLOBAL, but holds no stream_states");
+                };
                 streams.into_iter().try_for_each(|stream| self.take_stream(stream))
             }
-            (_, _, Some(Value::Object(streams))) => {
-                self.streams.extend(streams);
-                Ok(())
+            (_, _, Some(Value::Object(streams))) => self.take_plain(streams),
+            _ if form.is_some_and(|form| form == "STREAM" || form == "GLOBAL") => {
+                unusable("The state holds a STREAM or GLOBAL without its content")
             }
-            _ => {
-                message.remove("type");
-                self.streams.extend(message);
-                Ok(())
-            }
+            _ => self.take_plain(message),
         }
+    }
+
+    /// Takes an object from streams to their states.
+    fn take_plain(&mut self, streams: Map<String, Value>) -> Result<(), Error> {
+        let a_stream_is_named = streams.keys().any(|name| streams::named(name).is_some());
+        if !a_stream_is_named && streams.values().any(|state| !state.is_object() && !state.is_null()) {
+            return Err(Error::new(Kind::State, "The state is in no form that any version wrote"));
+        }
+        self.streams.extend(streams);
+        Ok(())
     }
 
     fn take_stream(&mut self, mut stream: Value) -> Result<(), Error> {

@@ -55,7 +55,9 @@ impl StateFile {
 
     fn try_replace(&self, text: &str) -> io::Result<()> {
         let fresh = beside(&self.path, ".new");
-        let written = write_durably(&fresh, text).and_then(|()| fs::rename(&fresh, &self.path));
+        let written = write_durably(&fresh, text)
+            .and_then(|()| keep_mode(&self.path, &fresh))
+            .and_then(|()| fs::rename(&fresh, &self.path));
         if written.is_err() {
             // The old file stands; what is left of the new one would only confuse.
             let _ = fs::remove_file(&fresh);
@@ -114,6 +116,14 @@ fn write_durably(path: &Path, text: &str) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+/// Gives a file the permissions of the one that it replaces, if there is one.
+fn keep_mode(old: &Path, fresh: &Path) -> io::Result<()> {
+    match fs::metadata(old) {
+        Ok(metadata) => fs::set_permissions(fresh, metadata.permissions()),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Makes a rename in the file's folder durable.

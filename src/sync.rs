@@ -133,7 +133,7 @@ impl Run {
     }
 
     async fn stream(self: Arc<Self>, planned: Planned) -> Outcome {
-        let Planned { stream, named, onwards, delivered, mut walk, conform } = planned;
+        let Planned { stream, named, onwards, known, delivered, mut walk, conform } = planned;
         self.sink.status(stream.output.name, Status::Started);
         let mut course = Course {
             writer: self.sink.stream(stream, conform),
@@ -146,7 +146,7 @@ impl Run {
         };
         let Err(error) = course.read(&mut walk).await else { return Outcome::Complete };
         let absent = matches!(error.kind(), Kind::Forbidden | Kind::NotFound) && walk.untouched();
-        let excusable = course.delivered.is_none() && (course.run.skip_unavailable || !named);
+        let excusable = !known && (course.run.skip_unavailable || !named);
         if absent && excusable { Outcome::Unavailable(error) } else { Outcome::Failed(error) }
     }
 
@@ -157,8 +157,13 @@ impl Run {
             return self.cutoff.get().copied().unwrap_or(own);
         }
         *self.cutoff.get_or_init(|| {
-            let server = self.client.server_clock().map(position::nanos_of);
-            server.map_or(own, |server| own.min(server - SETTLING - MARGIN))
+            let Some(server) = self.client.server_clock().map(position::nanos_of) else { return own };
+            let server = server - SETTLING - MARGIN;
+            if own.abs_diff(server) > MARGIN.unsigned_abs() {
+                let until = position::readable(own.min(server));
+                warn!("this machine's clock and the service's differ by more than a minute; exports are read up to {until}");
+            }
+            own.min(server)
         })
     }
 

@@ -43,6 +43,8 @@ fn a_declared_member_of_another_type_is_mended() {
         (r#""duration":true"#, r#""duration":1"#),
         (r#""abandon_time":"1.5""#, r#""abandon_time":1.5"#),
         (r#""rating":5"#, r#""rating":"5""#),
+        (r#""timestamp":1780000100"#, r#""timestamp":"2026-05-28T20:28:20Z""#),
+        (r#""timestamp":1780000100.25"#, r#""timestamp":"2026-05-28T20:28:20.250Z""#),
         (r#""rating":{"a":"b"}"#, r#""rating":"{\"a\":\"b\"}""#),
     ];
     for (came, went) in cases {
@@ -66,7 +68,6 @@ fn what_cannot_be_mended_becomes_null() {
         r#""visitor":[]"#,
         r#""abandon_time":"NaN""#,
         r#""timestamp":"2017-04-24T12:45:32+00:00Z""#,
-        r#""timestamp":7"#,
     ] {
         let member = came[1..].split('"').next().unwrap().to_owned();
         assert_eq!(

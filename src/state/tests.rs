@@ -120,7 +120,16 @@ fn garbage_is_an_error_that_names_the_stream() {
         assert_eq!(error.kind(), Kind::State, "{state}");
         assert!(error.to_string().contains("chats"), "{error}");
     }
-    for file in ["[1]", "7", "{", r#"[{"type":"STREAM","stream":{"stream_state":{}}}]"#] {
+    for file in [
+        "[1]",
+        "7",
+        "{",
+        r#"{"type":"GLOBAL","global":{"shared_state":{}}}"#,
+        r#"[{"type":"STREAM","stream":"chats"}]"#,
+        r#"[{"type":"GLOBAL"}]"#,
+        r#"{"state":{"update_timestamp":"1697795052"}}"#,
+        r#"[{"type":"STREAM","stream":{"stream_state":{}}}]"#,
+    ] {
         assert_eq!(Saved::parse(file).unwrap_err().kind(), Kind::State, "{file}");
     }
 }

@@ -25,6 +25,7 @@ fn one_stream() {
     exit 0
     INFO 3 requests were made
     INFO agent_timeline: 176 records in 3 pages
+    WARN this machine's clock and the service's differ by more than a minute; exports are read up to 2025-03-01T11:54:00Z
     agent_timeline
       STARTED
       RUNNING
@@ -47,6 +48,7 @@ fn a_window_ends_where_the_configuration_says() {
     INFO 2 requests were made
     INFO agent_timeline: 30 records in 1 pages
     INFO conversions: 3 records in 1 pages
+    WARN this machine's clock and the service's differ by more than a minute; exports are read up to 2025-03-01T11:54:00Z
     agent_timeline
       STARTED
       RUNNING
@@ -100,6 +102,7 @@ fn a_stream_that_was_named_and_is_forbidden_fails_and_stops_no_other() {
     exit 1
     INFO 2 requests were made
     INFO roles: 4 records in 1 pages
+    WARN this machine's clock and the service's differ by more than a minute; exports are read up to 2025-03-01T11:54:00Z
     config_error 1 of 2 streams were not read to their end: accounts. The error of each stream says what to do; the others were delivered.
     accounts
       STARTED
@@ -133,6 +136,7 @@ fn a_stream_that_was_named_is_passed_over_where_the_configuration_says_so() {
     INFO 2 requests were made
     INFO roles: 4 records in 1 pages
     WARN accounts is unavailable and was passed over: api/v2/chat/account: the service answered 403 (Forbidden): Forbidden: You do not have access to this resource
+    WARN this machine's clock and the service's differ by more than a minute; exports are read up to 2025-03-01T11:54:00Z
     accounts
       STARTED
       INCOMPLETE
@@ -176,6 +180,7 @@ fn that_a_stream_with_a_state_becomes_unavailable_is_an_error() {
     exit 1
     INFO 2 requests were made
     INFO roles: 4 records in 1 pages
+    WARN this machine's clock and the service's differ by more than a minute; exports are read up to 2025-03-01T11:54:00Z
     config_error 1 of 2 streams were not read to their end: chats. The error of each stream says what to do; the others were delivered.
     chats
       STARTED
@@ -199,6 +204,7 @@ fn a_stream_that_does_not_exist() {
     exit 1
     INFO 1 requests were made
     INFO roles: 4 records in 1 pages
+    WARN this machine's clock and the service's differ by more than a minute; exports are read up to 2025-03-01T11:54:00Z
     config_error 1 of 2 streams were not read to their end: nonsense. The error of each stream says what to do; the others were delivered.
     nonsense
       STARTED
@@ -267,6 +273,7 @@ fn a_stream_without_a_cursor_is_read_in_full_though_incremental_was_asked_for() 
     exit 0
     INFO 1 requests were made
     INFO roles: 4 records in 1 pages
+    WARN this machine's clock and the service's differ by more than a minute; exports are read up to 2025-03-01T11:54:00Z
     roles
       STARTED
       RUNNING
@@ -285,6 +292,7 @@ fn a_state_of_garbage_fails_its_stream_alone() {
     exit 1
     INFO 3 requests were made
     INFO bans: 89 records in 3 pages
+    WARN this machine's clock and the service's differ by more than a minute; exports are read up to 2025-03-01T11:54:00Z
     config_error 1 of 2 streams were not read to their end: chats. The error of each stream says what to do; the others were delivered.
     bans
       STARTED
