@@ -213,9 +213,19 @@ impl Client {
     /// force, nor between attempts.
     async fn admission(&self, watch: &Watch<'_>) -> Passage {
         self.0.throttle.pause_over(watch).await;
-        let passage = self.0.gate.enter().await;
-        self.0.throttle.admit(watch).await;
-        passage
+        let turn = async {
+            let passage = self.0.gate.enter().await;
+            self.0.throttle.admit(watch).await;
+            passage
+        };
+        tokio::pin!(turn);
+        tokio::select! {
+            passage = &mut turn => return passage,
+            () = sleep(LONG_WAIT) => {}
+        }
+        // Only the head of the line knows how long it will wait; whoever stands behind it tells that it does.
+        watch(&Wait { duration: LONG_WAIT, reason: WaitReason::Quota });
+        turn.await
     }
 
     /// Waits before the next attempt, together with all other requests if the service wants none at all.

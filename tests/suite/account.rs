@@ -39,6 +39,7 @@ pub struct Account {
     pub terms: Terms,
     pub token: String,
     pub skip_unavailable: bool,
+    pub requests_per_minute: f64,
     now: Arc<Mutex<DateTime<Utc>>>,
 }
 
@@ -55,7 +56,14 @@ impl Account {
         let terms =
             Terms { start: nanos_of(instant("2025-01-01T00:00:00Z")), end: None, lookback: 24 * 3_600_000_000_000 };
         let token = DEFAULT_TOKEN.to_owned();
-        Self { sandbox: Sandbox::start(options).await.unwrap(), terms, token, skip_unavailable: false, now }
+        Self {
+            sandbox: Sandbox::start(options).await.unwrap(),
+            terms,
+            token,
+            skip_unavailable: false,
+            requests_per_minute: 200.0,
+            now,
+        }
     }
 
     /// Sets the clock of both sides.
@@ -72,7 +80,12 @@ impl Account {
     /// Reads on a machine whose clock may differ from the server's.
     pub async fn read_by(&self, clock: Clock, mode: &str, names: &[&str], state: &str) -> Reading {
         let base = self.sandbox.url().parse().unwrap();
-        let api = Api { base, token: self.token.clone().into(), requests_per_minute: 200.0, concurrency: 8 };
+        let api = Api {
+            base,
+            token: self.token.clone().into(),
+            requests_per_minute: self.requests_per_minute,
+            concurrency: 8,
+        };
         let lines = Lines::default();
         let output = Output::onto(lines.clone());
         let run = Run {

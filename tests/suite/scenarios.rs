@@ -381,6 +381,18 @@ async fn the_quota_is_never_exceeded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_stream_that_waits_long_for_the_quota_says_so() {
+    let mut account = Account::open(|_| ()).await;
+    account.requests_per_minute = 6.0;
+    let reading = account.read("incremental", &["skills", "roles", "goals", "triggers"], "").await;
+    reading.result.as_ref().unwrap();
+    let statuses = reading.messages.iter().map(|message| &message["trace"]["stream_status"]);
+    let limited = statuses.filter(|status| status["reasons"][0]["type"] == "RATE_LIMITED");
+    let waiting: BTreeSet<String> = limited.map(|status| status["stream_descriptor"]["name"].to_string()).collect();
+    assert_eq!(waiting.len(), 3, "all but the first: {waiting:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_passes_is_tried_again_and_nothing_is_lost() {
     let limited = Fault::Status {
         code: 429,
