@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::sandbox::options::{
     BansLimit, Behaviour, Bound, BulkEdit, DEFAULT_TOKEN, FiveMinuteRule, Holdings, Ids, Late, REQUESTS_PER_MINUTE,
-    Refusal,
+    Refusal, TimelineOrder,
 };
 use crate::sandbox::{Account, Options, Sandbox};
 
@@ -77,6 +77,9 @@ pub struct SandboxArgs {
     /// Leave out the record at the position asked for, even without an id and in the time line
     #[arg(long, conflicts_with = "inclusive")]
     exclusive: bool,
+    /// Order `agent_timeline` by the ends of its spans instead of their starts
+    #[arg(long)]
+    timeline_by_end: bool,
     /// Tell ids in the envelope of `agent_timeline`
     #[arg(long)]
     timeline_ids: bool,
@@ -130,6 +133,7 @@ impl SandboxArgs {
             bound_with_id: if self.inclusive { Bound::Inclusive } else { Bound::Exclusive },
             bound_without_id: without_id,
             timeline_bound: without_id,
+            timeline_order: if self.timeline_by_end { TimelineOrder::End } else { TimelineOrder::Start },
             timeline_ids: if self.timeline_ids { Ids::Told } else { Ids::Untold },
             agent_events_ids: if self.no_event_ids { Ids::Untold } else { Ids::Told },
             five_minute_rule: self.five_minute_rule,

@@ -27,7 +27,7 @@ pub(super) use pace::SECOND;
 use pace::{Lateness, OPENING};
 pub(super) use pen::Pen;
 use people::People;
-pub(super) use series::{Entries, Series};
+pub(super) use series::{ByEnd, Entries, Entry, Series};
 pub(super) use settings::{ACCOUNT, ROUTING};
 use timeline::Timeline;
 

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::answer::Answer;
-use super::data::{Account, Entries, Export, Pen, SECOND};
-use super::options::{Behaviour, Bound, FiveMinuteRule, Ids};
+use super::data::{Account, ByEnd, Entries, Entry, Export, Pen, SECOND, Series};
+use super::options::{Behaviour, Bound, FiveMinuteRule, Ids, TimelineOrder};
 use super::query::Query;
 
 /// The most records a page of an export holds.
@@ -71,7 +71,7 @@ impl<'a> Request<'a> {
         let mut count = 0;
         let mut end = self.position.clone();
         pen.text("{\"").text(self.export.name()).text("\":[");
-        for entry in Entries::new(series, self.position.time, now) {
+        for entry in self.entries(series, behaviour, now) {
             if self.is_passed(entry.stamp, &entry.id, behaviour) {
                 continue;
             }
@@ -97,6 +97,19 @@ impl<'a> Request<'a> {
         Page { body: pen.into_bytes(), end: end.time }
     }
 
+    /// The records from the position on, in the order of the export.
+    fn entries<'b>(
+        &self,
+        series: &'b dyn Series,
+        behaviour: &Behaviour,
+        now: i64,
+    ) -> Box<dyn Iterator<Item = Entry> + 'b> {
+        if self.export == Export::AgentTimeline && behaviour.timeline_order == TimelineOrder::End {
+            return Box::new(ByEnd::new(series, self.position.time, now));
+        }
+        Box::new(Entries::new(series, self.position.time, now))
+    }
+
     /// Whether a record lies before what is asked for.
     fn is_passed(&self, stamp: i64, id: &str, behaviour: &Behaviour) -> bool {
         let bound = match &self.position.id {
@@ -115,7 +128,7 @@ impl<'a> Request<'a> {
     }
 
     /// Writes a record as far as `fields` asks for it; only chats know that parameter.
-    fn write(&self, series: &dyn super::data::Series, record: i64, id: &str, now: i64, pen: &mut Pen) {
+    fn write(&self, series: &dyn Series, record: i64, id: &str, now: i64, pen: &mut Pen) {
         if self.export != Export::Chats {
             return series.write(record, now, pen);
         }

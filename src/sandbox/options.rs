@@ -139,6 +139,15 @@ pub enum Ids {
     Untold,
 }
 
+/// What `agent_timeline` is ordered by, and what its positions mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimelineOrder {
+    /// The spans' starts.
+    Start,
+    /// The spans' ends.
+    End,
+}
+
 /// How a page of bans is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BansLimit {
@@ -192,6 +201,8 @@ pub struct Behaviour {
     pub timeline_bound: Bound,
     /// The ids in the envelope of `agent_timeline`.
     pub timeline_ids: Ids,
+    /// The order of `agent_timeline`.
+    pub timeline_order: TimelineOrder,
     /// The ids in the envelope of `agent_events`.
     pub agent_events_ids: Ids,
     /// Where a recent `start_time` is refused.
@@ -218,6 +229,7 @@ impl Default for Behaviour {
             bound_without_id: Bound::Inclusive,
             timeline_bound: Bound::Inclusive,
             timeline_ids: Ids::Untold,
+            timeline_order: TimelineOrder::Start,
             agent_events_ids: Ids::Told,
             five_minute_rule: FiveMinuteRule::Always,
             bans_limit: BansLimit::Shared,

@@ -8,7 +8,9 @@ use source_zendesk_chat::clock::Clock;
 use source_zendesk_chat::error::FailureType;
 use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
-use source_zendesk_chat::sandbox::options::{BansLimit, Bound, BulkEdit, FiveMinuteRule, Ids, Late, Refusal};
+use source_zendesk_chat::sandbox::options::{
+    BansLimit, Bound, BulkEdit, FiveMinuteRule, Ids, Late, Refusal, TimelineOrder,
+};
 
 use crate::account::{Account, CUTOFF, NOW, Reading, instant, key};
 
@@ -194,6 +196,26 @@ async fn a_long_span_that_appears_late_is_caught_by_the_look_back() {
         let both: BTreeSet<String> =
             set(&first, "agent_timeline").union(&set(&second, "agent_timeline")).cloned().collect();
         assert_eq!(both, account.truth("agent_timeline", "2025-03-02T08:54:00Z"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn spans_in_the_order_of_their_ends_come_once_and_are_never_missed() {
+    for timeline_bound in [Bound::Inclusive, Bound::Exclusive] {
+        let arrange = |options: &mut Options| {
+            options.holdings.spans = Some(20_000);
+            options.behaviour.timeline_order = TimelineOrder::End;
+            options.behaviour.timeline_bound = timeline_bound;
+        };
+        let account = Account::open(arrange).await;
+        let first = account.read("incremental", &["agent_timeline"], "").await;
+        assert!(first.counts("agent_timeline").values().all(|&count| count == 1));
+        // Spans that ended before the first run's cutoff: the last nine hours hold all that may not have.
+        assert!(set(&first, "agent_timeline").is_superset(&account.truth("agent_timeline", "2025-03-01T02:54:00Z")));
+        account.set_now("2025-03-02T09:00:00Z");
+        let second = account.read("incremental", &["agent_timeline"], &first.state_file()).await;
+        let both = &set(&first, "agent_timeline") | &set(&second, "agent_timeline");
+        assert!(both.is_superset(&account.truth("agent_timeline", "2025-03-01T23:54:00Z")));
     }
 }
 

@@ -1,5 +1,9 @@
 //! What the five exports have in common: records that come in time, served in the order of (cursor, id).
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::iter::Peekable;
+
 use super::pace::SECOND;
 use super::pen::Pen;
 
@@ -36,6 +40,11 @@ pub trait Series: Send + Sync {
     /// The records of the gathering.
     fn gathered(&self, _now: i64) -> Vec<Entry> {
         Vec::new()
+    }
+
+    /// When what record `record` tells of has ended, as far as it has at `now`.
+    fn ended(&self, record: i64, _now: i64) -> i64 {
+        self.born(record)
     }
 
     /// When record `record` can be seen at the earliest; later records never come earlier.
@@ -109,6 +118,43 @@ impl Iterator for Entries<'_> {
                 return Some(entry);
             }
             self.group = self.next_group()?.into_iter();
+        }
+    }
+}
+
+/// The entries of a series from a stamp on, in the order in which what they tell of ended.
+pub struct ByEnd<'a> {
+    series: &'a dyn Series,
+    from: i64,
+    now: i64,
+    begun: Peekable<Entries<'a>>,
+    ending: BinaryHeap<Reverse<Entry>>,
+}
+
+impl<'a> ByEnd<'a> {
+    /// Everything that stands at `now` and ended at `from` or later.
+    pub fn new(series: &'a dyn Series, from: i64, now: i64) -> Self {
+        let begun = Entries::new(series, from - series.longest_wait(), now).peekable();
+        Self { series, from, now, begun, ending: BinaryHeap::new() }
+    }
+}
+
+impl Iterator for ByEnd<'_> {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        loop {
+            // What begins after the first end can no longer end before it.
+            let first_end = self.ending.peek().map(|Reverse(entry)| entry.stamp);
+            match self.begun.next_if(|entry| first_end.is_none_or(|end| entry.stamp <= end)) {
+                Some(entry) => {
+                    let stamp = self.series.ended(entry.record, self.now);
+                    if stamp >= self.from {
+                        self.ending.push(Reverse(Entry { stamp, ..entry }));
+                    }
+                }
+                None => return self.ending.pop().map(|Reverse(entry)| entry),
+            }
         }
     }
 }

@@ -74,6 +74,10 @@ impl Series for Timeline {
         self.stands(slot, now).then(|| Entry { stamp: self.moment(slot), id: id(), record: slot })
     }
 
+    fn ended(&self, record: i64, now: i64) -> i64 {
+        (self.moment(record) + self.duration(record)).min(now)
+    }
+
     fn born(&self, record: i64) -> i64 {
         self.moment(record)
     }

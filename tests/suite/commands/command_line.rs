@@ -152,6 +152,8 @@ fn the_help_of_sandbox() {
               Send the record at the position asked for again, even if its id was given
           --exclusive
               Leave out the record at the position asked for, even without an id and in the time line
+          --timeline-by-end
+              Order `agent_timeline` by the ends of its spans instead of their starts
           --timeline-ids
               Tell ids in the envelope of `agent_timeline`
           --no-event-ids
