@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
+use crate::sandbox::faults::{Fault, Rule};
 use crate::sandbox::options::{
     BansLimit, Behaviour, Bound, BulkEdit, DEFAULT_TOKEN, FiveMinuteRule, Holdings, Ids, Late, REQUESTS_PER_MINUTE,
     Refusal, TimelineOrder,
@@ -101,6 +102,12 @@ pub struct SandboxArgs {
     /// Answer 403 on this path, such as `account` or `incremental/agent_events`; may be repeated
     #[arg(long, value_name = "PATH")]
     forbid: Vec<String>,
+    /// One request in so many meets a fault that passes, such as a 503 or a connection that breaks
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    fault_share: Option<u32>,
+    /// Which requests meet which fault is a function of this number
+    #[arg(long, value_name = "SEED", default_value_t = 1, requires = "fault_share")]
+    fault_seed: u64,
 }
 
 impl SandboxArgs {
@@ -117,7 +124,9 @@ impl SandboxArgs {
             growing_spans: self.growing_spans,
         };
         let (port, token) = (self.port, self.token.clone());
-        Options { port, token, clock, holdings, behaviour: self.behaviour(), faults: Vec::new() }
+        let share = self.fault_share.map(|one_in| Rule::of_share(one_in, self.fault_seed, Fault::passing()));
+        let faults = share.into_iter().collect();
+        Options { port, token, clock, holdings, behaviour: self.behaviour(), faults }
     }
 
     fn behaviour(self) -> Behaviour {
@@ -204,7 +213,15 @@ mod tests {
 
     #[test]
     fn arguments_become_options() {
-        let options = options(&["--rate=0", "--ties=5000", "--forbid=account", "--inclusive", "--page-cap=7"]);
+        let options = options(&[
+            "--rate=0",
+            "--ties=5000",
+            "--forbid=account",
+            "--inclusive",
+            "--page-cap=7",
+            "--fault-share=50",
+        ]);
+        assert_eq!(options.faults, [Rule::of_share(50, 1, Fault::passing())]);
         assert_eq!(options.behaviour.requests_per_minute, None);
         assert_eq!(options.behaviour.refusal, Some(Refusal::Forbidden(vec!["account".to_owned()])));
         assert_eq!(options.behaviour.bound_with_id, Bound::Inclusive);

@@ -1,6 +1,6 @@
 //! An answer before it goes out, and the answers that refuse.
 
-use std::io::Write;
+use std::io::{self, Read};
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -97,18 +97,35 @@ impl Answer {
         self
     }
 
-    /// The size of the body.
-    pub fn length(&self) -> usize {
-        self.body.len()
+    /// The body as it goes out.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The same answer with its body changed.
+    pub fn changed(mut self, change: impl FnOnce(&mut Vec<u8>)) -> Self {
+        change(&mut self.body);
+        self
     }
 
     /// The same answer, compressed.
     pub fn compressed(mut self) -> Self {
-        let mut encoder = GzEncoder::new(Vec::with_capacity(self.body.len() / 4), Compression::fast());
-        let Ok(body) = encoder.write_all(&self.body).and_then(|()| encoder.finish()) else { return self };
-        self.body = body;
-        self.set(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        if let Ok(body) = gzip(&self.body[..]) {
+            self.body = body;
+            self.set(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         self
+    }
+
+    /// Whether it is compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.headers.iter().any(|(name, _)| *name == header::CONTENT_ENCODING)
+    }
+
+    /// A small compressed answer that becomes `size` bytes of white space in an array.
+    pub fn bomb(size: u64) -> Self {
+        let body = gzip(b"[".chain(io::repeat(b' ').take(size))).unwrap_or_default();
+        Self::json(body).with("content-encoding", "gzip")
     }
 
     /// The answer as it goes out at `now`.
@@ -131,4 +148,11 @@ impl Answer {
     fn of(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Self {
         Self { status, headers: vec![(header::CONTENT_TYPE, content_type)], body }
     }
+}
+
+/// What a reader gives, compressed.
+fn gzip(mut reader: impl Read) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    io::copy(&mut reader, &mut encoder)?;
+    encoder.finish()
 }

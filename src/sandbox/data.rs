@@ -20,6 +20,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 pub(super) use bans::{Ban, Banned};
+pub(super) use chance::Dice;
 use chance::branch;
 use chats::Chats;
 use events::{Events, Kind};

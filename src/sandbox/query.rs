@@ -6,9 +6,10 @@ use axum::http::Uri;
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// The parameters of an address; those that cannot be decoded are as good as absent.
-    pub fn of(uri: &Uri) -> Self {
-        Self(axum::extract::Query::try_from_uri(uri).map_or_else(|_| Vec::new(), |query| query.0))
+    /// The parameters of a query, without its question mark; those that cannot be decoded are as good as absent.
+    pub fn of(query: &str) -> Self {
+        let uri = Uri::try_from(format!("/?{query}")).unwrap_or_default();
+        Self(axum::extract::Query::try_from_uri(&uri).map_or_else(|_| Vec::new(), |query| query.0))
     }
 
     /// The first value of a parameter.

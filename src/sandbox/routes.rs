@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::answer::Answer;
 use super::data::{ACCOUNT, Account, Banned, Export, ROUTING};
 use super::export;
-use super::faults::{Fault, Script};
+use super::faults::Script;
 use super::gate::{Gate, Log, TooMany};
 use super::options::{BansLimit, Behaviour, Refusal};
 use super::query::Query;
@@ -66,29 +66,18 @@ pub async fn serve(
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     let number = locked(&service.log).ask(path, query);
     let admitted = locked(&service.gate).arrive(Instant::now());
-    let fault = locked(&service.script).next(path.strip_prefix(ROOT).unwrap_or(path));
-    pause(service.behaviour.latency).await;
-    if let Some(Fault::Stall(duration)) = fault {
-        pause(duration).await;
-    }
-    let mut answer = match &fault {
-        Some(Fault::Status { code, headers, body }) => Answer::scripted(*code, headers, body),
-        Some(Fault::Html200) => Answer::page_for_people(StatusCode::OK),
-        Some(Fault::EmptyBody) => Answer::json(Vec::new()),
-        _ => service.answer(&request, admitted).unwrap_or_else(|refusal| refusal),
-    };
-    if service.behaviour.gzip && accepts_gzip(&request) {
+    let turn = locked(&service.script).next(path.strip_prefix(ROOT).unwrap_or(path), query);
+    pause(service.behaviour.latency + turn.as_ref().map_or(Duration::ZERO, |turn| turn.fault.delay())).await;
+    let right = |query: &str| service.answer(&request, query, &admitted);
+    let mut answer = turn.as_ref().map_or_else(|| right(query), |turn| turn.answer(query, right));
+    if service.behaviour.gzip && accepts_gzip(&request) && !answer.is_compressed() {
         answer = answer.compressed();
     }
-    match fault {
-        Some(Fault::Reset) => wire.cut_now(),
-        Some(Fault::TruncatedBody) => wire.cut_in_body(answer.length() / 2),
-        _ => {}
-    }
-    let cut_off = matches!(fault, Some(Fault::Reset));
+    let disturbance = turn.and_then(|turn| turn.fault.disturbance(answer.body().len()));
     let response = answer.into_response(service.clock.now());
-    if !cut_off {
-        locked(&service.log).answer(number, response.status().as_u16());
+    match disturbance {
+        Some((place, event)) => wire.disturb(place, event),
+        None => locked(&service.log).answer(number, response.status().as_u16()),
     }
     response
 }
@@ -107,9 +96,14 @@ fn accepts_gzip(request: &Request) -> bool {
 }
 
 impl Service {
-    /// The right answer to a request, or why there is none.
-    fn answer(&self, request: &Request, admitted: Result<(), TooMany>) -> Result<Answer, Answer> {
-        admitted.map_err(|too_many| self.too_many(&too_many))?;
+    /// The right answer to a request with this query instead of its own.
+    fn answer(&self, request: &Request, query: &str, admitted: &Result<(), TooMany>) -> Answer {
+        self.admit(request, query, admitted).unwrap_or_else(|refusal| refusal)
+    }
+
+    /// What a request asks for, or why it does not get it.
+    fn admit(&self, request: &Request, query: &str, admitted: &Result<(), TooMany>) -> Result<Answer, Answer> {
+        admitted.as_ref().map_err(|too_many| self.too_many(too_many))?;
         let unknown = || self.refusal_of_all().unwrap_or_else(Answer::not_found);
         let resource = request.uri().path().strip_prefix(ROOT).ok_or_else(unknown)?;
         if let Some(refusal) = self.refusal_of_all() {
@@ -123,7 +117,7 @@ impl Service {
             let description = "The method is not allowed for the requested URL.";
             return Err(Answer::error(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", description));
         }
-        self.resource(resource, &Query::of(request.uri()))
+        self.resource(resource, &Query::of(query))
     }
 
     /// The refusal of a request that is one too many.

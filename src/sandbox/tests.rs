@@ -2,5 +2,6 @@
 
 mod client;
 mod exports;
+mod faults;
 mod gates;
 mod lists;

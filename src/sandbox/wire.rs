@@ -1,82 +1,83 @@
-//! Connections that can be made to break in the middle of an answer.
+//! Connections that can be made to break or fall silent in the middle of an answer.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Sleep, sleep};
 
 /// The end of an answer's head.
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
-/// How much more a connection lets out before it breaks.
-#[derive(Clone, Copy)]
-enum Cut {
-    /// Everything.
-    Never,
-    /// Nothing: the peer sees a reset.
-    Reset,
-    /// The head of the answer and so many bytes of its body.
-    AfterHead(usize),
-    /// So many bytes: the peer sees an end.
-    After(usize),
+/// A place in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// After so many bytes, those of the head among them.
+    Answer(usize),
+    /// After the head and so many bytes of the body.
+    Body(usize),
 }
 
-/// A hold on one connection, to break it.
+/// What happens at a place in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The peer sees a reset.
+    Reset,
+    /// The peer sees an end.
+    End,
+    /// Nothing goes out for this long, then the rest.
+    Silence(Duration),
+}
+
+/// A hold on one connection, to disturb the next answer that goes out on it.
 #[derive(Clone)]
-pub struct Wire(Arc<Mutex<Cut>>);
+pub struct Wire(Arc<Mutex<Option<(Place, Event)>>>);
 
 impl Wire {
-    /// Breaks the connection instead of answering.
-    pub fn cut_now(&self) {
-        self.set(Cut::Reset);
+    /// Lets something happen at a place in the next answer.
+    pub fn disturb(&self, place: Place, event: Event) {
+        *self.disturbance() = Some((place, event));
     }
 
-    /// Breaks the connection after `bytes` of the next answer's body.
-    pub fn cut_in_body(&self, bytes: usize) {
-        self.set(Cut::AfterHead(bytes));
-    }
-
-    /// Decides how the connection breaks.
-    fn set(&self, cut: Cut) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cut;
-    }
-
-    /// How much of `bytes` may go out; none where everything may.
+    /// How much of `bytes` may go out before something happens; none where nothing does.
     fn allowance(&self, bytes: &[u8]) -> Option<usize> {
-        let mut cut = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Cut::AfterHead(of_body) = *cut {
+        let mut disturbance = self.disturbance();
+        let (place, _) = disturbance.as_mut()?;
+        if let Place::Body(of_body) = *place {
             let head = memchr::memmem::find(bytes, END_OF_HEAD).map_or(0, |at| at + END_OF_HEAD.len());
-            *cut = Cut::After(head + of_body);
+            *place = Place::Answer(head + of_body);
         }
-        match *cut {
-            Cut::Reset => Some(0),
-            Cut::After(left) => Some(left),
-            Cut::Never | Cut::AfterHead(_) => None,
+        match *place {
+            Place::Answer(left) | Place::Body(left) => Some(left),
         }
-    }
-
-    /// Whether everything may go out.
-    fn is_whole(&self) -> bool {
-        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Cut::Never)
-    }
-
-    /// Whether the peer is to see a reset.
-    fn is_reset(&self) -> bool {
-        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Cut::Reset)
     }
 
     /// Counts what has gone out.
     fn went_out(&self, bytes: usize) {
-        let mut cut = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Cut::After(left) = &mut *cut {
+        if let Some((Place::Answer(left), _)) = &mut *self.disturbance() {
             *left = left.saturating_sub(bytes);
         }
+    }
+
+    /// What happens now; only once.
+    fn happen(&self) -> Option<Event> {
+        self.disturbance().take().map(|(_, event)| event)
+    }
+
+    /// Whether everything may go out.
+    fn is_undisturbed(&self) -> bool {
+        self.disturbance().is_none()
+    }
+
+    fn disturbance(&self) -> MutexGuard<'_, Option<(Place, Event)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,7 +87,7 @@ impl Connected<IncomingStream<'_, Door>> for Wire {
     }
 }
 
-/// Accepts breakable connections.
+/// Accepts connections that can be disturbed.
 pub struct Door(pub TcpListener);
 
 impl Listener for Door {
@@ -97,7 +98,7 @@ impl Listener for Door {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // Without it a small answer may wait for the client's acknowledgement; with a broken socket nothing is lost.
         _ = stream.set_nodelay(true);
-        (Connection { stream, wire: Wire(Arc::new(Mutex::new(Cut::Never))) }, address)
+        (Connection { stream, wire: Wire(Arc::new(Mutex::new(None))), silence: None }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -105,20 +106,26 @@ impl Listener for Door {
     }
 }
 
-/// A connection that breaks when its wire is cut.
+/// A connection that can be disturbed.
 pub struct Connection {
     stream: TcpStream,
     wire: Wire,
+    silence: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
-    /// Ends the connection the way it was decided.
-    fn break_off(&self) -> io::Error {
-        if self.wire.is_reset() {
-            // Where this cannot be set, the peer sees an orderly end without an answer, which is as good.
-            _ = self.stream.set_zero_linger();
+    /// Ends or goes on the way it was decided.
+    fn meet(&mut self, event: Event) -> io::Result<()> {
+        match event {
+            Event::Silence(duration) => {
+                self.silence = Some(Box::pin(sleep(duration)));
+                return Ok(());
+            }
+            // Where this cannot be set, the peer sees an orderly end in the middle of the answer, which is as good.
+            Event::Reset => _ = self.stream.set_zero_linger(),
+            Event::End => {}
         }
-        io::ErrorKind::ConnectionReset.into()
+        Err(io::ErrorKind::ConnectionReset.into())
     }
 }
 
@@ -134,17 +141,24 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Some(allowed) = self.wire.allowance(bytes) else {
-            return Pin::new(&mut self.stream).poll_write(context, bytes);
-        };
-        if allowed == 0 {
-            return Poll::Ready(Err(self.break_off()));
+        loop {
+            if let Some(silence) = &mut self.silence {
+                ready!(silence.as_mut().poll(context));
+                self.silence = None;
+            }
+            let Some(allowed) = self.wire.allowance(bytes) else {
+                return Pin::new(&mut self.stream).poll_write(context, bytes);
+            };
+            if allowed > 0 {
+                let written =
+                    ready!(Pin::new(&mut self.stream).poll_write(context, &bytes[..allowed.min(bytes.len())]))?;
+                self.wire.went_out(written);
+                return Poll::Ready(Ok(written));
+            }
+            if let Some(event) = self.wire.happen() {
+                self.meet(event)?;
+            }
         }
-        let written = Pin::new(&mut self.stream).poll_write(context, &bytes[..allowed.min(bytes.len())]);
-        if let Poll::Ready(Ok(count)) = &written {
-            self.wire.went_out(*count);
-        }
-        written
     }
 
     fn poll_write_vectored(
@@ -152,7 +166,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.wire.is_whole() {
+        if self.wire.is_undisturbed() && self.silence.is_none() {
             return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         }
         let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);

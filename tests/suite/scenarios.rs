@@ -428,7 +428,7 @@ async fn what_passes_is_tried_again_and_nothing_is_lost() {
         Fault::status(410),
         Fault::Reset,
         Fault::TruncatedBody,
-        Fault::Html200,
+        Fault::Html(200),
         Fault::EmptyBody,
     ];
     for fault in faults {
