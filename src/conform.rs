@@ -112,9 +112,11 @@ impl Conform {
             let part = |member| sound(page::unquoted(record.member(member).unwrap_or_default()));
             line.extend_from_slice(format!("\"id\":\"{}|{}\"", part(first), part(second)).as_bytes());
         }
-        for (name, value) in record.members() {
+        for (index, (name, value)) in record.members().enumerate() {
             let replaced_key = self.project != Project::Whole && Some(name) == self.key;
-            if replaced_key || self.left_out.iter().any(|left_out| left_out == name) {
+            // Of a member that comes twice every reader takes the last: the others need no mending.
+            let superseded = record.members().skip(index + 1).any(|(later, _)| later == name);
+            if replaced_key || superseded || self.left_out.iter().any(|left_out| left_out == name) {
                 continue;
             }
             if line.len() > begin {

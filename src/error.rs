@@ -41,6 +41,8 @@ pub enum Kind {
     RateLimited,
     /// The pages of a stream contradict themselves, so that going on would lose records or never end.
     Paging,
+    /// A page lies before what was asked for: an earlier one may have come in its place.
+    Disorder,
     /// A record lacks what the stream is built on.
     Record,
     /// Streams of this run failed; each was reported by itself.
@@ -113,6 +115,10 @@ impl Kind {
             Self::Paging => (
                 System,
                 "Nothing was skipped: the state stands before this point. Run again; if it stays, report it with this message.",
+            ),
+            Self::Disorder => (
+                System,
+                "Pages may have come in the wrong order. To miss nothing, go back to the state from before this run, or remove this stream's state to read it from its start.",
             ),
             Self::Record => (
                 System,

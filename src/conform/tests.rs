@@ -106,6 +106,13 @@ fn a_record_goes_out_on_one_line() {
 }
 
 #[test]
+fn a_key_that_came_in_another_form_first_and_rightly_after_failed_its_record() {
+    let (line, changes) = write("agents", r#"{"id":"another","odd":1,"odd":2,"id":5}"#, None);
+    assert_eq!((line.as_str(), changes), (r#"{"odd":2,"id":5}"#, Vec::new()));
+    unchanged("agents", r#"{"odd":1,"odd":2,"id":5}"#);
+}
+
+#[test]
 fn deselected_members_are_left_out_but_never_key_cursor_or_drift() {
     let (line, changes) = write(
         "chats",

@@ -155,7 +155,7 @@ impl Export {
         };
         if next.nanos() < self.asked() {
             let problem = format!("a page ends at {}, before what was asked for", next.time());
-            return Err(Error::new(Kind::Paging, format!("{problem} ({})", self.place())));
+            return Err(Error::new(Kind::Disorder, format!("{problem} ({})", self.place())));
         }
         Ok(next)
     }

@@ -55,7 +55,7 @@ impl Numbered {
         let next = end.saturating_add(1);
         if next <= self.since {
             return Err(Error::new(
-                Kind::Paging,
+                Kind::Disorder,
                 format!("asked for numbers from {} on, the page ends at {end}", self.since),
             ));
         }

@@ -229,7 +229,7 @@ fn seam_refuses_a_position_before_the_one_asked() {
     let mut walk = chats(0, Some(&at(100, Some("x"))));
     let error =
         walk.accept(Some(1_000), envelope("chats", &[chat("a", 50)], r#""end_time":50,"end_id":"a""#)).unwrap_err();
-    assert_eq!(error.kind(), Kind::Paging);
+    assert_eq!(error.kind(), Kind::Disorder);
     assert!(error.to_string().contains("chats"), "{error}");
 }
 
@@ -422,7 +422,7 @@ fn a_numbered_page_that_leads_backwards_is_an_error() {
     let mut walk = numbered("agents", Some(&Frontier::Id(41)));
     let shape = streams::named("agents").unwrap().endpoint.shape;
     let error = walk.accept(Some(100), Page::parse(shape, br#"[{"id":3}]"#.to_vec()).unwrap()).unwrap_err();
-    assert_eq!(error.kind(), Kind::Paging);
+    assert_eq!(error.kind(), Kind::Disorder);
     assert!(error.to_string().starts_with("agents: "), "{error}");
 }
 

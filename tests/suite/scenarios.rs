@@ -415,34 +415,6 @@ async fn every_stream_that_waits_long_for_the_quota_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_passes_is_tried_again_and_nothing_is_lost() {
-    let limited = Fault::Status {
-        code: 429,
-        headers: vec![("Retry-After".to_owned(), "7".to_owned())],
-        body: "Number of allowed API requests per minute exceeded".to_owned(),
-    };
-    let faults = [
-        limited,
-        Fault::status(429),
-        Fault::status(502),
-        Fault::status(410),
-        Fault::Reset,
-        Fault::TruncatedBody,
-        Fault::Html(200),
-        Fault::EmptyBody,
-    ];
-    for fault in faults {
-        for first in 1..=3 {
-            let arrange = |options: &mut Options| {
-                options.behaviour.page_cap = Some(100);
-                options.faults = vec![Rule::of_path("incremental/chats", first..=first + 1, fault.clone())];
-            };
-            complete("chats", arrange).await;
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn states_of_airbytes_connector_go_on_here() {
     let account = Account::open(|_| ()).await;
     let start = "2025-02-20T00:00:00Z";

@@ -168,6 +168,10 @@ fn the_help_of_sandbox() {
               What `next_page` begins with, such as `https://www.zopim.com` [default: the sandbox itself]
           --forbid <PATH>
               Answer 403 on this path, such as `account` or `incremental/agent_events`; may be repeated
+          --fault-share <N>
+              One request in so many meets a fault that passes, such as a 503 or a connection that breaks
+          --fault-seed <SEED>
+              Which requests meet which fault is a function of this number [default: 1]
       -h, --help
               Print help (see more with '--help')
     ");
