@@ -2,7 +2,6 @@
 # How fast `read` is and how much memory it takes: 100,000 chats from a sandbox in a process of its own, without a rate
 # limit, against curl, one process a page, fetching the same pages. Ratios are of the same run; times are only reported.
 set -euo pipefail
-export LC_ALL=C
 cd "$(dirname "$0")/.."
 
 chats=${1:-100000}
@@ -10,28 +9,8 @@ rounds=${2:-3}
 most_ratio=1.5
 most_memory=64
 
-cargo build --release --quiet
-program=$PWD/target/release/source-zendesk-chat
-folder=$(mktemp -d)
-trap 'kill "${sandbox:-}" 2>/dev/null || true; rm -rf "$folder"' EXIT
-
-# Starts a sandbox with so many chats a year and writes the configuration that reads exactly that year.
-serve() {
-    "$program" sandbox --chats "$1" --rate 0 --spans 0 >"$folder/greeting" &
-    sandbox=$!
-    until [ "$(cat "$folder/greeting" 2>/dev/null | wc -l)" -ge 2 ]; do sleep 0.05; done
-    sed -n 2p "$folder/greeting" |
-        sed 's/}$/,"end_date":"2026-01-01T00:00:00Z","requests_per_minute":100000000}/' >"$folder/config.json"
-    url=$(sed -E 's/.*"base_url":"([^"]*)".*/\1/' "$folder/config.json")
-}
-
-stop() {
-    kill "$sandbox"
-    wait "$sandbox" 2>/dev/null || true
-}
-
-catalog='{"streams":[{"stream":{"name":"chats"},"sync_mode":"incremental"}]}'
-echo "$catalog" >"$folder/catalog.json"
+source benches/sandbox.sh
+choose chats
 token='Authorization: Bearer sandbox-token'
 
 # The wall time in milliseconds of a command.
@@ -43,19 +22,7 @@ wall() {
     echo $(((end - begin) / 1000000))
 }
 
-read_chats() { "$program" read --config "$folder/config.json" --catalog "$folder/catalog.json" >"${1:-/dev/null}"; }
-
-# The most memory that a read takes, in MB, as the kernel counted it.
-memory() {
-    "$program" read --config "$folder/config.json" --catalog "$folder/catalog.json" >/dev/null &
-    local reader=$! peak=0 now
-    while now=$(awk '/^VmHWM/ {print $2}' "/proc/$reader/status" 2>/dev/null) && [ -n "$now" ]; do
-        peak=$now
-        sleep 0.01
-    done
-    wait "$reader"
-    echo $((peak / 1024))
-}
+read_chats() { "${read[@]}" >"${1:-/dev/null}"; }
 
 # The addresses of all pages of that year, as next_page names them.
 addresses() {
@@ -80,7 +47,7 @@ served() { awk -v tick="$(getconf CLK_TCK)" '{print int(($14 + $15) * 1000 / tic
 
 least() { sort -n | head -n 1; }
 
-serve "$chats"
+serve --chats "$chats" --spans 0
 addresses >"$folder/addresses"
 read_chats "$folder/lines"
 pages=$(wc -l <"$folder/addresses")
@@ -96,10 +63,10 @@ done
 reading=$(least <"$folder/read")
 curling=$(least <"$folder/curl")
 serving=$(least <"$folder/served")
-large=$(memory)
+large=$(memory "${read[@]}")
 stop
-serve $((chats / 10))
-small=$(memory)
+serve --chats $((chats / 10)) --spans 0
+small=$(memory "${read[@]}")
 stop
 starting=$(for _ in $(seq 10); do wall "$program" spec 2>/dev/null | tail -n 1; done | least)
 

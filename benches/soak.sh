@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Ten million spans of the agents' time line and a million chats, while one request in fifty meets a fault: every record
+# comes, and memory does not grow with them. Other numbers may be given: spans, then chats.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+spans=${1:-10000000}
+chats=${2:-1000000}
+most_memory=64
+most_growth=1.3
+
+source benches/sandbox.sh
+mkfifo "$folder/lines"
+
+# Reads the year of a stream from a sandbox with these flags; leaves the distinct keys, the failures and the memory.
+soak() {
+    local stream=$1
+    shift
+    choose "$stream"
+    serve "$@" --fault-share 50 --fault-seed 7
+    # The key is what a record begins with.
+    tee >(grep -c 'trying again' >"$folder/failures") <"$folder/lines" | cut -d'"' -f4,16,18 |
+        sed -n 's/^RECORD"id"//p' | sort -u -S 256M -T "$folder" | wc -l >"$folder/distinct" &
+    local counting=$!
+    peak=$(output="$folder/lines" memory "${read[@]}")
+    wait "$counting"
+    distinct=$(cat "$folder/distinct")
+    failures=$(cat "$folder/failures")
+    stop
+}
+
+# Soaks a stream of so many records, and a tenth of them to compare the memory with.
+row() {
+    local stream=$1 records=$2 small begin
+    soak "$stream" "${@:3}" $((records / 10))
+    small=$peak
+    begin=$SECONDS
+    soak "$stream" "${@:3}" "$records"
+    echo "| $stream | $records | $distinct | $failures | $peak MB | $small MB | $((SECONDS - begin)) s |"
+    [ "$distinct" -eq "$records" ] || { echo "$stream is not complete" >&2; exit 1; }
+    awk -v large="$peak" -v small="$small" -v room="$most_memory" -v growth="$most_growth" \
+        'BEGIN {exit !(large < room && large <= small * growth)}' || { echo "$stream: memory grew" >&2; exit 1; }
+}
+
+echo "| stream | records | distinct keys | failures passed over | peak memory | at a tenth | time |"
+echo "|---|---|---|---|---|---|---|"
+row agent_timeline "$spans" --chats 0 --spans
+row chats "$chats" --spans 0 --chats
