@@ -248,11 +248,6 @@ impl Client {
         self.0.service.server_clock()
     }
 
-    /// Whether an answer has come, so that `server_clock` is settled.
-    pub fn has_answered(&self) -> bool {
-        self.0.service.has_answered()
-    }
-
     /// How many requests were sent so far.
     pub fn requests(&self) -> u64 {
         self.0.service.requests()

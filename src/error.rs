@@ -106,7 +106,7 @@ impl Kind {
             ),
             Self::Unreachable => (
                 Transient,
-                "Run again later; what was delivered is kept. If it stays, check the network and the service's status page.",
+                "Run again later; a read goes on from its last state. If it stays, check the network and the service's status page.",
             ),
             Self::RateLimited => (
                 Transient,

@@ -156,11 +156,6 @@ impl Service {
         self.first_answer.get().copied().flatten()
     }
 
-    /// Whether an answer has come.
-    pub fn has_answered(&self) -> bool {
-        self.first_answer.get().is_some()
-    }
-
     /// How many requests were sent.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)

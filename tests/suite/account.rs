@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -40,6 +40,8 @@ pub struct Account {
     pub token: String,
     pub skip_unavailable: bool,
     pub requests_per_minute: f64,
+    /// What stdout passes through.
+    pub tap: Arc<Tap>,
     now: Arc<Mutex<DateTime<Utc>>>,
 }
 
@@ -62,6 +64,7 @@ impl Account {
             token,
             skip_unavailable: false,
             requests_per_minute: 200.0,
+            tap: Arc::default(),
             now,
         }
     }
@@ -86,7 +89,7 @@ impl Account {
             requests_per_minute: self.requests_per_minute,
             concurrency: 8,
         };
-        let lines = Lines::default();
+        let lines = Lines { tap: Arc::clone(&self.tap), ..Lines::default() };
         let output = Output::onto(lines.clone());
         let run = Run {
             client: Client::new(api, clock.clone()).unwrap(),
@@ -216,13 +219,38 @@ impl Reading {
     }
 }
 
+/// What lets nothing through while it is closed, as a pipe whose reader rests.
+#[derive(Default)]
+pub struct Tap {
+    closed: Mutex<bool>,
+    turned: Condvar,
+}
+
+impl Tap {
+    pub fn close(&self) {
+        *self.closed.lock().unwrap() = true;
+    }
+
+    pub fn open(&self) {
+        *self.closed.lock().unwrap() = false;
+        self.turned.notify_all();
+    }
+
+    fn pass(&self) {
+        drop(self.turned.wait_while(self.closed.lock().unwrap(), |closed| *closed).unwrap());
+    }
+}
+
 /// The lines that a run writes.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+struct Lines {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    tap: Arc<Tap>,
+}
 
 impl Lines {
     fn messages(&self) -> Vec<Value> {
-        let bytes = self.0.lock().unwrap();
+        let bytes = self.bytes.lock().unwrap();
         let text = std::str::from_utf8(&bytes).unwrap();
         assert!(text.is_empty() || text.ends_with('\n'), "only whole lines are written");
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -231,7 +259,8 @@ impl Lines {
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.tap.pass();
+        self.bytes.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::account::key;
-use crate::binary::{Place, assert_told, messages, names, stream_of, until};
+use crate::binary::{Ended, Place, assert_told, messages, names, stream_of, until};
 
 const READ: &str = "read --config config.json";
 const KEPT: &str = "read --config config.json --state state.json --update-state";
@@ -188,6 +189,23 @@ fn a_link_to_a_state_file_stays_a_link() {
 }
 
 #[test]
+fn a_proxy_sees_where_a_run_goes_and_nothing_else() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = Place::open(|options| "s3cret-t0ken".clone_into(&mut options.token));
+    place.configure(&json!({ "subdomain": "acme", "base_url": null }));
+    let mut command = place.command("check --config config.json");
+    command.env("HTTPS_PROXY", format!("http://{}", proxy.local_addr().unwrap()));
+    let (running, _stdout) = Running::piped(command);
+    let (mut connection, _) = proxy.accept().unwrap();
+    connection.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n").unwrap();
+    let mut asked = String::new();
+    connection.read_to_string(&mut asked).unwrap();
+    running.kill();
+    assert!(asked.starts_with("CONNECT acme.zendesk.com:443 HTTP/1.1\r\n"), "{asked}");
+    assert!(!asked.contains("t0ken") && !asked.to_lowercase().contains("\nauthorization"), "{asked}");
+}
+
+#[test]
 fn the_sandbox_tells_a_configuration_that_works() {
     let place = Place::open(|_| {});
     let (_running, mut stdout) = Running::piped(place.command("sandbox --rate 0"));
@@ -271,6 +289,14 @@ mod unix {
     }
 
     #[test]
+    fn a_signal_in_the_middle_of_an_answer() {
+        let place = Place::open(|options| {
+            options.faults = vec![Rule::of_all(1..=u64::MAX, Fault::StallInBody(Duration::from_hours(1)))];
+        });
+        dies_after(&place, READ, "STARTED");
+    }
+
+    #[test]
     fn a_signal_while_nobody_reads() {
         let place = Place::open(|options| options.holdings.chats = 3_600);
         place.choose("full_refresh", &["chats"]);
@@ -293,6 +319,26 @@ mod unix {
             running.signal(name);
             assert_eq!(running.died_of(), (Some(number), String::new()), "{name}");
         }
+    }
+
+    #[test]
+    fn a_disk_that_is_full_of_other_things_leaves_the_last_state_as_it_was() {
+        let place = many_pages();
+        assert_eq!(place.run(KEPT).code, Some(0));
+        let before = fs::read(place.path("state.json")).unwrap();
+        // No file may grow, as on a full disk; the signal that comes with it is not what a disk sends.
+        let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_source-zendesk-chat")]).args(KEPT.split_whitespace());
+        command.current_dir(place.path("."));
+        let ended = Ended::of(command);
+        assert_eq!(ended.code, Some(1), "{}", ended.told());
+        assert_told!(Ended { stdout: String::new(), ..ended }, @"
+        exit 1
+        stderr: The state file state.json cannot be written: File too large (os error 27). Check that the disk has room and that the file may be written.
+        ");
+        assert_eq!(fs::read(place.path("state.json")).unwrap(), before);
+        assert_eq!(place.run(KEPT).code, Some(0), "the next run goes on");
     }
 
     #[test]

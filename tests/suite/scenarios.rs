@@ -415,6 +415,30 @@ async fn every_stream_that_waits_long_for_the_quota_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_who_rests_for_minutes_slows_the_run_and_loses_nothing() {
+    let mut account = Account::open(|options| {
+        many_chats(options);
+        options.behaviour.page_cap = Some(100);
+        options.behaviour.requests_per_minute = None;
+    })
+    .await;
+    account.requests_per_minute = 1_000_000.0;
+    account.tap.close();
+    let reading = account.read("incremental", &["chats"], "");
+    tokio::pin!(reading);
+    tokio::select! {
+        _ = &mut reading => panic!("nothing was written"),
+        () = tokio::time::sleep(std::time::Duration::from_mins(30)) => {}
+    }
+    let meanwhile = account.sandbox.requests().len();
+    account.tap.open();
+    let reading = reading.await;
+    reading.result.as_ref().unwrap();
+    assert_eq!(set(&reading, "chats"), account.truth("chats", CUTOFF));
+    assert!(meanwhile < 15 && reading.requests.len() > 35, "{meanwhile} of {} requests", reading.requests.len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn states_of_airbytes_connector_go_on_here() {
     let account = Account::open(|_| ()).await;
     let start = "2025-02-20T00:00:00Z";

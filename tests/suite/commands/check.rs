@@ -154,14 +154,18 @@ fn a_bad_value_is_a_verdict() {
         json!({ "subdomain": "evil.com/#" }),
         json!({ "credentials": null }),
         json!({ "credentials": { "credentials": "client_credentials" } }),
+        json!({ "credentials": { "credentials": "password" } }),
+        json!({ "credentials": { "credentials": "access_token", "access_token": "" } }),
+        json!({ "credentials": { "credentials": "access_token", "access_token": 12345 } }),
         json!({ "start_date": "yesterday" }),
+        json!({ "end_date": "2020-01-01T00:00:00Z" }),
         json!({ "requests_per_minute": 0 }),
         json!({ "base_url": "http://acme.zendesk.com" }),
     ] {
         place.configure(&changes);
         told += &place.run("check --config config.json").told();
     }
-    insta::assert_snapshot!(told, @r"
+    insta::assert_snapshot!(told, @"
     exit 0
     FAILED `subdomain` is missing. Correct the configuration and run again; the README lists every property.
     exit 0
@@ -171,7 +175,15 @@ fn a_bad_value_is_a_verdict() {
     exit 0
     FAILED `client_credentials` cannot be used by this version: give an `access_token` instead. Correct the configuration and run again; the README lists every property.
     exit 0
+    FAILED `credentials.credentials` is neither `oauth2.0` nor `access_token`. Correct the configuration and run again; the README lists every property.
+    exit 0
+    FAILED `credentials.access_token` is missing. Correct the configuration and run again; the README lists every property.
+    exit 0
+    FAILED credentials: `access_token` is not a text. Correct the configuration and run again; the README lists every property.
+    exit 0
     FAILED `start_date` is not a date: write it like 2024-01-01T00:00:00Z. Correct the configuration and run again; the README lists every property.
+    exit 0
+    FAILED `end_date` is not after `start_date`. Correct the configuration and run again; the README lists every property.
     exit 0
     FAILED `requests_per_minute` is not a number above 0. Correct the configuration and run again; the README lists every property.
     exit 0

@@ -358,6 +358,24 @@ fn a_state_in_2099_reads_nothing_and_stays() {
 }
 
 #[test]
+fn a_start_in_the_future_reads_nothing_and_succeeds() {
+    let place = Place::open(|_| {});
+    place.choose("incremental", &["chats"]);
+    place.configure(&json!({ "start_date": "2099-01-01T00:00:00Z" }));
+    assert_told!(place.run(READ), @r#"
+    exit 0
+    INFO 0 requests were made
+    INFO chats: 0 records in 0 pages
+    chats
+      STARTED
+      RUNNING
+      STATE {"__ab_no_cursor_state_message":true}
+      COMPLETE
+    "#);
+    assert!(place.sandbox.requests().is_empty());
+}
+
+#[test]
 fn the_state_of_a_stream_that_is_not_read_does_not_matter() {
     let place = Place::open(|_| {});
     place.choose("incremental", &["roles"]);
