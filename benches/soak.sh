@@ -17,7 +17,7 @@ soak() {
     local stream=$1
     shift
     choose "$stream"
-    serve "$@" --fault-share 50 --fault-seed 7
+    serve "$@" --fault-seed 7
     # The key is what a record begins with.
     tee >(grep -c 'trying again' >"$folder/failures") <"$folder/lines" | cut -d'"' -f4,16,18 |
         sed -n 's/^RECORD"id"//p' | sort -u -S 256M -T "$folder" | wc -l >"$folder/distinct" &
@@ -29,13 +29,13 @@ soak() {
     stop
 }
 
-# Soaks a stream of so many records, and a tenth of them to compare the memory with.
+# Soaks a stream of so many records, and for the memory a tenth of them that meets as many faults.
 row() {
     local stream=$1 records=$2 small begin
-    soak "$stream" "${@:3}" $((records / 10))
+    soak "$stream" --fault-share 5 "${@:3}" $((records / 10))
     small=$peak
     begin=$SECONDS
-    soak "$stream" "${@:3}" "$records"
+    soak "$stream" --fault-share 50 "${@:3}" "$records"
     echo "| $stream | $records | $distinct | $failures | $peak MB | $small MB | $((SECONDS - begin)) s |"
     [ "$distinct" -eq "$records" ] || { echo "$stream is not complete" >&2; exit 1; }
     awk -v large="$peak" -v small="$small" -v room="$most_memory" -v growth="$most_growth" \

@@ -306,8 +306,9 @@ pub(crate) enum Half {
 
 /// Which half of a surrogate pair the escape at `at` is, if it is one.
 pub(crate) fn surrogate(bytes: &[u8], at: usize) -> Option<Half> {
-    let [b'\\', b'u', b'd' | b'D', third, _, _] = bytes.get(at..at + ESCAPE)? else { return None };
+    let [b'\\', b'u', b'd' | b'D', third, rest @ ..] = bytes.get(at..at + ESCAPE)? else { return None };
     match third {
+        _ if !rest.iter().all(u8::is_ascii_hexdigit) => None,
         b'8' | b'9' | b'a' | b'b' | b'A' | b'B' => Some(Half::High),
         b'c'..=b'f' | b'C'..=b'F' => Some(Half::Low),
         _ => None,
