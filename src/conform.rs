@@ -122,11 +122,13 @@ impl Conform {
             if line.len() > begin {
                 line.push(b',');
             }
+            let went_as = sound(name);
             line.push(b'"');
-            line.extend_from_slice(sound(name).as_bytes());
+            line.extend_from_slice(went_as.as_bytes());
             line.extend_from_slice(b"\":");
             let whole = if record.unsound() { text::sound(value).into() } else { Cow::Borrowed(value) };
-            changes.extend(self.mend(name, value, &whole, line));
+            let renamed = (went_as != name).then(|| Change { member: went_as.into_owned(), nulled: false });
+            changes.extend(self.mend(name, value, &whole, line).or(renamed));
         }
         line.push(b'}');
     }
