@@ -2,3 +2,4 @@
 //! checkpoint may be told to anyone only when all that was accepted before it is durable.
 
 pub mod airbyte;
+pub mod parquet;

@@ -55,6 +55,8 @@ pub struct Output {
     pub key: Option<&'static str>,
     /// The member that it can be read onwards from.
     pub cursor: Option<&'static str>,
+    /// The member by whose month the rows of a dataset are parted.
+    pub created: Option<&'static str>,
     /// Whether it is read onwards, rather than in full, where nobody asked for either.
     pub onwards: bool,
     /// How a record of the endpoint becomes a record of the stream.
@@ -77,12 +79,13 @@ pub const EXPORT_LIMIT: u32 = 1_000;
 pub const PROOF: &str = "agents";
 
 macro_rules! output {
-    ($name:literal, key: $key:expr, cursor: $cursor:expr, onwards: $onwards:literal, project: $project:expr) => {
+    ($name:literal, key: $key:expr, cursor: $cursor:expr, created: $created:expr, onwards: $onwards:literal, project: $project:expr) => {
         &[Output {
             name: $name,
             schema: include_str!(concat!("../schemas/", $name, ".json")),
             key: $key,
             cursor: $cursor,
+            created: $created,
             onwards: $onwards,
             project: $project,
         }]
@@ -94,17 +97,17 @@ macro_rules! list {
         Endpoint {
             path: concat!("api/v2/chat/", $name),
             shape: Shape::List,
-            outputs: output!($name, key: Some("id"), cursor: None, onwards: false, project: Project::Whole),
+            outputs: output!($name, key: Some("id"), cursor: None, created: None, onwards: false, project: Project::Whole),
         }
     };
 }
 
 macro_rules! export {
-    ($name:literal, $unit:ident, cursor: $cursor:literal, expand: $expand:literal, late: $late:literal, $project:expr) => {
+    ($name:literal, $unit:ident, cursor: $cursor:literal, created: $created:literal, expand: $expand:literal, late: $late:literal, $project:expr) => {
         Endpoint {
             path: concat!("api/v2/chat/incremental/", $name),
             shape: Shape::Export { records: $name, unit: Unit::$unit, expand: $expand, late: $late },
-            outputs: output!($name, key: Some("id"), cursor: Some($cursor), onwards: true, project: $project),
+            outputs: output!($name, key: Some("id"), cursor: Some($cursor), created: Some($created), onwards: true, project: $project),
         }
     };
 }
@@ -114,20 +117,20 @@ pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "api/v2/chat/account",
         shape: Shape::Object { under: None },
-        outputs: output!("accounts", key: Some("account_key"), cursor: None, onwards: false, project: Project::Whole),
+        outputs: output!("accounts", key: Some("account_key"), cursor: None, created: None, onwards: false, project: Project::Whole),
     },
     Endpoint {
         path: "api/v2/chat/agents",
         shape: Shape::Numbered { arrays: &[], limit: 100 },
-        outputs: output!("agents", key: Some("id"), cursor: Some("id"), onwards: false, project: Project::Whole),
+        outputs: output!("agents", key: Some("id"), cursor: Some("id"), created: None, onwards: false, project: Project::Whole),
     },
-    export!("agent_timeline", Microseconds, cursor: "start_time", expand: true, late: true, Project::Keyed("agent_id", "start_time")),
+    export!("agent_timeline", Microseconds, cursor: "start_time", created: "start_time", expand: true, late: true, Project::Keyed("agent_id", "start_time")),
     Endpoint {
         path: "api/v2/chat/bans",
         shape: Shape::Numbered { arrays: &["visitor", "ip_address"], limit: 1_000 },
-        outputs: output!("bans", key: Some("id"), cursor: Some("id"), onwards: false, project: Project::Whole),
+        outputs: output!("bans", key: Some("id"), cursor: Some("id"), created: None, onwards: false, project: Project::Whole),
     },
-    export!("chats", Seconds, cursor: "update_timestamp", expand: true, late: false, Project::Whole),
+    export!("chats", Seconds, cursor: "update_timestamp", created: "timestamp", expand: true, late: false, Project::Whole),
     list!("departments"),
     list!("goals"),
     list!("roles"),
@@ -137,11 +140,11 @@ pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "api/v2/chat/routing_settings/account",
         shape: Shape::Object { under: Some("data") },
-        outputs: output!("routing_settings", key: None, cursor: None, onwards: false, project: Project::Whole),
+        outputs: output!("routing_settings", key: None, cursor: None, created: None, onwards: false, project: Project::Whole),
     },
-    export!("agent_events", Seconds, cursor: "timestamp", expand: false, late: false, Project::Whole),
-    export!("conversions", Seconds, cursor: "timestamp", expand: true, late: false, Project::Whole),
-    export!("department_events", Seconds, cursor: "timestamp", expand: true, late: false, Project::Whole),
+    export!("agent_events", Seconds, cursor: "timestamp", created: "timestamp", expand: false, late: false, Project::Whole),
+    export!("conversions", Seconds, cursor: "timestamp", created: "timestamp", expand: true, late: false, Project::Whole),
+    export!("department_events", Seconds, cursor: "timestamp", created: "timestamp", expand: true, late: false, Project::Whole),
 ];
 
 /// A stream with the endpoint that feeds it.

@@ -13,7 +13,7 @@ const ESCAPE: usize = 6;
 
 /// A stretch of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
+pub(crate) struct Span {
     /// Where it begins.
     pub start: u32,
     /// Where it ends.
@@ -21,7 +21,8 @@ pub(super) struct Span {
 }
 
 /// Goes over a text from its beginning to its end.
-pub(super) struct Scanner<'text> {
+pub(crate) struct Scanner<'text> {
+    text: &'text str,
     bytes: &'text [u8],
     at: usize,
     unsound: bool,
@@ -40,7 +41,7 @@ impl<'text> Scanner<'text> {
         if u32::try_from(text.len()).is_err() {
             return Err(Malformed("it is larger than four gigabytes".to_owned()));
         }
-        Ok(Self { bytes: text.as_bytes(), at: 0, unsound: false, open: Vec::new() })
+        Ok(Self { text, bytes: text.as_bytes(), at: 0, unsound: false, open: Vec::new() })
     }
 
     /// Whether there was half a surrogate pair or an integer beyond 64 bits since this was last asked.
@@ -65,6 +66,16 @@ impl<'text> Scanner<'text> {
         let start = self.at;
         self.skip()?;
         Ok(self.span(start))
+    }
+
+    /// Goes over a value of any kind, and gives its text.
+    pub fn value_text(&mut self) -> Result<&'text str, Malformed> {
+        self.value().map(|span| self.slice(span))
+    }
+
+    /// A stretch of the text.
+    pub fn slice(&self, span: Span) -> &'text str {
+        &self.text[span.start as usize..span.end as usize]
     }
 
     /// Goes over an object; `member` is handed each key, without its quotes, and goes over the value.
@@ -206,7 +217,7 @@ impl<'text> Scanner<'text> {
         self.at += 1;
         let start = self.at;
         loop {
-            self.at += plain(&self.bytes[self.at..]);
+            self.at = plain(self.bytes, self.at);
             match self.bytes.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
@@ -320,27 +331,25 @@ pub(crate) fn fits(integer: &[u8]) -> bool {
     std::str::from_utf8(integer).is_ok_and(|text| text.parse::<i64>().is_ok())
 }
 
-/// How many bytes a string goes on before a quote, a backslash or what no string may hold: eight at a time.
-fn plain(bytes: &[u8]) -> usize {
+/// How far a string goes on from `at` before a quote, a backslash or what no string may hold: eight bytes at a time.
+#[inline]
+fn plain(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let mut length = 0;
-    for chunk in bytes.chunks_exact(8) {
-        let mut eight = [0; 8];
-        eight.copy_from_slice(chunk);
-        let eight = u64::from_le_bytes(eight);
+    while let Some(eight) = bytes[at..].first_chunk::<8>() {
+        let eight = u64::from_le_bytes(*eight);
         // Each marks the lowest byte that it looks for; what it marks above that one may be wrong, and does not matter.
         let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGHS;
         let special = below(eight, 0x20)
             | below(eight ^ (ONES * u64::from(b'"')), 1)
             | below(eight ^ (ONES * u64::from(b'\\')), 1);
         if special != 0 {
-            return length + special.trailing_zeros() as usize / 8;
+            return at + special.trailing_zeros() as usize / 8;
         }
-        length += 8;
+        at += 8;
     }
-    let rest = bytes[length..].iter().take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
-    length + rest.count()
+    let rest = bytes[at..].iter().take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+    at + rest.count()
 }
 
 #[cfg(test)]
@@ -417,7 +426,7 @@ mod tests {
         #[test]
         fn plain_bytes_are_counted_exactly(bytes in prop::collection::vec(prop_oneof![9 => 0x20_u8.., 1 => any::<u8>()], 0..40)) {
             let expected = bytes.iter().take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\').count();
-            prop_assert_eq!(plain(&bytes), expected);
+            prop_assert_eq!(plain(&bytes, 0), expected);
         }
     }
 }

@@ -1,0 +1,3 @@
+//! The sink of `dump`: a dataset of Parquet files.
+
+pub mod columns;

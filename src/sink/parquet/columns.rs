@@ -1,0 +1,225 @@
+//! The columns of a table, and JSON records on their way into them.
+//!
+//! A column gives back the JSON value that it was given, times as instants, and an absent member as null. What it cannot
+//! give back, and every member that the schema does not know, stands in `_extra`: a JSON object from the JSON Pointer of
+//! the value to the value as it came. A column beside an entry of `_extra` holds the nearest that its type can, or null.
+//!
+//! A value of several types is text. Where the schema names `string` first, the text is that of a JSON string; otherwise
+//! text that is JSON of another type is that value, and any other text is that of a string. Whatever reads otherwise
+//! stands in `_extra`.
+
+mod back;
+mod extra;
+mod form;
+mod node;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
+
+use crate::client::Malformed;
+use crate::error::{Error, Kind};
+use crate::page::Record;
+use crate::page::scan::Scanner;
+use crate::streams::{Output, Project};
+
+use extra::{Extra, Repeated};
+use form::Form;
+use node::Node;
+
+/// What a table holds beside the members of its records.
+pub const EXTRA: &str = "_extra";
+/// When a record was read.
+pub const EXTRACTED_AT: &str = "_extracted_at";
+/// Which run read it.
+pub const RUN_ID: &str = "_run_id";
+
+/// The zone of all times, as every reader of Parquet understands it.
+const ZONE: &str = "UTC";
+
+/// The columns of one table.
+#[derive(Debug, Clone)]
+pub struct Columns {
+    form: Form,
+    schema: SchemaRef,
+}
+
+impl Columns {
+    /// The columns of a stream's records.
+    pub fn of(output: &Output) -> Self {
+        let form = Form::of(&serde_json::from_str(output.schema).unwrap_or_default());
+        let mut fields = form.fields();
+        fields.push(Field::new(EXTRA, DataType::Utf8, true));
+        fields.push(Field::new(EXTRACTED_AT, instant(), false));
+        fields.push(Field::new(RUN_ID, DataType::Utf8, false));
+        Self { form, schema: Arc::new(Schema::new(fields)) }
+    }
+
+    /// Their types by name, as text that is another if a row would be another.
+    pub fn types(&self) -> BTreeMap<String, String> {
+        self.form.members().iter().map(|(name, form)| (name.clone(), form.told())).collect()
+    }
+
+    /// Rows of an older version of the table with these columns.
+    ///
+    /// Where columns only came to it, the old rows do not have them; where a type is another, each row is made anew.
+    pub fn fitted(&self, output: &Output, batch: RecordBatch) -> Result<RecordBatch, Error> {
+        if batch.schema_ref().fields() == self.schema.fields() {
+            return Ok(batch);
+        }
+        let same = |field: &Field| batch.schema_ref().field_with_name(field.name()).map_or(true, |old| old == field);
+        let known = |field: &Field| self.schema.field_with_name(field.name()).is_ok();
+        // What a newer version has in a column of its own stands beside the columns that are known here.
+        if !self.schema.fields().iter().all(|field| same(field))
+            || !batch.schema_ref().fields().iter().all(|field| known(field))
+        {
+            return self.anew(output, &batch);
+        }
+        let column = |field: &Field| {
+            let column = batch.column_by_name(field.name()).cloned();
+            column.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+        };
+        let columns = self.schema.fields().iter().map(|field| column(field)).collect();
+        RecordBatch::try_new(self.schema(), columns).map_err(broken)
+    }
+
+    fn anew(&self, output: &Output, batch: &RecordBatch) -> Result<RecordBatch, Error> {
+        // A key that was made of other members is taken over: their texts may not be what they were.
+        let key = output.key.filter(|_| output.project != Project::Whole);
+        let mut rows = Rows::new(self, "");
+        for row in 0..batch.num_rows() {
+            let added = key.and_then(|key| Some((key, back::scalar(batch, row, key)?)));
+            let added = added.as_ref().map(|(key, value)| (*key, value.as_str()));
+            rows.push_text(&back::record(batch, row, key), added, 0)?;
+        }
+        let mut columns = rows.finish()?.columns().to_vec();
+        for name in [EXTRACTED_AT, RUN_ID] {
+            if let (Ok(index), Some(column)) = (self.schema.index_of(name), batch.column_by_name(name)) {
+                columns[index] = Arc::clone(column);
+            }
+        }
+        RecordBatch::try_new(self.schema(), columns).map_err(broken)
+    }
+
+    /// Their names and types.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+/// Whether a column of a table has another type than before, so that its rows must be written anew.
+pub fn are_retyped(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> bool {
+    now.iter().any(|(name, now)| before.get(name).is_some_and(|before| before != now))
+}
+
+/// The microseconds since 1970 of a member's JSON text, if it names a time.
+pub fn microseconds(json: &str) -> Option<i64> {
+    value::instant(json).0
+}
+
+/// The type of a time.
+fn instant() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some(ZONE.into()))
+}
+
+/// Records on their way into columns.
+pub struct Rows {
+    columns: Columns,
+    node: Node,
+    extra: Extra,
+    extras: Vec<Option<String>>,
+    extracted_at: Vec<i64>,
+    run_id: String,
+    bytes: usize,
+}
+
+impl Rows {
+    /// No rows yet.
+    pub fn new(columns: &Columns, run_id: &str) -> Self {
+        Self {
+            node: Node::new(&columns.form),
+            columns: columns.clone(),
+            extra: Extra::default(),
+            extras: Vec::new(),
+            extracted_at: Vec::new(),
+            run_id: run_id.to_owned(),
+            bytes: 0,
+        }
+    }
+
+    /// Takes in one record, read at a time in microseconds since 1970.
+    pub fn push(&mut self, output: &Output, record: Record<'_>, extracted_at: i64) -> Result<(), Error> {
+        let key = match output.project {
+            Project::Whole => None,
+            Project::Keyed(..) => output.key.map(|key| (key, format!("\"{}\"", output.key_text(record)))),
+        };
+        let added = key.as_ref().map(|(name, value)| (*name, value.as_str()));
+        self.push_text(record.text(), added, extracted_at)
+    }
+
+    fn push_text(&mut self, text: &str, added: Option<(&str, &str)>, extracted_at: i64) -> Result<(), Error> {
+        let extra = if let Ok(extra) = self.push_once(text, added)? {
+            extra
+        } else {
+            self.node.truncate(self.len());
+            // Of a member that comes twice every reader takes the last.
+            let once = self.columns.form.without_repeats(text);
+            let still =
+                |Repeated| Error::new(Kind::Internal, "A member of a record comes twice and cannot be told apart");
+            self.push_once(&once, added)?.map_err(still)?
+        };
+        self.extras.push(extra);
+        self.extracted_at.push(extracted_at);
+        self.bytes += text.len();
+        Ok(())
+    }
+
+    fn push_once(
+        &mut self,
+        text: &str,
+        added: Option<(&str, &str)>,
+    ) -> Result<Result<Option<String>, Repeated>, Error> {
+        let pushed = Scanner::new(text).and_then(|mut json| self.node.push_members(&mut json, added, &mut self.extra));
+        // A page was gone over as a whole before any of its records gets here.
+        pushed.map_err(|Malformed(problem)| {
+            Error::new(Kind::Internal, format!("A record does not become a row: {problem}"))
+        })?;
+        Ok(self.extra.take())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.extracted_at.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.extracted_at.is_empty()
+    }
+
+    /// About how much memory they take.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The rows as columns; none are left.
+    pub fn finish(&mut self) -> Result<RecordBatch, Error> {
+        let rows = self.len();
+        let mut arrays: Vec<ArrayRef> = self.node.finish_members().map_err(broken)?;
+        arrays.push(Arc::new(StringArray::from(std::mem::take(&mut self.extras))));
+        let times = TimestampMicrosecondArray::from(std::mem::take(&mut self.extracted_at));
+        arrays.push(Arc::new(times.with_timezone(ZONE)));
+        arrays.push(Arc::new(StringArray::from(vec![self.run_id.as_str(); rows])));
+        self.bytes = 0;
+        RecordBatch::try_new(self.columns.schema(), arrays).map_err(broken)
+    }
+}
+
+fn broken(error: ArrowError) -> Error {
+    Error::new(Kind::Internal, "Rows do not become columns").because(error)
+}

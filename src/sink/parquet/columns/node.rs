@@ -1,0 +1,310 @@
+//! One column, or a member of one, on its way.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray, StructArray, TimestampMicrosecondArray,
+};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{ArrowError, Fields};
+
+use super::ZONE;
+use super::extra::Extra;
+use super::form::Form;
+use super::value::{self, Held};
+use crate::client::Malformed;
+use crate::page::scan::Scanner;
+
+/// The values of a column so far.
+pub struct Node {
+    nulls: NullBufferBuilder,
+    values: Values,
+    /// The number of the row that it was last given something for, from 1 on.
+    given: usize,
+}
+
+enum Values {
+    Integer(Vec<i64>),
+    Number(Vec<f64>),
+    Boolean(BooleanBufferBuilder),
+    Instant(Vec<i64>),
+    Text { bytes: Vec<u8>, ends: Vec<i32>, form: Form },
+    Struct { members: Vec<(String, Node)>, positional: bool, fields: Fields, order: Order },
+    List { item: Box<Node>, ends: Vec<i32>, count: usize, form: Form },
+}
+
+impl Node {
+    /// A column of that form without values.
+    pub fn new(form: &Form) -> Self {
+        let values = match form {
+            Form::Integer => Values::Integer(Vec::new()),
+            Form::Number => Values::Number(Vec::new()),
+            Form::Boolean => Values::Boolean(BooleanBufferBuilder::new(0)),
+            Form::Instant => Values::Instant(Vec::new()),
+            Form::Text | Form::Union { .. } => Values::Text { bytes: Vec::new(), ends: vec![0], form: form.clone() },
+            Form::Struct { members, positional } => Values::Struct {
+                members: members.iter().map(|(name, form)| (name.clone(), Self::new(form))).collect(),
+                positional: *positional,
+                fields: form.fields().into(),
+                order: Order(vec![0; members.len() + 1]),
+            },
+            Form::List(item) => {
+                Values::List { item: Box::new(Self::new(item)), ends: vec![0], count: 0, form: (**item).clone() }
+            }
+        };
+        Self { nulls: NullBufferBuilder::new(0), values, given: 0 }
+    }
+
+    /// How many values it has; those that come after it in their rows may lag behind, and are null.
+    fn rows(&self) -> usize {
+        self.nulls.len()
+    }
+
+    /// Takes in the next value of a text that was checked before, unless it is null; what the column cannot give back
+    /// goes to `extra`.
+    fn push(&mut self, json: &mut Scanner<'_>, extra: &mut Extra) -> Result<(), Malformed> {
+        let first = json.peek()?;
+        match &mut self.values {
+            Values::Struct { .. } if first == b'{' => return self.push_members(json, None, extra),
+            Values::Struct { positional: true, .. } if first == b'[' => return self.push_positions(json, extra),
+            Values::List { .. } if first == b'[' => return self.push_list(json, extra),
+            _ => {}
+        }
+        let json = json.value_text()?;
+        if json == "null" {
+            return Ok(());
+        }
+        match &mut self.values {
+            Values::Integer(values) => take(value::integer(json), values, &mut self.nulls, json, extra),
+            Values::Number(values) => take(value::number(json), values, &mut self.nulls, json, extra),
+            Values::Instant(values) => take(value::instant(json), values, &mut self.nulls, json, extra),
+            Values::Boolean(values) => {
+                let (held, exact) = value::boolean(json);
+                values.append(held.unwrap_or_default());
+                self.nulls.append(held.is_some());
+                if !exact {
+                    extra.keep(json);
+                }
+            }
+            Values::Text { bytes, ends, form } => {
+                let exact = match form {
+                    Form::Union { of_text } => value::union(json, *of_text, bytes),
+                    _ => value::text(json, bytes),
+                };
+                ends.push(end(bytes.len()));
+                self.nulls.append_non_null();
+                if !exact {
+                    extra.keep(json);
+                }
+            }
+            Values::Struct { .. } | Values::List { .. } => extra.keep(json),
+        }
+        Ok(())
+    }
+
+    /// Takes in an object's members, and before them one that is added and wins over one of its name.
+    pub fn push_members(
+        &mut self,
+        json: &mut Scanner<'_>,
+        added: Option<(&str, &str)>,
+        extra: &mut Extra,
+    ) -> Result<(), Malformed> {
+        let row = self.rows();
+        let Values::Struct { members, order, .. } = &mut self.values else { return Ok(()) };
+        if let Some((added, value)) = added
+            && let Some((_, member)) = members.iter_mut().find(|(name, _)| name == added)
+        {
+            member.fill(row);
+            // The key of a record is made of members that it has: what of them it cannot hold is told there.
+            member.push(&mut Scanner::new(value)?, &mut Extra::default())?;
+        }
+        let mut last = 0;
+        json.object(|json, key| {
+            let key = json.slice(key);
+            let place = order.find(&mut last, key, members);
+            let before = extra.len();
+            match place {
+                Some(index) if added.is_none_or(|(added, _)| added != members[index].0) => {
+                    let member = &mut members[index].1;
+                    if member.given > row {
+                        extra.repeated = true;
+                        return json.value().map(|_| ());
+                    }
+                    member.given = row + 1;
+                    member.fill(row);
+                    member.push(json, extra)?;
+                }
+                _ => extra.keep(json.value_text()?),
+            }
+            if extra.len() > before {
+                extra.name(before, &value::plain(key));
+            }
+            Ok(())
+        })?;
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    /// Takes in an array that stands for a struct, its elements for the members in their order.
+    fn push_positions(&mut self, json: &mut Scanner<'_>, extra: &mut Extra) -> Result<(), Malformed> {
+        let row = self.rows();
+        let Values::Struct { members, .. } = &mut self.values else { return Ok(()) };
+        let whole = json.value_text()?;
+        extra.keep(whole);
+        let mut members = members.iter_mut();
+        Scanner::new(whole)?.array(|json| match members.next() {
+            // The whole is kept: nothing within it needs to be.
+            Some((_, member)) => {
+                member.fill(row);
+                member.push(json, &mut Extra::default())
+            }
+            None => json.value().map(|_| ()),
+        })?;
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    fn push_list(&mut self, json: &mut Scanner<'_>, extra: &mut Extra) -> Result<(), Malformed> {
+        let Values::List { item, ends, count, .. } = &mut self.values else { return Ok(()) };
+        let begin = *count;
+        json.array(|json| {
+            let before = extra.len();
+            item.fill(*count);
+            item.push(json, extra)?;
+            if extra.len() > before {
+                extra.name(before, &(*count - begin).to_string());
+            }
+            *count += 1;
+            Ok(())
+        })?;
+        ends.push(end(*count));
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    /// Makes up for what lags behind that many rows.
+    fn fill(&mut self, rows: usize) {
+        let missing = rows.saturating_sub(self.rows());
+        if missing == 0 {
+            return;
+        }
+        match &mut self.values {
+            Values::Integer(values) | Values::Instant(values) => values.resize(rows, 0),
+            Values::Number(values) => values.resize(rows, 0.0),
+            Values::Boolean(values) => values.append_n(missing, false),
+            Values::Text { bytes, ends, .. } => ends.resize(rows + 1, end(bytes.len())),
+            Values::Struct { .. } => {}
+            Values::List { ends, count, .. } => ends.resize(rows + 1, end(*count)),
+        }
+        self.nulls.append_n_nulls(missing);
+    }
+
+    /// Goes back to that many rows.
+    pub fn truncate(&mut self, rows: usize) {
+        self.given = self.given.min(rows);
+        match &mut self.values {
+            Values::Integer(values) | Values::Instant(values) => values.truncate(rows),
+            Values::Number(values) => values.truncate(rows),
+            Values::Boolean(values) => values.truncate(rows.min(values.len())),
+            Values::Text { bytes, ends, .. } => {
+                ends.truncate(rows + 1);
+                bytes.truncate(place(ends.last()));
+            }
+            // Its members may be ahead of it where it was cut short.
+            Values::Struct { members, .. } => members.iter_mut().for_each(|(_, member)| member.truncate(rows)),
+            Values::List { item, ends, count, .. } => {
+                ends.truncate(rows + 1);
+                *count = place(ends.last());
+                item.truncate(*count);
+            }
+        }
+        self.nulls.truncate(rows.min(self.nulls.len()));
+    }
+
+    /// The columns of a struct's members; none of their values are left.
+    pub fn finish_members(&mut self) -> Result<Vec<ArrayRef>, ArrowError> {
+        let rows = self.rows();
+        self.nulls.finish();
+        let Values::Struct { members, .. } = &mut self.values else { return Ok(Vec::new()) };
+        members.iter_mut().map(|(_, member)| member.finish(rows)).collect()
+    }
+
+    /// The column of that many rows; none of its values are left.
+    fn finish(&mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
+        self.fill(rows);
+        let nulls = self.nulls.finish();
+        Ok(match &mut self.values {
+            Values::Integer(values) => Arc::new(Int64Array::try_new(drained(values), nulls)?),
+            Values::Number(values) => Arc::new(Float64Array::try_new(drained(values), nulls)?),
+            Values::Instant(values) => {
+                Arc::new(TimestampMicrosecondArray::try_new(drained(values), nulls)?.with_timezone(ZONE))
+            }
+            Values::Boolean(values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
+            Values::Text { bytes, ends, .. } => {
+                let bytes = Buffer::from(std::mem::take(bytes));
+                Arc::new(StringArray::try_new(offsets(ends)?, bytes, nulls)?)
+            }
+            Values::Struct { members, fields, .. } => {
+                let arrays: Result<Vec<ArrayRef>, ArrowError> =
+                    members.iter_mut().map(|(_, member)| member.finish(rows)).collect();
+                Arc::new(StructArray::try_new_with_length(fields.clone(), arrays?, nulls, rows)?)
+            }
+            Values::List { item, ends, count, form } => {
+                let items = item.finish(std::mem::take(count))?;
+                Arc::new(ListArray::try_new(form.item(), offsets(ends)?, items, nulls)?)
+            }
+        })
+    }
+}
+
+/// In which order members come: after each the one that came last time, and first of all the one that did. Objects of one
+/// kind have their members in one order, so that the name that is expected is nearly always the one that comes.
+struct Order(Vec<usize>);
+
+impl Order {
+    /// The place of the member of that key, as escaped as it came, among `members`; `last` is that of the one before it, from 1 on.
+    fn find(&mut self, last: &mut usize, key: &str, members: &[(String, Node)]) -> Option<usize> {
+        let expected = self.0[*last];
+        let place = if members.get(expected).is_some_and(|(name, _)| name == key) {
+            expected
+        } else {
+            let name = value::plain(key);
+            members.iter().position(|(known, _)| *known == name)?
+        };
+        self.0[*last] = place;
+        *last = place + 1;
+        Some(place)
+    }
+}
+
+/// Takes in what a column holds of a value.
+fn take<T: Default>(held: Held<T>, values: &mut Vec<T>, nulls: &mut NullBufferBuilder, json: &str, extra: &mut Extra) {
+    let (held, exact) = held;
+    nulls.append(held.is_some());
+    values.push(held.unwrap_or_default());
+    if !exact {
+        extra.keep(json);
+    }
+}
+
+/// A place in a column's values. Rows are made into columns long before there are so many; beyond that they are refused.
+fn end(length: usize) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MIN)
+}
+
+/// The place that was named so.
+fn place(end: Option<&i32>) -> usize {
+    end.and_then(|&end| usize::try_from(end).ok()).unwrap_or(0)
+}
+
+/// The places at which a column's values end, checked; none are left.
+fn offsets(ends: &mut Vec<i32>) -> Result<OffsetBuffer<i32>, ArrowError> {
+    if !ends.is_sorted() {
+        return Err(ArrowError::OffsetOverflowError(ends.len()));
+    }
+    Ok(OffsetBuffer::new(std::mem::replace(ends, vec![0]).into()))
+}
+
+fn drained<T: arrow_buffer::ArrowNativeType>(values: &mut Vec<T>) -> ScalarBuffer<T> {
+    std::mem::take(values).into()
+}

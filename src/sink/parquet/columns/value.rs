@@ -1,0 +1,232 @@
+//! JSON values as columns hold them, and whether that is all they say.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, NaiveDate};
+
+use crate::page::scan::{Half, surrogate};
+use crate::page::{is_json, unquoted};
+use crate::position;
+
+/// So many digits always survive a floating-point number of 64 bits.
+const SAFE_DIGITS: usize = 15;
+
+/// The length of an escape like `\u00e9`.
+const ESCAPE: usize = 6;
+
+/// What a column holds of a value, and whether it gives the value back.
+pub type Held<T> = (Option<T>, bool);
+
+/// A value as a whole number.
+pub fn integer(json: &str) -> Held<i64> {
+    if let Ok(number) = json.parse() {
+        return (Some(number), true);
+    }
+    let inner = unquoted(json);
+    let nearest = match inner {
+        "true" => Some(1),
+        "false" => Some(0),
+        _ => inner.parse().ok().or_else(|| whole(inner)),
+    };
+    // A number without a fraction says the same in any notation.
+    (nearest, nearest.is_some() && json.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']))
+}
+
+/// A floating-point notation of a whole number that it names exactly.
+#[allow(clippy::cast_possible_truncation, reason = "what is checked to be within 2^53 fits")]
+fn whole(text: &str) -> Option<i64> {
+    let number: f64 = text.parse().ok()?;
+    (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 && reproduces(text, number))
+        .then_some(number as i64)
+}
+
+/// A value as a floating-point number.
+pub fn number(json: &str) -> Held<f64> {
+    let inner = unquoted(json);
+    let starts_as_number = inner.starts_with(|first: char| first.is_ascii_digit() || first == '-');
+    let nearest = inner.parse::<f64>().ok().filter(|number| starts_as_number && number.is_finite());
+    (nearest, !json.starts_with('"') && nearest.is_some_and(|number| reproduces(json, number)))
+}
+
+/// Whether a number's digits are those of the decimal text that it was read from.
+fn reproduces(text: &str, number: f64) -> bool {
+    let (digits, exponent) = significant(text);
+    if digits.len() <= SAFE_DIGITS && (digits.is_empty() || number.is_normal()) {
+        return true;
+    }
+    let shortest = format!("{number:e}");
+    significant(&shortest) == (digits, exponent)
+}
+
+/// A decimal number's digits without zeros around them, and the power of ten of the first.
+fn significant(text: &str) -> (String, i64) {
+    let text = text.trim_start_matches('-');
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let exponent: i64 = exponent.parse().unwrap_or(i64::from(i32::MAX));
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = [integer, fraction].concat();
+    let stripped = all.trim_start_matches('0');
+    let leading = all.len() - stripped.len();
+    let digits = stripped.trim_end_matches('0').to_owned();
+    let first = i64::try_from(integer.len()).unwrap_or(i64::MAX) - i64::try_from(leading).unwrap_or(0);
+    let power = if digits.is_empty() { 0 } else { exponent.saturating_add(first) };
+    (digits, power)
+}
+
+/// A value as a truth value.
+pub fn boolean(json: &str) -> Held<bool> {
+    match json {
+        "true" => (Some(true), true),
+        "false" => (Some(false), true),
+        "1" | "\"1\"" | "\"true\"" => (Some(true), false),
+        "0" | "\"0\"" | "\"false\"" => (Some(false), false),
+        _ => (None, false),
+    }
+}
+
+/// A value as microseconds since 1970.
+pub fn instant(json: &str) -> Held<i64> {
+    let text = unquoted(json);
+    if let Some(micros) = usual_instant(text.as_bytes()) {
+        return (Some(micros), true);
+    }
+    if !json.starts_with('"') {
+        let micros = position::epoch(json).and_then(|nanos| i64::try_from(nanos.div_euclid(1_000)).ok());
+        return (micros, false);
+    }
+    let exact = DateTime::parse_from_rfc3339(text).ok().filter(|time| {
+        let nanos = time.timestamp_subsec_nanos();
+        // A leap second lies beyond what a count of microseconds tells.
+        nanos % 1_000 == 0 && nanos < 1_000_000_000 && fraction(text).len() <= 9
+    });
+    match exact {
+        Some(time) => (Some(time.timestamp_micros()), true),
+        None => (position::when(text).map(|time| time.timestamp_micros()), false),
+    }
+}
+
+/// The digits of a time's fraction.
+fn fraction(text: &str) -> &str {
+    let fraction = text.split_once('.').map_or("", |(_, rest)| rest);
+    let end = fraction.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(fraction.len());
+    &fraction[..end]
+}
+
+/// A time as the service writes nearly all: `2025-01-02T03:04:05Z`, with up to six digits of a fraction.
+fn usual_instant(text: &[u8]) -> Option<i64> {
+    let digits = |range: std::ops::Range<usize>| {
+        let mut number = 0;
+        for &byte in text.get(range)? {
+            number = number * 10 + i64::from(byte.checked_sub(b'0').filter(|digit| *digit < 10)?);
+        }
+        Some(number)
+    };
+    let (fraction, b'Z') = (text.get(19..text.len().checked_sub(1)?)?, *text.last()?) else { return None };
+    if text[4] != b'-' || text[7] != b'-' || text[10] != b'T' || text[13] != b':' || text[16] != b':' {
+        return None;
+    }
+    let mut micros = match fraction {
+        [] => 0,
+        [b'.', rest @ ..] if (1..=6).contains(&rest.len()) => {
+            digits(20..20 + rest.len())? * 10_i64.pow(6 - u32::try_from(rest.len()).ok()?)
+        }
+        _ => return None,
+    };
+    let (hour, minute, second) = (digits(11..13)?, digits(14..16)?, digits(17..19)?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let part = |number: i64| u32::try_from(number).ok();
+    let year = i32::try_from(digits(0..4)?).ok()?;
+    let date = NaiveDate::from_ymd_opt(year, part(digits(5..7)?)?, part(digits(8..10)?)?)?;
+    let days = i64::from(date.to_epoch_days());
+    micros += (days * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000_000;
+    Some(micros)
+}
+
+/// Appends a value as text, and tells whether that gives it back, as it does where the value is text.
+pub fn text(json: &str, out: &mut Vec<u8>) -> bool {
+    if json.starts_with('"') {
+        return unescape(unquoted(json), out);
+    }
+    out.extend_from_slice(json.as_bytes());
+    false
+}
+
+/// Appends a value of any type as text, and tells whether the rule of unions gives it back.
+pub fn union(json: &str, of_text: bool, out: &mut Vec<u8>) -> bool {
+    let begin = out.len();
+    if !json.starts_with('"') {
+        out.extend_from_slice(json.as_bytes());
+        return !of_text;
+    }
+    let exact = unescape(unquoted(json), out);
+    exact && (of_text || std::str::from_utf8(&out[begin..]).is_ok_and(|text| !reads_as_another(text)))
+}
+
+/// Whether text is JSON of another type than a string.
+pub fn reads_as_another(text: &str) -> bool {
+    let trimmed = text.trim_start_matches([' ', '\t', '\n', '\r']);
+    trimmed.starts_with(['{', '[', '-', 't', 'f', 'n']) && is_json(text)
+        || trimmed.starts_with(|first: char| first.is_ascii_digit()) && is_json(text)
+}
+
+/// The text of a JSON string, given without its quotes.
+pub fn plain(inner: &str) -> Cow<'_, str> {
+    if !inner.contains('\\') {
+        return Cow::Borrowed(inner);
+    }
+    let mut out = Vec::with_capacity(inner.len());
+    unescape(inner, &mut out);
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// Appends the text of a JSON string, given without its quotes; false if half a surrogate pair had to be replaced.
+fn unescape(inner: &str, out: &mut Vec<u8>) -> bool {
+    let bytes = inner.as_bytes();
+    let mut exact = true;
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'\\', &bytes[at..]) {
+        out.extend_from_slice(&bytes[at..at + found]);
+        at += found;
+        let simple = match bytes.get(at + 1) {
+            Some(b'u') => None,
+            Some(b'n') => Some(b'\n'),
+            Some(b't') => Some(b'\t'),
+            Some(b'r') => Some(b'\r'),
+            Some(b'b') => Some(8),
+            Some(b'f') => Some(12),
+            Some(&other) => Some(other),
+            None => break,
+        };
+        if let Some(byte) = simple {
+            out.push(byte);
+            at += 2;
+            continue;
+        }
+        let (letter, length) = escaped(bytes, at);
+        exact &= letter.is_some();
+        let letter = letter.unwrap_or(char::REPLACEMENT_CHARACTER);
+        out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+        at += length;
+    }
+    out.extend_from_slice(bytes.get(at..).unwrap_or_default());
+    exact
+}
+
+/// The letter of the `\u` escape at `at`, unless it is half a surrogate pair, and the escape's length.
+fn escaped(bytes: &[u8], at: usize) -> (Option<char>, usize) {
+    let unit = |at: usize| {
+        let digits = bytes.get(at + 2..at + ESCAPE).and_then(|digits| std::str::from_utf8(digits).ok());
+        digits.and_then(|digits| u32::from_str_radix(digits, 16).ok())
+    };
+    match surrogate(bytes, at) {
+        None => (unit(at).and_then(char::from_u32), ESCAPE),
+        Some(Half::High) if surrogate(bytes, at + ESCAPE) == Some(Half::Low) => {
+            let pair = unit(at).zip(unit(at + ESCAPE));
+            let letter = pair.map(|(high, low)| 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00));
+            (letter.and_then(char::from_u32), 2 * ESCAPE)
+        }
+        Some(_) => (None, ESCAPE),
+    }
+}
