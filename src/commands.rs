@@ -3,18 +3,21 @@
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Parser;
-use tracing::info;
+use tracing::{Level, info};
 
 use crate::cli::{AccountArgs, Cli, Command};
 use crate::client::{Api, Client};
 use crate::clock::Clock;
 use crate::config::{Config, Credentials, Environment};
+use crate::dataset::Dataset;
 use crate::error::{Error, Kind};
 use crate::logging::{self, Destination};
 use crate::output::Output;
+use crate::progress::Screen;
 use crate::protocol;
 use crate::sandbox::Sandbox;
 use crate::sandbox::options::DEFAULT_TOKEN;
@@ -23,6 +26,8 @@ use crate::signals;
 
 mod check;
 mod discover;
+pub mod dump;
+mod inspect;
 mod read;
 pub mod sandbox;
 mod spec;
@@ -35,14 +40,17 @@ struct Context {
     clock: Clock,
     environment: Environment,
     output: Output,
+    screen: Screen,
     secrets: Secrets,
+    /// The dataset that this run holds against others.
+    held: Arc<OnceLock<Arc<Dataset>>>,
 }
 
 /// An account that can be asked, and the embedded one behind it, if it is that.
 struct Account {
     config: Config,
     client: Client,
-    _sandbox: Option<Sandbox>,
+    sandbox: Option<Sandbox>,
 }
 
 /// Runs what the command line says.
@@ -68,7 +76,9 @@ pub fn main() -> ExitCode {
         clock: Clock::system(),
         environment: Environment::of_process(),
         output: Output::onto(std::io::stdout()),
+        screen: Screen::default(),
         secrets: Secrets::default(),
+        held: Arc::default(),
     };
     let code = runtime.block_on(supervise(cli.command, context));
     // What is still in flight is of no use to anybody.
@@ -78,12 +88,16 @@ pub fn main() -> ExitCode {
 
 /// Runs a command until it ends, until a signal comes, or until nobody reads its output any more.
 async fn supervise(command: Command, context: Context) -> ExitCode {
-    let (output, secrets) = (context.output.clone(), context.secrets.clone());
+    let (output, secrets, held) = (context.output.clone(), context.secrets.clone(), Arc::clone(&context.held));
     tokio::select! {
         code = run(command, context) => code,
         signal = signals::received() => {
             // Whoever still reads pages must not begin a line that the end would cut off.
             output.close_within(PARTING).await;
+            if let Some(dataset) = held.get() {
+                // The next run need not wait until the right to write has run out; it does if this fails.
+                let _ = tokio::time::timeout(PARTING, dataset.close()).await;
+            }
             signals::die_by(signal)
         }
         error = output.broke() => report_broken(&error, &secrets),
@@ -91,15 +105,23 @@ async fn supervise(command: Command, context: Context) -> ExitCode {
 }
 
 async fn run(command: Command, context: Context) -> ExitCode {
-    let protocol = !matches!(command, Command::Sandbox(_));
-    let destination = if protocol { Destination::Protocol(context.output.clone()) } else { Destination::Stderr };
-    logging::install(destination, context.secrets.clone(), debug(&command));
+    let protocol = !matches!(command, Command::Dump(_) | Command::Inspect(_) | Command::Sandbox(_));
+    let with_bars = matches!(&command, Command::Dump(args) if !args.quiet);
+    let context = Context { screen: Screen::of_stderr(with_bars), ..context };
+    let destination = if protocol {
+        Destination::Protocol(context.output.clone())
+    } else {
+        Destination::Stderr(context.screen.clone())
+    };
+    logging::install(destination, context.secrets.clone(), level(&command));
     let (output, secrets, clock) = (context.output.clone(), context.secrets.clone(), context.clock.clone());
     let result = match command {
         Command::Spec(_) => spec::run(&context).await,
         Command::Check(args) => check::run(&args, &context).await,
         Command::Discover(args) => discover::run(&args, &context).await,
         Command::Read(args) => read::run(&args, &context).await,
+        Command::Dump(args) => dump::run(&args, &context).await,
+        Command::Inspect(args) => inspect::run(&args, &context).await,
         Command::Sandbox(args) => sandbox::run(args, context.clock.clone(), std::io::stdout()).await,
     };
     let result = match (result, output.drained().await) {
@@ -117,14 +139,18 @@ async fn run(command: Command, context: Context) -> ExitCode {
     complain(&error, &secrets)
 }
 
-fn debug(command: &Command) -> bool {
-    let flag = match command {
+/// How much is logged.
+fn level(command: &Command) -> Level {
+    let debug = match command {
         Command::Spec(args) => args.log.debug,
         Command::Check(args) | Command::Discover(args) => args.log.debug,
         Command::Read(args) => args.account.log.debug,
-        Command::Sandbox(_) => false,
+        Command::Dump(args) if args.quiet => return Level::WARN,
+        Command::Dump(args) => args.debug,
+        Command::Inspect(_) | Command::Sandbox(_) => false,
     };
-    flag || std::env::var("LOG_LEVEL").is_ok_and(|level| level.eq_ignore_ascii_case("debug"))
+    let debug = debug || std::env::var("LOG_LEVEL").is_ok_and(|level| level.eq_ignore_ascii_case("debug"));
+    if debug { Level::DEBUG } else { Level::INFO }
 }
 
 /// Ends quietly if the reader has gone, as any filter does, and with a word on stderr otherwise.
@@ -143,6 +169,12 @@ fn complain(error: &Error, secrets: &Secrets) -> ExitCode {
 }
 
 impl Context {
+    /// Gives a dataset free for others when a signal ends the run.
+    fn hold(&self, dataset: &Arc<Dataset>) {
+        // A run fills one dataset.
+        let _ = self.held.set(Arc::clone(dataset));
+    }
+
     /// The configuration of the flags.
     fn config(&self, path: &Path) -> Result<Config, Error> {
         let text = read_file(path, Kind::ConfigFile, "configuration")?;
@@ -158,9 +190,12 @@ impl Context {
 
     /// The account of the flags, ready to be asked.
     async fn account(&self, args: &AccountArgs) -> Result<Account, Error> {
-        let (config, sandbox) = if let Some(path) = &args.config {
-            (self.config(path)?, None)
-        } else {
+        self.account_of(args.config.as_deref(), args.sandbox).await
+    }
+
+    /// The embedded account, or that of a configuration, or, without one, that of the environment.
+    async fn account_of(&self, config: Option<&Path>, sandbox: bool) -> Result<Account, Error> {
+        let (config, sandbox) = if sandbox {
             let sandbox = Sandbox::start(sandbox::embedded(self.clock.clone())).await;
             let sandbox =
                 sandbox.map_err(|error| Error::new(Kind::Internal, "The sandbox cannot start").because(error))?;
@@ -168,6 +203,9 @@ impl Context {
             let config = sandbox::config(&sandbox, DEFAULT_TOKEN).to_string();
             // The embedded account has its own token: one in the environment belongs to a real account.
             (self.parse(&config, &Environment::default())?, Some(sandbox))
+        } else {
+            let config = config.map_or_else(|| self.parse("{}", &self.environment), |path| self.config(path));
+            (config?, None)
         };
         let Credentials::AccessToken(token) = &config.credentials;
         let api = Api {
@@ -177,7 +215,7 @@ impl Context {
             concurrency: config.concurrency,
         };
         let client = Client::new(api, self.clock.clone())?;
-        Ok(Account { config, client, _sandbox: sandbox })
+        Ok(Account { config, client, sandbox })
     }
 }
 

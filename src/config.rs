@@ -52,10 +52,12 @@ pub enum Credentials {
     AccessToken(SecretString),
 }
 
-/// What the environment adds to the configuration; it wins over the file.
+/// What the environment adds to the configuration.
 #[derive(Debug, Default)]
 pub struct Environment {
-    /// `ZENDESK_CHAT_ACCESS_TOKEN`.
+    /// `ZENDESK_CHAT_SUBDOMAIN`, where the file has none.
+    pub subdomain: Option<String>,
+    /// `ZENDESK_CHAT_ACCESS_TOKEN`, which wins over the file.
     pub access_token: Option<SecretString>,
 }
 
@@ -78,7 +80,8 @@ impl Environment {
     /// What this process was given.
     pub fn of_process() -> Self {
         let secret = |name| std::env::var(name).ok().filter(|value| !value.is_empty()).map(SecretString::from);
-        Self { access_token: secret("ZENDESK_CHAT_ACCESS_TOKEN") }
+        let subdomain = std::env::var("ZENDESK_CHAT_SUBDOMAIN").ok().filter(|value| !value.is_empty());
+        Self { subdomain, access_token: secret("ZENDESK_CHAT_ACCESS_TOKEN") }
     }
 }
 
@@ -94,7 +97,8 @@ impl Config {
             return Err(Error::new(Kind::ConfigFile, "The configuration is not a JSON object"));
         };
         let members = Members(&members);
-        let subdomain = Subdomain::parse(members.text("subdomain")?.ok_or_else(|| wrong("`subdomain` is missing"))?)?;
+        let subdomain = members.text("subdomain")?.or(environment.subdomain.as_deref());
+        let subdomain = Subdomain::parse(subdomain.ok_or_else(|| wrong("`subdomain` is missing"))?)?;
         let config = Self {
             base: base_url(members.text("base_url")?, &subdomain)?,
             subdomain,

@@ -18,6 +18,8 @@ pub enum Kind {
     Config,
     /// There is no configuration to judge: its file cannot be read, or holds no JSON object.
     ConfigFile,
+    /// The flags contradict each other, or name what does not exist.
+    Flags,
     /// The configured catalog cannot be used as it is.
     Catalog,
     /// The saved state of a stream, or the state file, cannot be used as it is.
@@ -51,6 +53,16 @@ pub enum Kind {
     OutputClosed,
     /// stdout or a file cannot be written.
     Output,
+    /// The place for a dataset cannot be used as it is.
+    Place,
+    /// What lies at the place is no dataset that can be gone on with.
+    Dataset,
+    /// Files of a dataset are missing, or are not what they were.
+    Incomplete,
+    /// Another run writes the dataset.
+    DatasetInUse,
+    /// The store of a dataset fails.
+    Store,
     /// The port that was asked for cannot be listened on.
     Port,
     /// The program contradicts itself.
@@ -86,6 +98,7 @@ impl Kind {
         match self {
             Self::Config => (Config, "Correct the configuration and run again; the README lists every property."),
             Self::ConfigFile => (Config, "Give `--config` the path of a file that holds one JSON object."),
+            Self::Flags => (Config, "`--help` lists the flags and what they take."),
             Self::Catalog => (Config, "Correct the catalog, or make it anew from the output of `discover`."),
             Self::State => (Config, "Correct this stream's state, or remove it to read the stream from its start."),
             Self::StateInUse => (Transient, "Wait until it ends, or give each run a state file of its own."),
@@ -129,6 +142,19 @@ impl Kind {
             }
             Self::OutputClosed => (System, "The reader of the output has gone; run again with a reader that stays."),
             Self::Output => (System, "Check that the disk has room and that the file may be written."),
+            Self::Place => {
+                (Config, "Give `--out` a folder that may be written, or s3://bucket/path and what opens it.")
+            }
+            Self::Dataset => (Config, "Give `--out` another place, or bring the dataset back from a copy."),
+            Self::Incomplete => (
+                Config,
+                "Bring the files back from a copy, or make the tables anew with `dump --mode overwrite --streams`.",
+            ),
+            Self::DatasetInUse => (Transient, "Wait until it ends, or give each run a dataset of its own."),
+            Self::Store => (
+                Transient,
+                "Check that there is room and that the place can be reached, and run again: the last commit is whole.",
+            ),
             Self::Port => (Config, "Choose another `--port`, or 0 for any that is free."),
             Self::Internal => (System, "This is a fault of the program: report it with this message."),
         }

@@ -3,7 +3,7 @@
 //! In reading order: what there is to read ([`streams`]), what an answer holds ([`page`]) and where it lies
 //! ([`position`]), the rules by which a stream is read ([`walk`]), how its records are written ([`conform`]) and how
 //! far they were delivered ([`state`]); the door to the network ([`client`]) and the one to stdout ([`output`]);
-//! and what joins them: [`plan`], [`sync`], [`sink`] and the [`commands`].
+//! the [`dataset`] that is kept; and what joins them: [`plan`], [`sync`], [`sink`] and the [`commands`].
 
 pub mod cli;
 pub mod client;
@@ -11,12 +11,14 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod conform;
+pub mod dataset;
 pub mod error;
 pub mod logging;
 pub mod output;
 pub mod page;
 pub mod plan;
 pub mod position;
+pub mod progress;
 pub mod protocol;
 pub mod sandbox;
 pub mod secrets;

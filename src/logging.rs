@@ -1,13 +1,13 @@
 //! Where log events go: LOG messages on stdout under the four Airbyte commands, text on stderr elsewhere.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::output::Output;
+use crate::progress::Screen;
 use crate::protocol;
 use crate::secrets::Secrets;
 
@@ -16,7 +16,7 @@ pub enum Destination {
     /// As LOG messages.
     Protocol(Output),
     /// As text on stderr.
-    Stderr,
+    Stderr(Screen),
 }
 
 /// Writes each event of this program as one line, without secrets.
@@ -26,9 +26,8 @@ struct Lines {
     most: Level,
 }
 
-/// Sends this program's events to `destination` from now on; with `debug` also those that only explain.
-pub fn install(destination: Destination, secrets: Secrets, debug: bool) {
-    let most = if debug { Level::DEBUG } else { Level::INFO };
+/// Sends this program's events to `destination` from now on, those up to the level `most`.
+pub fn install(destination: Destination, secrets: Secrets, most: Level) {
     let lines = Lines { destination, secrets, most };
     // A second installation in one process, as tests have it, keeps the first.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines));
@@ -45,8 +44,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         let message = self.secrets.hide(&format!("{}{}", text.message, text.fields));
         match &self.destination {
             Destination::Protocol(output) => output.note(protocol::log(level.as_str(), &message)),
-            // Nobody is left to be told that stderr cannot be written.
-            Destination::Stderr => _ = writeln!(std::io::stderr(), "{level:>5} {message}"),
+            Destination::Stderr(screen) => screen.line(&format!("{level:>5} {message}")),
         }
     }
 }

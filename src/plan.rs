@@ -8,6 +8,8 @@ use crate::state::Saved;
 use crate::streams::{self, Stream};
 use crate::walk::{Terms, Walk};
 
+pub mod dump;
+
 /// One stream to be read.
 #[derive(Debug)]
 pub struct Planned {

@@ -125,6 +125,12 @@ pub fn nanos_of(instant: DateTime<Utc>) -> Nanos {
     Nanos::from(instant.timestamp()) * SECOND + Nanos::from(instant.timestamp_subsec_nanos())
 }
 
+/// The instant so many nanoseconds after 1970; the nearest that a calendar of ours holds.
+pub fn utc(at: Nanos) -> DateTime<Utc> {
+    let most = if at < 0 { i64::MIN } else { i64::MAX };
+    DateTime::from_timestamp_nanos(i64::try_from(at).unwrap_or(most))
+}
+
 /// The instant so many nanoseconds after 1970, to the second, as people read it.
 pub fn readable(at: Nanos) -> String {
     written(at.div_euclid(SECOND) * SECOND).unwrap_or_else(|| format!("{at} ns"))

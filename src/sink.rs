@@ -1,5 +1,45 @@
 //! Where records go. A sink *accepts* a page at once and makes it *durable* in its own time; a frontier handed over as a
 //! checkpoint may be told to anyone only when all that was accepted before it is durable.
 
+use crate::conform::Conform;
+use crate::error::Error;
+use crate::page::Page;
+use crate::position::Frontier;
+use crate::protocol::Status;
+use crate::streams::Stream;
+
 pub mod airbyte;
 pub mod parquet;
+
+/// Takes what a run reads.
+pub trait Sink: Send + Sync + 'static {
+    /// One stream's place in it.
+    type Writer: Writer;
+
+    /// The place of one stream.
+    fn stream(&self, stream: Stream, conform: Conform) -> Self::Writer;
+
+    /// Takes note of a stream's status.
+    fn status(&self, stream: &str, status: Status);
+
+    /// Takes note of a failure of one stream, or of the whole run.
+    fn failure(&self, error: &Error, stream: Option<&str>);
+
+    /// The time of day in milliseconds since 1970.
+    fn now(&self) -> i64;
+}
+
+/// Takes one stream's records.
+pub trait Writer: Send + 'static {
+    /// How many records were accepted.
+    fn total(&self) -> u64;
+
+    /// Accepts the records of a page; waits while the sink is slow.
+    fn write(&mut self, page: &Page) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Takes note of how far the stream is delivered, after everything that was accepted before.
+    fn checkpoint(&mut self, delivered: Option<&Frontier>) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Ends the stream; `complete` if it was read to its end.
+    fn finish(self, delivered: Option<&Frontier>, complete: bool) -> impl Future<Output = Result<(), Error>> + Send;
+}

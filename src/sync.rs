@@ -13,8 +13,9 @@ use crate::error::{Error, FailureType, Kind};
 use crate::page::Page;
 use crate::plan::{Plan, Planned};
 use crate::position::{self, Frontier, Nanos};
+use crate::progress::Progress;
 use crate::protocol::Status;
-use crate::sink::airbyte::{Airbyte, Writer};
+use crate::sink::{Sink, Writer};
 use crate::streams::Stream;
 use crate::walk::{MARGIN, SETTLING, Walk};
 
@@ -22,17 +23,19 @@ use crate::walk::{MARGIN, SETTLING, Walk};
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// What all streams of a run share.
-pub struct Run {
+pub struct Run<S> {
     /// The door to the account.
     pub client: Client,
     /// The machine's time of day.
     pub clock: Clock,
     /// Where everything goes.
-    pub sink: Airbyte,
+    pub sink: S,
     /// Whether streams that the account does not have are passed over, though they were named.
     pub skip_unavailable: bool,
     /// CUTOFF: fixed by the run's first answer.
     pub cutoff: OnceLock<Nanos>,
+    /// How far it is.
+    pub progress: Arc<Progress>,
 }
 
 /// What became of a stream.
@@ -45,7 +48,7 @@ enum Outcome {
 /// How a stream's records are fetched, while those of the page before are written.
 type Fetching = JoinSet<Result<Answer<(Page, Held)>, Error>>;
 
-impl Run {
+impl<S: Sink> Run<S> {
     /// Reads every stream of a plan. One that fails does not stop the others; that it failed is the result.
     pub async fn read(self, plan: Plan) -> Result<(), Error> {
         let run = Arc::new(self);
@@ -80,7 +83,10 @@ impl Run {
                     Some(Ok(end)) => ended.push(end),
                     Some(Err(error)) => return Err(Error::new(Kind::Internal, "Reading a stream broke off").because(error)),
                 },
-                _ = heartbeat.tick() => info!("still reading {} of {streams} streams, {} requests so far", reading.len(), run.client.requests()),
+                _ = heartbeat.tick() => {
+                    let (requests, told) = (run.client.requests(), run.progress.told());
+                    info!("still reading {} of {streams} streams, {requests} requests so far{told}", reading.len());
+                }
             }
         }
         run.conclude(closed)
@@ -144,9 +150,14 @@ impl Run {
             run: self,
             stream,
         };
-        let Err(error) = course.read(&mut walk).await else { return Outcome::Complete };
+        let read = course.read(&mut walk).await;
+        let Course { run, writer, delivered, .. } = course;
+        run.progress.ended(stream.output.name);
+        let kept = writer.finish(delivered.as_ref(), read.is_ok()).await;
+        // Why a stream broke off matters more than what came of keeping its part.
+        let Err(error) = read.and(kept) else { return Outcome::Complete };
         let absent = matches!(error.kind(), Kind::Forbidden | Kind::NotFound) && walk.untouched();
-        let excusable = !known && (course.run.skip_unavailable || !named);
+        let excusable = !known && (run.skip_unavailable || !named);
         if absent && excusable { Outcome::Unavailable(error) } else { Outcome::Failed(error) }
     }
 
@@ -197,17 +208,17 @@ impl Run {
 }
 
 /// One stream on its way.
-struct Course {
-    run: Arc<Run>,
+struct Course<S: Sink> {
+    run: Arc<Run<S>>,
     stream: Stream,
-    writer: Writer,
+    writer: S::Writer,
     running: bool,
     warned: bool,
     onwards: bool,
     delivered: Option<Frontier>,
 }
 
-impl Course {
+impl<S: Sink> Course<S> {
     /// Reads a walk to its end.
     async fn read(&mut self, walk: &mut Walk) -> Result<(), Error> {
         let run = Arc::clone(&self.run);
@@ -233,6 +244,7 @@ impl Course {
             let delivery = walk.accept(answer.limit, page)?;
             self.warn_of_cursors(delivery.without_cursor);
             next = walk.next().map(|request| run.fetch(self.stream, request));
+            run.progress.reached(self.stream.output.name, delivery.page.len(), delivery.page.bytes(), walk.axis());
             self.writer.write(&delivery.page).await?;
             if self.onwards && delivery.frontier.is_some() {
                 self.delivered = delivery.frontier;
@@ -241,7 +253,7 @@ impl Course {
         }
         self.run_on();
         info!("{}: {} records in {pages} pages", self.stream.output.name, self.writer.total());
-        self.writer.checkpoint(self.delivered.as_ref()).await
+        Ok(())
     }
 
     /// CUTOFF: whether a refusal only means that nothing is to be read yet.

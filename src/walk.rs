@@ -10,6 +10,7 @@ use crate::client::Request;
 use crate::error::{Error, Kind};
 use crate::page::{Page, Record};
 use crate::position::{Frontier, Nanos};
+use crate::progress::Axis;
 use crate::streams::{EXPORT_LIMIT, Shape, Stream};
 
 use export::Export;
@@ -137,6 +138,14 @@ impl Walk {
         let excused = status == 400 && self.pages == 0 && export.asked() > server_clock - SETTLING;
         self.ended |= excused;
         excused
+    }
+
+    /// Where it is on the time axis, if it has one.
+    pub fn axis(&self) -> Option<Axis> {
+        match &self.course {
+            Course::Export(export) => Some(export.axis()),
+            Course::Once | Course::Numbered(_) => None,
+        }
     }
 
     /// Whether no page has been accepted yet.

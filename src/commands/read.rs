@@ -36,6 +36,7 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
         sink: Airbyte::new(context.output.clone(), context.clock.clone(), context.secrets.clone(), state_file),
         skip_unavailable: account.config.skip_unavailable,
         cutoff: OnceLock::new(),
+        progress: Arc::default(),
     };
     run.read(plan::build(catalog.as_deref(), &saved, &terms)).await
 }
@@ -56,7 +57,7 @@ fn state(args: &ReadArgs) -> Result<(Saved, Option<Arc<StateFile>>), Error> {
     Ok((saved.unwrap_or_default(), file))
 }
 
-fn terms(config: &Config, now: DateTime<Utc>) -> Terms {
+pub(super) fn terms(config: &Config, now: DateTime<Utc>) -> Terms {
     let start = config.start.unwrap_or_else(|| {
         let start = now.checked_sub_months(Months::new(12 * YEARS)).unwrap_or(DateTime::UNIX_EPOCH);
         info!(

@@ -43,8 +43,17 @@ fn everything_that_can_have_a_default_has_one() {
 }
 
 #[test]
+fn the_environment_stands_in_for_a_subdomain_but_never_replaces_one() {
+    let environment =
+        Environment { subdomain: Some("other".to_owned()), access_token: Some(SecretString::from("token")) };
+    let subdomain = |text: &str| Config::parse(text, &environment).unwrap().subdomain.to_string();
+    assert_eq!(subdomain("{}"), "other");
+    assert_eq!(subdomain(r#"{"subdomain":"acme"}"#), "acme");
+}
+
+#[test]
 fn the_environment_wins_over_the_file() {
-    let environment = Environment { access_token: Some(SecretString::from("other")) };
+    let environment = Environment { access_token: Some(SecretString::from("other")), ..Environment::default() };
     for config in [with("subdomain", json!("acme")), json!({ "subdomain": "acme" })] {
         assert_eq!(token(&Config::parse(&config.to_string(), &environment).unwrap()), "other");
     }

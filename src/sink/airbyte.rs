@@ -13,6 +13,7 @@ use crate::page::Page;
 use crate::position::Frontier;
 use crate::protocol::{self, Status};
 use crate::secrets::Secrets;
+use crate::sink::Sink;
 use crate::state;
 use crate::state_file::StateFile;
 use crate::streams::Stream;
@@ -44,37 +45,35 @@ impl Airbyte {
     pub fn new(output: Output, clock: Clock, secrets: Secrets, state_file: Option<Arc<StateFile>>) -> Self {
         Self { output, clock, secrets, state_file }
     }
+}
 
-    /// The place of one stream.
-    pub fn stream(&self, stream: Stream, conform: Conform) -> Writer {
+impl Sink for Airbyte {
+    type Writer = Writer;
+
+    fn stream(&self, stream: Stream, conform: Conform) -> Writer {
         Writer { sink: self.clone(), stream, conform, since_state: 0, total: 0, mended: BTreeSet::new() }
     }
 
-    /// Tells the status of a stream.
-    pub fn status(&self, stream: &str, status: Status) {
+    fn status(&self, stream: &str, status: Status) {
         self.output.note(protocol::stream_status(stream, status, self.now()));
     }
 
-    /// Tells a failure of one stream, or of the whole run.
-    pub fn failure(&self, error: &Error, stream: Option<&str>) {
+    fn failure(&self, error: &Error, stream: Option<&str>) {
         let told = |text: &str| self.secrets.hide(text);
         self.output.note(protocol::failure(error, told, stream, self.now()));
     }
 
-    /// The time of day in milliseconds since 1970.
-    pub fn now(&self) -> i64 {
+    fn now(&self) -> i64 {
         self.clock.now().timestamp_millis()
     }
 }
 
-impl Writer {
-    /// How many records were accepted.
-    pub fn total(&self) -> u64 {
+impl super::Writer for Writer {
+    fn total(&self) -> u64 {
         self.total
     }
 
-    /// Accepts the records of a page; waits while stdout is slow.
-    pub async fn write(&mut self, page: &Page) -> Result<(), Error> {
+    async fn write(&mut self, page: &Page) -> Result<(), Error> {
         let prefix = protocol::record_prefix(self.stream.output.name, self.sink.now());
         let plain_suffix = protocol::record_suffix(&[]);
         let mut lines = Vec::with_capacity(CHUNK + CHUNK / 8);
@@ -101,8 +100,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Tells how far the stream is delivered, after everything that was accepted before.
-    pub async fn checkpoint(&mut self, delivered: Option<&Frontier>) -> Result<(), Error> {
+    async fn checkpoint(&mut self, delivered: Option<&Frontier>) -> Result<(), Error> {
         let name = self.stream.output.name;
         let state = state::of(self.stream, delivered);
         let line = protocol::state(name, &state, std::mem::take(&mut self.since_state));
@@ -113,6 +111,13 @@ impl Writer {
         Ok(())
     }
 
+    async fn finish(mut self, delivered: Option<&Frontier>, complete: bool) -> Result<(), Error> {
+        // A stream that broke off has told its state after its last page.
+        if complete { self.checkpoint(delivered).await } else { Ok(()) }
+    }
+}
+
+impl Writer {
     /// LOUD: a member in an undeclared form is told of once; a key that cannot be kept is an error.
     fn tell(&mut self, changes: &[Change]) -> Result<(), Error> {
         let name = self.stream.output.name;

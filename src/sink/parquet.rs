@@ -1,3 +1,9 @@
 //! The sink of `dump`: a dataset of Parquet files.
 
 pub mod columns;
+mod file;
+mod merge;
+mod writer;
+
+pub use file::rows_of;
+pub use writer::{Limits, Parquet, Summary};

@@ -7,6 +7,7 @@ use super::{Terms, Verdict};
 use crate::error::{Error, Kind};
 use crate::page::{self, Page, Record};
 use crate::position::{self, Frontier, Nanos, Position, Unit};
+use crate::progress::Axis;
 use crate::streams::Output;
 
 /// PROGRESS: a page of so many records may be all that a server gives at once, whatever was asked for.
@@ -92,6 +93,11 @@ impl Export {
     pub fn settle(&mut self, cutoff: Nanos) -> bool {
         self.to = self.to.min(self.unit.floor(cutoff));
         self.from < self.to
+    }
+
+    /// Where it is on the time axis.
+    pub fn axis(&self) -> Axis {
+        Axis { from: self.from, at: self.position.nanos(), to: self.to }
     }
 
     /// SEAM: the time that is asked for. Without an id it is one unit earlier, so that neither an inclusive nor an exclusive bound loses a record.

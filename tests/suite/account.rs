@@ -8,10 +8,12 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use source_zendesk_chat::client::{Api, Client};
 use source_zendesk_chat::clock::Clock;
+use source_zendesk_chat::commands::dump::Fill;
+use source_zendesk_chat::dataset::{Dataset, Store};
 use source_zendesk_chat::error::Error;
 use source_zendesk_chat::output::Output;
-use source_zendesk_chat::plan;
-use source_zendesk_chat::position::nanos_of;
+use source_zendesk_chat::plan::{self, dump::Wish};
+use source_zendesk_chat::position::{nanos_of, utc};
 use source_zendesk_chat::protocol::{self, configured_catalog};
 use source_zendesk_chat::sandbox::options::DEFAULT_TOKEN;
 use source_zendesk_chat::sandbox::{Options, Sandbox};
@@ -21,6 +23,8 @@ use source_zendesk_chat::state::Saved;
 use source_zendesk_chat::streams;
 use source_zendesk_chat::sync::Run;
 use source_zendesk_chat::walk::Terms;
+
+use crate::lake::LIMITS;
 
 /// The moment at which the tests are run.
 pub const NOW: &str = "2025-03-01T12:00:00Z";
@@ -82,21 +86,15 @@ impl Account {
 
     /// Reads on a machine whose clock may differ from the server's.
     pub async fn read_by(&self, clock: Clock, mode: &str, names: &[&str], state: &str) -> Reading {
-        let base = self.sandbox.url().parse().unwrap();
-        let api = Api {
-            base,
-            token: self.token.clone().into(),
-            requests_per_minute: self.requests_per_minute,
-            concurrency: 8,
-        };
         let lines = Lines { tap: Arc::clone(&self.tap), ..Lines::default() };
         let output = Output::onto(lines.clone());
         let run = Run {
-            client: Client::new(api, clock.clone()).unwrap(),
+            client: self.client(clock.clone()),
             sink: Airbyte::new(output.clone(), clock.clone(), Secrets::default(), None),
             clock,
             skip_unavailable: self.skip_unavailable,
             cutoff: OnceLock::new(),
+            progress: Arc::default(),
         };
         let catalog = (!names.is_empty()).then(|| catalog(mode, names));
         let plan = plan::build(catalog.as_deref(), &Saved::parse(state).unwrap(), &self.terms);
@@ -109,6 +107,26 @@ impl Account {
             .map(|request| format!("{}?{} {}", request.path, request.query, request.status.unwrap_or(0)))
             .collect();
         Reading { messages: lines.messages(), result, requests }
+    }
+
+    /// Fills a dataset, which is as if made on the first day of the year.
+    pub async fn dump(&self, store: Store, wish: &Wish) -> Result<(), Error> {
+        let now = Arc::clone(&self.now);
+        let clock = Clock::from_fn(move || *now.lock().unwrap());
+        let dataset = Dataset::open(store, "sandbox:1", utc(self.terms.start), clock.clone()).await?;
+        let dataset = Arc::new(dataset);
+        let client = self.client(clock.clone());
+        let (skip_unavailable, terms) = (self.skip_unavailable, self.terms);
+        Fill { client, clock, skip_unavailable, terms, limits: LIMITS, progress: Arc::default() }
+            .fill(dataset, wish)
+            .await
+            .1
+    }
+
+    fn client(&self, clock: Clock) -> Client {
+        let (base, token) = (self.sandbox.url().parse().unwrap(), self.token.clone().into());
+        let api = Api { base, token, requests_per_minute: self.requests_per_minute, concurrency: 8 };
+        Client::new(api, clock).unwrap()
     }
 
     /// The keys of the records that a stream has at `now` within the window from the start to `to`.

@@ -33,6 +33,29 @@ macro_rules! assert_told {
 }
 pub(crate) use assert_told;
 
+/// What differs from run to run in what is told of a dataset: where it is, when and by whom it was written, and how large it is.
+pub const DATASET_FILTERS: [(&str, &str); 7] = [
+    (r"(/\S*)?/lake\b", "PLACE/lake"),
+    (r"\d{8}T\d{6}Z-[0-9a-f]{8}-", "RUN-"),
+    (r"/\S*\.tmp\w+/", "PLACE/"),
+    (r"(from |  )20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "${1}MOMENT"),
+    (r" +\d+(\.\d+)? [KM]iB", " SIZE"),
+    (r" +\d+\.\d s", " TIME"),
+    (r"has \d+ bytes instead of \d+", "has N bytes instead of M"),
+];
+
+/// Pins what a run wrote, where that is no protocol.
+macro_rules! assert_page {
+    ($ended:expr, @$snapshot:literal) => {
+        let crate::binary::Ended { code, stdout, stderr } = $ended;
+        let filters = [&crate::binary::FILTERS[..], &crate::binary::DATASET_FILTERS[..]].concat();
+        insta::with_settings!({ filters => filters }, {
+            insta::assert_snapshot!(format!("exit {}\n{stdout}{stderr}", code.unwrap()), @$snapshot);
+        });
+    };
+}
+pub(crate) use assert_page;
+
 /// An account, and a folder in which the binary is run; its clock stands still, that of the binary does not.
 pub struct Place {
     pub sandbox: Sandbox,
@@ -96,7 +119,15 @@ impl Place {
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_source-zendesk-chat"));
         command.args(arguments.split_whitespace()).current_dir(self.folder.path());
-        for name in ["ZENDESK_CHAT_ACCESS_TOKEN", "LOG_LEVEL", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        for name in [
+            "ZENDESK_CHAT_ACCESS_TOKEN",
+            "ZENDESK_CHAT_SUBDOMAIN",
+            "LOG_LEVEL",
+            "HTTP_PROXY",
+            "http_proxy",
+            "ALL_PROXY",
+            "all_proxy",
+        ] {
             command.env_remove(name);
         }
         command
@@ -158,6 +189,13 @@ impl Ended {
         told
     }
 
+    /// The same without what is only logged: streams are read side by side, and the account's clock stands still.
+    pub fn unlogged(mut self) -> Self {
+        let logged = |line: &&str| line.starts_with(" INFO ") || line.contains("clock and the service's differ");
+        self.stderr = self.stderr.split_inclusive('\n').filter(|line| !logged(line)).collect();
+        self
+    }
+
     /// Whether it says this anywhere.
     pub fn says(&self, text: &str) -> bool {
         self.stdout.contains(text) || self.stderr.contains(text)
@@ -206,7 +244,7 @@ pub fn names() -> Vec<&'static str> {
 }
 
 /// Returns once something holds, which it must some time.
-pub fn until(what: &str, holds: impl Fn() -> bool) {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < DEADLINE, "it never came that {what}");

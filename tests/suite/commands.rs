@@ -2,5 +2,6 @@
 
 mod check;
 mod command_line;
+mod dump;
 mod read;
 mod secrets;

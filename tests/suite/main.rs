@@ -4,6 +4,7 @@
 //! - `streams`: what holds for every stream of the table.
 //! - `binary`: the built binary, run as users run it. `commands`: what it writes. `processes`: how it ends.
 //! - `scenarios`: what real users met, one test each.
+//! - `lake`: a dataset that runs of this process fill. `dump`: what they make of it.
 //! - `corpus`: what no bytes may do to a parser.
 //! - `faults`: what goes wrong at the service, at every request of a run.
 //! - `table`: what holds of the table of streams itself, and of all that must agree with it.
@@ -14,7 +15,9 @@ mod account;
 mod binary;
 mod commands;
 mod corpus;
+mod dump;
 mod faults;
+mod lake;
 mod processes;
 mod scenarios;
 mod streams;

@@ -2,17 +2,7 @@
 
 use serde_json::json;
 
-use crate::binary::{Ended, Place, assert_told, names};
-
-/// Pins a page of help, which is no protocol.
-macro_rules! assert_page {
-    ($ended:expr, @$snapshot:literal) => {
-        let Ended { code, stdout, stderr } = $ended;
-        insta::with_settings!({ filters => crate::binary::FILTERS.to_vec() }, {
-            insta::assert_snapshot!(format!("exit {}\n{stdout}{stderr}", code.unwrap()), @$snapshot);
-        });
-    };
-}
+use crate::binary::{Ended, Place, assert_page, assert_told, names};
 
 fn place() -> Place {
     Place::open(|_| {})
@@ -20,9 +10,9 @@ fn place() -> Place {
 
 #[test]
 fn the_first_page_of_help() {
-    assert_page!(place().run("--help"), @r"
+    assert_page!(place().run("--help"), @"
     exit 0
-    Moves a Zendesk Chat account's data, completely and incrementally, to any Airbyte-protocol destination
+    Moves a Zendesk Chat account's data, completely and incrementally, into Parquet files or to any Airbyte-protocol destination
 
     Usage: source-zendesk-chat <COMMAND>
 
@@ -31,6 +21,8 @@ fn the_first_page_of_help() {
       check     Say whether a configuration works, and which streams it can read
       discover  Print every stream with its schema, without asking the account
       read      Print the streams' records, and states from which a later run goes on
+      dump      Write the streams into a dataset of Parquet files, which later runs go on from
+      inspect   Say what a dataset holds, and whether all of it is there
       sandbox   Serve a made-up Zendesk Chat account on this machine, to try things out
       help      Print this message or the help of the given subcommand(s)
 
@@ -205,7 +197,7 @@ fn a_wrong_command_line_leaves_stdout_alone() {
         told.push(format!("{arguments:?}: {}", first.join(" ")));
     }
     insta::assert_snapshot!(told.join("\n"), @r#"
-    "": Moves a Zendesk Chat account's data, completely and incrementally, to any Airbyte-protocol destination
+    "": Moves a Zendesk Chat account's data, completely and incrementally, into Parquet files or to any Airbyte-protocol destination
     "--debug spec": error: unexpected argument '--debug' found
     "spec --nonsense": error: unexpected argument '--nonsense' found
     "check": error: the following required arguments were not provided: <--config <FILE>|--sandbox>

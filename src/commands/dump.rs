@@ -1,0 +1,133 @@
+//! `dump`: streams into a dataset of Parquet files.
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::json;
+
+use super::{Account, Context, read};
+use crate::cli::DumpArgs;
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::dataset::{Dataset, Store};
+use crate::error::Error;
+use crate::plan::Plan;
+use crate::plan::dump::{Tasks, Wish};
+use crate::position;
+use crate::progress::{Progress, counted, size};
+use crate::sink::parquet::{Limits, Parquet, Summary};
+use crate::sync::Run;
+use crate::walk::Terms;
+
+/// Reads the streams that are asked for into a dataset.
+pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error> {
+    let DumpArgs { ref streams, mode, since, until, .. } = *args;
+    let wish = Wish { streams: streams.clone(), mode, since, until };
+    wish.wanted()?;
+    let account = context.account_of(args.config.as_deref(), args.sandbox).await?;
+    let mut terms = read::terms(&account.config, context.clock.now());
+    let store = Store::open(&args.out)?;
+    let (name, start) = (name(&account), position::utc(terms.start));
+    let dataset = Arc::new(Dataset::open(store, &name, start, context.clock.clone()).await?);
+    context.hold(&dataset);
+    // Without a start of its own a run begins where the dataset does, not two years before today.
+    if account.config.start.is_none() {
+        terms.start = position::nanos_of(dataset.manifest().await.start);
+    }
+    let progress = Arc::<Progress>::default();
+    let run = Fill {
+        client: account.client.clone(),
+        clock: context.clock.clone(),
+        skip_unavailable: account.config.skip_unavailable,
+        terms,
+        limits: Limits::default(),
+        progress: Arc::clone(&progress),
+    };
+    let requests = || account.client.requests();
+    let (sink, result) = tokio::select! {
+        filled = run.fill(dataset, &wish) => filled,
+        never = context.screen.show(&progress, requests, account.config.requests_per_minute) => never,
+    };
+    context.screen.clear();
+    tell(args, context, &sink.summaries(), sink.dataset()).await?;
+    result
+}
+
+/// How a dataset is filled.
+pub struct Fill {
+    /// The door to the account.
+    pub client: Client,
+    /// The machine's time of day.
+    pub clock: Clock,
+    /// Whether streams that the account does not have are passed over, though they were named.
+    pub skip_unavailable: bool,
+    /// What is asked of all exports.
+    pub terms: Terms,
+    /// How much is held, and how large files become.
+    pub limits: Limits,
+    /// How far it is.
+    pub progress: Arc<Progress>,
+}
+
+impl Fill {
+    /// Fills a dataset with what is wished for, and gives it free.
+    pub async fn fill(mut self, dataset: Arc<Dataset>, wish: &Wish) -> (Parquet, Result<(), Error>) {
+        if let Some(until) = wish.until {
+            self.terms.end = Some(position::nanos_of(until));
+        }
+        let (plan, tasks, refused) = match wish.plan(&dataset.manifest().await, &self.terms) {
+            Ok((plan, tasks)) => (plan, tasks, None),
+            Err(error) => (Plan::default(), Tasks::new(), Some(error)),
+        };
+        let sink = Parquet::new(dataset, self.clock.clone(), tasks, self.limits);
+        let run = Run {
+            client: self.client,
+            clock: self.clock,
+            sink: sink.clone(),
+            skip_unavailable: self.skip_unavailable,
+            cutoff: OnceLock::new(),
+            progress: self.progress,
+        };
+        let result = if let Some(error) = refused {
+            Err(error)
+        } else {
+            tokio::select! {
+                result = run.read(plan) => result,
+                lost = sink.dataset().hold() => Err(lost),
+            }
+        };
+        let closed = sink.dataset().close().await;
+        (sink, result.and(closed))
+    }
+}
+
+/// Whose data it is, as the dataset has it.
+fn name(account: &Account) -> String {
+    match &account.sandbox {
+        Some(sandbox) => format!("sandbox:{}", sandbox.account().seed()),
+        None => account.config.subdomain.to_string(),
+    }
+}
+
+/// Tells what became of each stream.
+async fn tell(args: &DumpArgs, context: &Context, summaries: &[Summary], dataset: &Dataset) -> Result<(), Error> {
+    if args.json {
+        let line = json!({ "dataset": dataset.store.address(""), "run": dataset.run, "streams": summaries });
+        return context.output.write(format!("{line}\n").into_bytes()).await;
+    }
+    if args.quiet || summaries.is_empty() {
+        return Ok(());
+    }
+    let line = |columns: [&str; 8]| {
+        let [stream, status, new, updated, rows, files, size, time] = columns;
+        let line =
+            format!("{stream:<17}  {status:<11} {new:>11} {updated:>11} {rows:>12} {files:>6} {size:>11} {time:>9}");
+        context.screen.line(&line);
+    };
+    line(["stream", "status", "new", "updated", "rows", "files", "size", "time"]);
+    for Summary { stream, status, new, updated, rows, files, bytes, seconds, .. } in summaries {
+        let [new, updated, rows, files] = [*new, *updated, *rows, *files].map(counted);
+        line([stream, status, &new, &updated, &rows, &files, &size(*bytes), &format!("{seconds:.1} s")]);
+    }
+    context.screen.line(&format!("Look at it: duckdb -init '{}'", dataset.store.address("views.sql")));
+    Ok(())
+}

@@ -1,0 +1,441 @@
+//! One stream on its way into its table.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tracing::error;
+
+use super::columns::{self, Columns, Rows};
+use super::file::Growing;
+use super::merge::{Merge, Part, Rule};
+use crate::clock::Clock;
+use crate::conform::Conform;
+use crate::dataset::{DataFile, Dataset, Mode, Pending, Table};
+use crate::error::{Error, Kind};
+use crate::page::{Page, Record};
+use crate::plan::dump::{Task, Tasks};
+use crate::position::Frontier;
+use crate::protocol::Status;
+use crate::sink::Sink;
+use crate::state;
+use crate::streams::{Output, Stream};
+
+/// Where rows stand whose month is not known.
+const NO_MONTH: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// How much is held, and how large what is written becomes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The most JSON of a stream whose rows wait in memory.
+    pub waiting: usize,
+    /// How many files of a stream grow at once.
+    pub open: usize,
+    /// After so much JSON a long read is committed.
+    pub uncommitted: usize,
+    /// After so long, too.
+    pub unsaved: TimeDelta,
+    /// A file below this size is merged with its neighbours when its folder is touched.
+    pub small: u64,
+    /// A file that has reached this size is ended, and another begun.
+    pub large: u64,
+    /// How many keys are held in memory at once.
+    pub keys: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MEGABYTE: usize = 1024 * 1024;
+        Self {
+            waiting: 8 * MEGABYTE,
+            open: 1,
+            uncommitted: 512 * MEGABYTE,
+            unsaved: TimeDelta::minutes(2),
+            small: 32 * MEGABYTE as u64,
+            large: 256 * MEGABYTE as u64,
+            keys: 800_000,
+        }
+    }
+}
+
+/// What became of a stream.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Summary {
+    /// The stream.
+    pub stream: String,
+    /// `complete`, `unavailable` or `failed`.
+    pub status: String,
+    /// Why, if it is not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Records that were read.
+    pub read: u64,
+    /// Rows that the table has more than before.
+    pub new: u64,
+    /// Rows that took the place of an earlier one.
+    pub updated: u64,
+    /// Rows that the table has.
+    pub rows: u64,
+    /// Files that it has.
+    pub files: u64,
+    /// How large they are together.
+    pub bytes: u64,
+    /// Seconds from its beginning to its end.
+    pub seconds: f64,
+}
+
+/// Writes the tables of a run; clones share the dataset.
+#[derive(Clone)]
+pub struct Parquet(Arc<Shared>);
+
+struct Shared {
+    dataset: Arc<Dataset>,
+    clock: Clock,
+    tasks: Tasks,
+    limits: Limits,
+    merging: tokio::sync::Mutex<()>,
+    summaries: Mutex<BTreeMap<String, Summary>>,
+}
+
+impl Parquet {
+    /// A sink into a dataset, which does this to its tables.
+    pub fn new(dataset: Arc<Dataset>, clock: Clock, tasks: Tasks, limits: Limits) -> Self {
+        let (merging, summaries) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self(Arc::new(Shared { dataset, clock, tasks, limits, merging, summaries }))
+    }
+
+    /// The dataset.
+    pub fn dataset(&self) -> &Dataset {
+        &self.0.dataset
+    }
+
+    /// What became of each stream so far.
+    pub fn summaries(&self) -> Vec<Summary> {
+        self.0.summaries.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn tell(&self, stream: &str, tell: impl FnOnce(&mut Summary)) {
+        let mut summaries = self.0.summaries.lock().unwrap_or_else(PoisonError::into_inner);
+        let summary = summaries.entry(stream.to_owned()).or_default();
+        stream.clone_into(&mut summary.stream);
+        tell(summary);
+    }
+}
+
+impl Sink for Parquet {
+    type Writer = Writer;
+
+    fn stream(&self, stream: Stream, _: Conform) -> Writer {
+        let now = self.0.clock.now();
+        Writer {
+            task: self.0.tasks.get(stream.output.name).cloned(),
+            columns: Columns::of(stream.output),
+            sink: self.clone(),
+            stream,
+            began: now,
+            saved: now,
+            rows: BTreeMap::new(),
+            encoding: JoinSet::new(),
+            growing: Vec::new(),
+            fresh: Vec::new(),
+            waiting: 0,
+            uncommitted: 0,
+            total: 0,
+            before: None,
+            updated: 0,
+            frontier: None,
+            broken: false,
+        }
+    }
+
+    fn status(&self, stream: &str, status: Status) {
+        match status {
+            Status::Complete => self.tell(stream, |summary| "complete".clone_into(&mut summary.status)),
+            Status::Incomplete => self.tell(stream, |summary| {
+                let status = if summary.error.is_some() { "failed" } else { "unavailable" };
+                status.clone_into(&mut summary.status);
+            }),
+            Status::Started | Status::Running | Status::Limited(_) => {}
+        }
+    }
+
+    fn failure(&self, error: &Error, stream: Option<&str>) {
+        if let Some(stream) = stream {
+            error!("{stream}: {}", error.sentence());
+            self.tell(stream, |summary| summary.error = Some(error.sentence()));
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.0.clock.now().timestamp_millis()
+    }
+}
+
+/// The month of a row: none where it is not known, or the table has no months.
+type Month = Option<(i32, u32)>;
+
+/// One stream's place in the sink.
+pub struct Writer {
+    sink: Parquet,
+    task: Option<Task>,
+    stream: Stream,
+    columns: Columns,
+    began: DateTime<Utc>,
+    saved: DateTime<Utc>,
+    rows: BTreeMap<Month, Rows>,
+    /// The file that is being written to.
+    encoding: JoinSet<Result<(Month, Growing), Error>>,
+    /// The other files that grow, the one that was written to last at the end.
+    growing: Vec<(Month, Growing)>,
+    /// The files that are whole, but not committed yet.
+    fresh: Vec<DataFile>,
+    waiting: usize,
+    uncommitted: usize,
+    total: u64,
+    /// How many rows the table had at first, if any were counted yet.
+    before: Option<u64>,
+    /// How many of its rows others took the place of.
+    updated: u64,
+    frontier: Option<Frontier>,
+    /// Whether rows that were accepted may be lost: nothing is committed any more.
+    broken: bool,
+}
+
+impl crate::sink::Writer for Writer {
+    fn total(&self) -> u64 {
+        self.total
+    }
+
+    async fn write(&mut self, page: &Page) -> Result<(), Error> {
+        let (output, now) = (self.stream.output, self.sink.0.clock.now().timestamp_micros());
+        for record in page.records() {
+            let rows = self.rows.entry(month(output, record));
+            let rows = rows.or_insert_with(|| Rows::new(&self.columns, &self.sink.0.dataset.run));
+            rows.push(output, record, now)?;
+            self.waiting += record.text().len();
+            self.uncommitted += record.text().len();
+        }
+        self.total += page.len() as u64;
+        while self.waiting > self.sink.0.limits.waiting {
+            let largest = self.rows.iter().max_by_key(|(_, rows)| rows.bytes()).map(|(&month, _)| month);
+            let Some(largest) = largest else { break };
+            self.encode(largest).await?;
+        }
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self, delivered: Option<&Frontier>) -> Result<(), Error> {
+        self.frontier = delivered.cloned();
+        let Limits { uncommitted, unsaved, .. } = self.sink.0.limits;
+        if self.uncommitted < uncommitted && self.sink.0.clock.now() - self.saved < unsaved {
+            return Ok(());
+        }
+        self.commit(false).await
+    }
+
+    async fn finish(mut self, delivered: Option<&Frontier>, complete: bool) -> Result<(), Error> {
+        self.frontier = delivered.cloned().or(self.frontier.take());
+        // What a broken read brought counts as far as a later run can go on from it.
+        let worthless = self.broken || self.uncommitted == 0 || self.frontier.is_none();
+        if !complete && worthless {
+            let table = self.sink.0.dataset.table(self.stream.output.name).await.unwrap_or_default();
+            self.tell(&table);
+            return Ok(());
+        }
+        self.commit(complete).await
+    }
+}
+
+impl Writer {
+    /// Begins to write the waiting rows of a month into its file, while others are taken in.
+    async fn encode(&mut self, month: Month) -> Result<(), Error> {
+        self.settle().await?;
+        let Some(mut rows) = self.rows.remove(&month) else { return Ok(()) };
+        let broken = std::mem::replace(&mut self.broken, true);
+        self.waiting = self.waiting.saturating_sub(rows.bytes());
+        let mut growing = match self.growing.iter().position(|(known, _)| *known == month) {
+            Some(index) => self.growing.remove(index).1,
+            None => self.begin(month)?,
+        };
+        self.encoding.spawn(async move {
+            growing.write(&rows.finish()?).await?;
+            Ok((month, growing))
+        });
+        self.broken = broken;
+        Ok(())
+    }
+
+    /// Waits until what is being written is in its file.
+    async fn settle(&mut self) -> Result<(), Error> {
+        let Some(written) = self.encoding.join_next().await else { return Ok(()) };
+        let broken = std::mem::replace(&mut self.broken, true);
+        let broke_off = |error| Error::new(Kind::Internal, "Writing rows broke off").because(error);
+        let (month, growing) = written.map_err(broke_off)??;
+        if growing.bytes() >= self.sink.0.limits.large {
+            self.fresh.push(growing.close().await?);
+        } else {
+            self.growing.push((month, growing));
+        }
+        // Months come one after the other: what was not written to for a while is hardly written to again.
+        if self.growing.len() > self.sink.0.limits.open {
+            let (_, idle) = self.growing.remove(0);
+            self.fresh.push(idle.close().await?);
+        }
+        self.broken = broken;
+        Ok(())
+    }
+
+    fn begin(&self, month: Month) -> Result<Growing, Error> {
+        let (dataset, output) = (&self.sink.0.dataset, self.stream.output);
+        Growing::begin(dataset, dataset.fresh_path(&folder(output, month)), &self.columns.schema(), output.cursor)
+    }
+
+    /// Commits all that was accepted, as far as it was checkpointed.
+    async fn commit(&mut self, last: bool) -> Result<(), Error> {
+        let Some(task) = self.task.clone() else {
+            let problem = format!("{} is read, and nothing was planned for its table", self.stream.output.name);
+            return Err(Error::new(Kind::Internal, problem));
+        };
+        self.broken = true;
+        for month in self.rows.keys().copied().collect::<Vec<_>>() {
+            self.encode(month).await?;
+        }
+        self.settle().await?;
+        for (_, growing) in std::mem::take(&mut self.growing) {
+            self.fresh.push(growing.close().await?);
+        }
+        let fresh = std::mem::take(&mut self.fresh);
+        let made = fresh.iter().map(|file| file.path.clone()).collect();
+        self.uncommitted = 0;
+        self.saved = self.sink.0.clock.now();
+        let name = self.stream.output.name;
+        let mut table = self.sink.0.dataset.table(name).await.unwrap_or_default();
+        let before = *self.before.get_or_insert(table.rows());
+        let cursor = task.advance(self.frontier.as_ref()).map(|frontier| state::of(self.stream, Some(frontier)));
+        let rule =
+            if matches!(task.mode, Mode::Append | Mode::IncrementalAppend) { Rule::Distinct } else { Rule::Newest };
+        let grows = matches!(task.mode, Mode::IncrementalAppend | Mode::IncrementalDeduped);
+        if grows {
+            self.add(&mut table, fresh, rule).await?;
+            table.cursor = cursor;
+        } else {
+            let files = pending_files(&mut table, &task, fresh, self.frontier.as_ref(), self.stream);
+            if last {
+                table.pending = None;
+                let replaces = task.replaces_by(self.frontier.as_ref());
+                if replaces {
+                    table.live.clear();
+                    table.appended = false;
+                }
+                self.add(&mut table, files, rule).await?;
+                // Each row of a table that is made anew takes the place of one, as far as there were so many.
+                self.updated = if replaces { before.min(table.rows()) } else { self.updated };
+                table.cursor = cursor;
+            }
+        }
+        if last || (grows && table.start.is_none()) {
+            table.start = self.stream.output.onwards.then(|| task.beginning(table.start, last));
+        }
+        if last {
+            self.settle_empty(&mut table).await?;
+        }
+        self.sink.0.dataset.commit(name, table.clone(), made).await?;
+        self.broken = false;
+        self.tell(&table);
+        Ok(())
+    }
+
+    /// Adds files to the table, folder by folder.
+    async fn add(&mut self, table: &mut Table, fresh: Vec<DataFile>, rule: Rule) -> Result<(), Error> {
+        // One at a time, so that memory holds the keys of one folder only.
+        let _turn = self.sink.0.merging.lock().await;
+        let retyped = columns::are_retyped(&table.columns, &self.columns.types());
+        // The first deduped commit on a table that was appended to goes over all of it, as one does whose columns changed.
+        table.columns = self.columns.types();
+        let everywhere = retyped || (rule == Rule::Newest && table.appended);
+        table.appended = rule == Rule::Distinct;
+        let mut folders: BTreeMap<String, Vec<Part>> = BTreeMap::new();
+        let live = std::mem::take(&mut table.live).into_iter().map(|file| Part { file, fresh: false });
+        for part in live.chain(fresh.into_iter().map(|file| Part { file, fresh: true })) {
+            let folder = part.file.path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+            folders.entry(folder).or_default().push(part);
+        }
+        let merge = Merge {
+            dataset: &self.sink.0.dataset,
+            output: self.stream.output,
+            columns: &self.columns,
+            rule,
+            retyped,
+            limits: self.sink.0.limits,
+        };
+        for (folder, parts) in folders {
+            if everywhere || parts.iter().any(|part| part.fresh) {
+                let (files, replaced) = merge.folder(&folder, parts).await?;
+                table.live.extend(files);
+                self.updated += replaced;
+            } else {
+                table.live.extend(parts.into_iter().map(|part| part.file));
+            }
+        }
+        Ok(())
+    }
+
+    /// A table without rows has one file all the same, so that readers find its columns.
+    async fn settle_empty(&mut self, table: &mut Table) -> Result<(), Error> {
+        if table.live.iter().any(|file| file.rows > 0) {
+            table.live.retain(|file| file.rows > 0);
+        } else if table.live.is_empty() {
+            table.live.push(self.begin(None)?.close().await?);
+        }
+        Ok(())
+    }
+
+    /// Tells how the table stands.
+    fn tell(&self, table: &Table) {
+        let elapsed = (self.sink.0.clock.now() - self.began).to_std().unwrap_or_default();
+        self.sink.tell(self.stream.output.name, |summary| {
+            summary.read = self.total;
+            summary.new = table.rows().saturating_sub(self.before.unwrap_or(table.rows()));
+            summary.updated = self.updated;
+            summary.rows = table.rows();
+            summary.bytes = table.live.iter().map(|file| file.bytes).sum();
+            summary.files = table.live.len() as u64;
+            summary.seconds = elapsed.as_secs_f64();
+        });
+    }
+}
+
+/// Adds files to what a long read has brought so far, and gives all of it.
+fn pending_files(
+    table: &mut Table,
+    task: &Task,
+    fresh: Vec<DataFile>,
+    frontier: Option<&Frontier>,
+    stream: Stream,
+) -> Vec<DataFile> {
+    let Task { mode, start, end, ref columns, .. } = *task;
+    let pending = table.pending.take().filter(|pending| task.is_of(pending));
+    let mut files = pending.map(|pending| pending.files).unwrap_or_default();
+    files.extend(fresh);
+    let cursor = frontier.map(|frontier| state::of(stream, Some(frontier)));
+    table.pending = Some(Pending { mode, start, end, columns: columns.clone(), cursor, files: files.clone() });
+    files
+}
+
+/// The month of a record, where the table is parted by months.
+fn month(output: &Output, record: Record<'_>) -> Month {
+    let time = record.member(output.created?).and_then(columns::microseconds).and_then(DateTime::from_timestamp_micros);
+    time.map(|time| (time.year(), time.month()))
+}
+
+/// The folder of a month's rows: one a stream, and within it one a month for those that grow for ever.
+fn folder(output: &Output, month: Month) -> String {
+    let name = output.name;
+    match (output.created, month) {
+        (None, _) => name.to_owned(),
+        (Some(_), Some((year, month))) => format!("{name}/month={year:04}-{month:02}"),
+        (Some(_), None) => format!("{name}/month={NO_MONTH}"),
+    }
+}

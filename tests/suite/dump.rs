@@ -1,0 +1,5 @@
+//! Datasets: what a run makes of what was there, whatever happened to the runs before it.
+
+mod crashes;
+mod modes;
+mod places;

@@ -1,0 +1,178 @@
+//! What lies at the place of a dataset, and what may go wrong there.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use serde_json::json;
+use source_zendesk_chat::dataset::{Mode, Store};
+use source_zendesk_chat::error::{Error, Kind};
+use source_zendesk_chat::sandbox::faults::{Fault, Rule};
+use source_zendesk_chat::sandbox::options::Refusal;
+use tempfile::TempDir;
+
+use crate::account::Account;
+use crate::lake::{contents, files, manifest, viewed, wish};
+
+const DEDUPED: Mode = Mode::IncrementalDeduped;
+
+async fn account() -> Account {
+    Account::open(|options| options.behaviour.requests_per_minute = None).await
+}
+
+async fn dump(account: &Account, folder: &Path, mode: Mode, streams: &[&str]) -> Result<(), Error> {
+    account.dump(Store::open(folder.to_str().unwrap())?, &wish(mode, streams)).await
+}
+
+/// A dataset of one table, and its account.
+async fn made() -> (Account, TempDir) {
+    let (account, folder) = (account().await, TempDir::new().unwrap());
+    dump(&account, folder.path(), DEDUPED, &["chats"]).await.unwrap();
+    (account, folder)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_dataset_of_this_account_is_refused_and_left_alone() {
+    let (account, folder) = made().await;
+    let state = folder.path().join("_state.json");
+    let good = fs::read_to_string(&state).unwrap();
+    let other = good.replace("sandbox:1", "acme");
+    let newer = good.replace("\"format\": 1", "\"format\": 2");
+    for (broken, says) in [
+        (other.as_str(), "is that of acme, not of sandbox:1"),
+        (newer.as_str(), "only a newer version knows"),
+        ("{\"tables\":{}}", "missing field `format`"),
+        ("[]", "is not that of a dataset"),
+        ("", "is not that of a dataset"),
+        (&good[..good.len() / 2], "is not that of a dataset"),
+    ] {
+        fs::write(&state, broken).unwrap();
+        let before = files(folder.path());
+        let error = dump(&account, folder.path(), DEDUPED, &["chats"]).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Dataset);
+        assert!(error.to_string().contains(says), "{error}");
+        assert_eq!((fs::read_to_string(&state).unwrap().as_str(), files(folder.path())), (broken, before));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tables_without_a_state_are_not_taken_for_leftovers() {
+    let (account, folder) = made().await;
+    fs::remove_file(folder.path().join("_state.json")).unwrap();
+    let before = files(folder.path());
+    let error = dump(&account, folder.path(), DEDUPED, &["chats"]).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Dataset);
+    assert_eq!(files(folder.path()), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn foreign_files_are_left_alone() {
+    let (account, folder) = (account().await, TempDir::new().unwrap());
+    let foreign = ["notes.txt", "chats/export.parquet", "chats/month=2025-01/part-0.parquet", "views.sql.bak"];
+    for path in foreign {
+        fs::create_dir_all(folder.path().join(path).parent().unwrap()).unwrap();
+        fs::write(folder.path().join(path), "mine").unwrap();
+    }
+    for mode in [DEDUPED, Mode::Overwrite] {
+        dump(&account, folder.path(), mode, &["chats"]).await.unwrap();
+        for path in foreign {
+            assert_eq!(fs::read_to_string(folder.path().join(path)).unwrap(), "mine", "{path}");
+        }
+    }
+    assert!(viewed(folder.path(), None).iter().all(|file| !foreign.iter().any(|foreign| file.ends_with(foreign))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listed_file_that_is_missing_or_truncated_is_told_of_before_anything_is_built_on_it() {
+    for truncated in [false, true] {
+        let (account, folder) = made().await;
+        let file = folder.path().join(&manifest(folder.path()).tables["chats"].live.last().unwrap().path);
+        if truncated {
+            File::options().write(true).open(&file).unwrap().set_len(100).unwrap();
+        } else {
+            fs::remove_file(&file).unwrap();
+        }
+        let before = manifest(folder.path()).tables;
+        account.set_now("2025-03-08T12:00:00Z");
+        let error = dump(&account, folder.path(), DEDUPED, &["chats"]).await.unwrap_err();
+        assert!(matches!(error.kind(), Kind::Streams(_)), "{error}");
+        assert_eq!(manifest(folder.path()).tables, before);
+        // What is made anew does not need it.
+        dump(&account, folder.path(), Mode::Overwrite, &["chats"]).await.unwrap();
+        contents(folder.path());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_writers_at_once_are_one_too_many() {
+    let (account, folder) = (account().await, TempDir::new().unwrap());
+    let _held = Store::open(folder.path().to_str().unwrap()).unwrap();
+    let error = dump(&account, folder.path(), DEDUPED, &["chats"]).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::DatasetInUse);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_is_no_place_for_a_dataset() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    for place in [file.clone(), file.join("below")] {
+        assert_eq!(Store::open(place.to_str().unwrap()).err().unwrap().kind(), Kind::Place);
+    }
+    for place in ["ftp://host/lake", "gs://bucket/lake", "s3://"] {
+        assert_eq!(Store::open(place).err().unwrap().kind(), Kind::Place, "{place}");
+    }
+    assert_eq!(fs::read_to_string(file).unwrap(), "mine");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_fails_keeps_what_it_had_and_stops_no_other() {
+    let folder = TempDir::new().unwrap();
+    let good = account().await;
+    good.set_now("2025-02-01T00:00:00Z");
+    dump(&good, folder.path(), DEDUPED, &[]).await.unwrap();
+    let before = manifest(folder.path()).tables;
+    let failing = Account::open(|options| {
+        options.behaviour.requests_per_minute = None;
+        options.behaviour.page_cap = Some(50);
+        options.faults = vec![
+            Rule::of_path("departments", 1..=u64::MAX, Fault::status(500)),
+            Rule::of_path("incremental/chats", 2..=u64::MAX, Fault::status(500)),
+        ];
+    })
+    .await;
+    let error = dump(&failing, folder.path(), DEDUPED, &[]).await.unwrap_err();
+    assert!(error.to_string().contains("chats, departments"), "{error}");
+    let after = manifest(folder.path()).tables;
+    assert_eq!(after["departments"], before["departments"]);
+    assert_ne!(after["roles"].run, before["roles"].run);
+    // The page of chats that came is kept, and the next run goes on behind it.
+    assert_ne!(after["chats"].cursor, before["chats"].cursor);
+    dump(&good, folder.path(), DEDUPED, &["chats"]).await.unwrap();
+    contents(folder.path());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_whose_stream_is_unavailable_stays() {
+    let folder = TempDir::new().unwrap();
+    let good = account().await;
+    dump(&good, folder.path(), DEDUPED, &["chats", "roles"]).await.unwrap();
+    let before = manifest(folder.path()).tables;
+    let refusing = Account::open(|options| {
+        options.behaviour.refusal = Some(Refusal::Forbidden(vec!["roles".to_owned(), "skills".to_owned()]));
+    })
+    .await;
+    // That one who has rows becomes unavailable is an error; one that never had any is passed over.
+    let error = dump(&refusing, folder.path(), DEDUPED, &[]).await.unwrap_err();
+    assert!(error.to_string().starts_with("1 of 15 streams were not read to their end: roles"), "{error}");
+    let after = manifest(folder.path()).tables;
+    assert_eq!(after["roles"], before["roles"]);
+    assert!(!after.contains_key("skills"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_says_no_secret() {
+    let (account, folder) = made().await;
+    let state = fs::read_to_string(folder.path().join("_state.json")).unwrap();
+    assert!(!state.contains(&account.token));
+    assert_eq!(json!(manifest(folder.path()).account), "sandbox:1");
+}
