@@ -112,7 +112,7 @@ fn name(account: &Account) -> String {
 async fn tell(args: &DumpArgs, context: &Context, summaries: &[Summary], dataset: &Dataset) -> Result<(), Error> {
     if args.json {
         let line = json!({ "dataset": dataset.store.address(""), "run": dataset.run, "streams": summaries });
-        return context.output.write(format!("{line}\n").into_bytes()).await;
+        return context.output.write((context.secrets.hide(&line.to_string()) + "\n").into_bytes()).await;
     }
     if args.quiet || summaries.is_empty() {
         return Ok(());

@@ -58,6 +58,19 @@ fn a_service_that_repeats_the_token_is_not_quoted() {
 }
 
 #[test]
+fn a_summary_does_not_tell_the_token_either() {
+    for form in FORMS {
+        let place = echoing("roles", 400, format!("token {form}!"));
+        for flags in ["--json --debug", "--debug", "--json --quiet"] {
+            let ended = place.run(&format!("dump --config config.json --out lake --streams roles,goals {flags}"));
+            assert_eq!(ended.code, Some(1));
+            assert!(ended.says("roles"));
+            tells_nothing(&ended);
+        }
+    }
+}
+
+#[test]
 fn a_token_that_a_quotation_cuts_off_leaves_no_beginning() {
     for before in 180..200 {
         let body = format!("{} {TOKEN}", "x".repeat(before));
