@@ -70,7 +70,21 @@ impl<'text> Scanner<'text> {
 
     /// Goes over a value of any kind, and gives its text.
     pub fn value_text(&mut self) -> Result<&'text str, Malformed> {
-        self.value().map(|span| self.slice(span))
+        if self.peek()? != b'"' {
+            return self.value().map(|span| self.slice(span));
+        }
+        let start = self.at;
+        self.string()?;
+        Ok(&self.text[start..self.at])
+    }
+
+    /// Goes over a key and its colon if it is written just so, with its quotes and right before the colon.
+    pub fn key_is(&mut self, quoted: &str) -> bool {
+        let is = self.bytes[self.at..].strip_prefix(quoted.as_bytes()).is_some_and(|rest| rest.first() == Some(&b':'));
+        if is {
+            self.at += quoted.len() + 1;
+        }
+        is
     }
 
     /// A stretch of the text.
@@ -83,6 +97,14 @@ impl<'text> Scanner<'text> {
         &mut self,
         mut member: impl FnMut(&mut Self, Span) -> Result<(), Malformed>,
     ) -> Result<Span, Malformed> {
+        self.members(|scanner| {
+            let key = scanner.key()?;
+            member(scanner, key)
+        })
+    }
+
+    /// Goes over an object; `member` goes over each key and its value.
+    pub fn members(&mut self, mut member: impl FnMut(&mut Self) -> Result<(), Malformed>) -> Result<Span, Malformed> {
         self.expect(b'{')?;
         let start = self.at - 1;
         if self.peek()? == b'}' {
@@ -90,8 +112,8 @@ impl<'text> Scanner<'text> {
             return Ok(self.span(start));
         }
         loop {
-            let key = self.key()?;
-            member(self, key)?;
+            self.peek()?;
+            member(self)?;
             if !self.goes_on(b'}')? {
                 return Ok(self.span(start));
             }
@@ -185,8 +207,8 @@ impl<'text> Scanner<'text> {
         Ok(byte == b',')
     }
 
-    /// Goes over a key and its colon.
-    fn key(&mut self) -> Result<Span, Malformed> {
+    /// Goes over a key and its colon, and gives what lies between its quotes.
+    pub fn key(&mut self) -> Result<Span, Malformed> {
         self.peek()?;
         let key = self.string()?;
         self.expect(b':')?;

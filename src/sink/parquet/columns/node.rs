@@ -1,5 +1,6 @@
 //! One column, or a member of one, on its way.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::{
@@ -46,7 +47,7 @@ impl Node {
                 members: members.iter().map(|(name, form)| (name.clone(), Self::new(form))).collect(),
                 positional: *positional,
                 fields: form.fields().into(),
-                order: Order(vec![0; members.len() + 1]),
+                order: Order::of(members),
             },
             Form::List(item) => {
                 Values::List { item: Box::new(Self::new(item)), ends: vec![0], count: 0, form: (**item).clone() }
@@ -119,9 +120,8 @@ impl Node {
             member.push(&mut Scanner::new(value)?, &mut Extra::default())?;
         }
         let mut last = 0;
-        json.object(|json, key| {
-            let key = json.slice(key);
-            let place = order.find(&mut last, key, members);
+        json.members(|json| {
+            let (name, place) = order.next(&mut last, json, members)?;
             let before = extra.len();
             match place {
                 Some(index) if added.is_none_or(|(added, _)| added != members[index].0) => {
@@ -137,7 +137,7 @@ impl Node {
                 _ => extra.keep(json.value_text()?),
             }
             if extra.len() > before {
-                extra.name(before, &value::plain(key));
+                extra.name(before, place.map_or(&name, |place| &members[place].0));
             }
             Ok(())
         })?;
@@ -259,21 +259,40 @@ impl Node {
 
 /// In which order members come: after each the one that came last time, and first of all the one that did. Objects of one
 /// kind have their members in one order, so that the name that is expected is nearly always the one that comes.
-struct Order(Vec<usize>);
+struct Order {
+    /// By the place of the one before, from 1 on: the place that is expected.
+    expected: Vec<usize>,
+    /// The names with their quotes.
+    quoted: Vec<String>,
+}
 
 impl Order {
-    /// The place of the member of that key, as escaped as it came, among `members`; `last` is that of the one before it, from 1 on.
-    fn find(&mut self, last: &mut usize, key: &str, members: &[(String, Node)]) -> Option<usize> {
-        let expected = self.0[*last];
-        let place = if members.get(expected).is_some_and(|(name, _)| name == key) {
-            expected
-        } else {
-            let name = value::plain(key);
-            members.iter().position(|(known, _)| *known == name)?
-        };
-        self.0[*last] = place;
-        *last = place + 1;
-        Some(place)
+    fn of(members: &[(String, Form)]) -> Self {
+        let quoted = members.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        Self { expected: vec![0; members.len() + 1], quoted }
+    }
+
+    /// Goes over the next key of an object, and gives its place among `members`, and its name where it has none; `last` is
+    /// the place of the one before, from 1 on.
+    fn next<'text>(
+        &mut self,
+        last: &mut usize,
+        json: &mut Scanner<'text>,
+        members: &[(String, Node)],
+    ) -> Result<(Cow<'text, str>, Option<usize>), Malformed> {
+        let expected = self.expected[*last];
+        if self.quoted.get(expected).is_some_and(|quoted| json.key_is(quoted)) {
+            *last = expected + 1;
+            return Ok((Cow::Borrowed(""), Some(expected)));
+        }
+        let key = json.key()?;
+        let name = value::plain(json.slice(key));
+        let place = members.iter().position(|(known, _)| *known == name);
+        if let Some(place) = place {
+            self.expected[*last] = place;
+            *last = place + 1;
+        }
+        Ok((name, place))
     }
 }
 
