@@ -21,7 +21,7 @@ pub const DEADLINE: Duration = Duration::from_mins(2);
 
 /// What every snapshot leaves out: ports, and the version of this program.
 pub const FILTERS: [(&str, &str); 2] =
-    [(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"), (env!("CARGO_PKG_VERSION"), "VERSION")];
+    [(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"), (concat!(r"\b", env!("CARGO_PKG_VERSION"), r"\b"), "VERSION")];
 
 /// Pins what a run did, in the form that `Ended::told` gives it.
 macro_rules! assert_told {
@@ -48,7 +48,7 @@ pub const DATASET_FILTERS: [(&str, &str); 7] = [
 macro_rules! assert_page {
     ($ended:expr, @$snapshot:literal) => {
         let crate::binary::Ended { code, stdout, stderr } = $ended;
-        let filters = [&crate::binary::FILTERS[..], &crate::binary::DATASET_FILTERS[..]].concat();
+        let filters = [&crate::binary::DATASET_FILTERS[..], &crate::binary::FILTERS[..]].concat();
         insta::with_settings!({ filters => filters }, {
             insta::assert_snapshot!(format!("exit {}\n{stdout}{stderr}", code.unwrap()), @$snapshot);
         });
