@@ -22,7 +22,7 @@ use crate::error::{Error, Kind};
 use crate::streams;
 
 pub use manifest::{DataFile, Lease, Manifest, Mode, Pending, Retired, Table};
-pub use store::Store;
+pub use store::{Store, concise};
 
 use store::NotWritten;
 

@@ -237,7 +237,7 @@ pub fn failed(error: &object_store::Error) -> Error {
 }
 
 /// What a store says, once: its errors repeat each other, and hold whole XML bodies.
-fn concise(error: &object_store::Error) -> String {
+pub fn concise(error: &object_store::Error) -> String {
     let text = error.to_string();
     let between = |open: &str, close: &str| text.split_once(open)?.1.split_once(close).map(|(inner, _)| inner);
     match between("<Code>", "</Code>").zip(between("<Message>", "</Message>")) {

@@ -23,7 +23,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use crate::dataset::{DataFile, Dataset, Store};
+use crate::dataset::{DataFile, Dataset, Store, concise};
 use crate::error::{Error, Kind};
 
 /// Rows that are compressed together: what analytical readers divide their work by.
@@ -138,7 +138,7 @@ pub async fn open(
     file: &DataFile,
     columns: Option<&[&str]>,
 ) -> Result<ParquetRecordBatchStream<Reader>, Error> {
-    let missing = |error| unreadable(&dataset.store, file, error);
+    let missing = |error: ParquetError| unreadable(&dataset.store, file, &error);
     let reader = Reader::of(&dataset.store, file);
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(missing)?;
     let mask = match columns {
@@ -151,13 +151,14 @@ pub async fn open(
 /// How many rows a file says that it has.
 pub async fn rows_of(store: &Store, file: &DataFile) -> Result<u64, Error> {
     let metadata = Reader::of(store, file).get_metadata(None).await;
-    let metadata = metadata.map_err(|error| unreadable(store, file, error))?;
+    let metadata = metadata.map_err(|error| unreadable(store, file, &error))?;
     Ok(u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default())
 }
 
-fn unreadable(store: &Store, file: &DataFile, error: ParquetError) -> Error {
-    let problem = format!("{} cannot be read as the file that `_state.json` lists", store.address(&file.path));
-    Error::new(Kind::Incomplete, problem).because(error)
+fn unreadable(store: &Store, file: &DataFile, error: &ParquetError) -> Error {
+    let told = told(error);
+    let address = store.address(&file.path);
+    Error::new(Kind::Incomplete, format!("{address} cannot be read as the file that `_state.json` lists: {told}"))
 }
 
 /// The values of a column of whole numbers or times; none for any other.
@@ -170,6 +171,18 @@ pub fn numbers(column: &dyn Array) -> Vec<Option<i64>> {
 }
 
 /// A failure of the place, or of ourselves, while a file is written or read.
+#[allow(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 pub fn broken(error: ParquetError) -> Error {
-    Error::new(Kind::Store, "A file of the dataset cannot be written or read").because(error)
+    Error::new(Kind::Store, format!("A file of the dataset cannot be written or read: {}", told(&error)))
+}
+
+/// What went wrong, once: of the errors of a store each repeats the one that it came from.
+fn told(error: &ParquetError) -> String {
+    match error {
+        ParquetError::External(inner) => match inner.downcast_ref::<object_store::Error>() {
+            Some(error) => concise(error),
+            None => inner.to_string(),
+        },
+        other => other.to_string(),
+    }
 }
