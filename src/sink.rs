@@ -35,7 +35,7 @@ pub trait Writer: Send + 'static {
     fn total(&self) -> u64;
 
     /// Accepts the records of a page; waits while the sink is slow.
-    fn write(&mut self, page: &Page) -> impl Future<Output = Result<(), Error>> + Send;
+    fn write(&mut self, page: Page) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Takes note of how far the stream is delivered, after everything that was accepted before.
     fn checkpoint(&mut self, delivered: Option<&Frontier>) -> impl Future<Output = Result<(), Error>> + Send;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -244,8 +244,10 @@ impl<S: Sink> Course<S> {
             let delivery = walk.accept(answer.limit, page)?;
             self.warn_of_cursors(delivery.without_cursor);
             next = walk.next().map(|request| run.fetch(self.stream, request));
+            // A task that was just spawned waits in a slot of this thread from which no other takes it.
+            yield_now().await;
             run.progress.reached(self.stream.output.name, delivery.page.len(), delivery.page.bytes(), walk.axis());
-            self.writer.write(&delivery.page).await?;
+            self.writer.write(delivery.page).await?;
             if self.onwards && delivery.frontier.is_some() {
                 self.delivered = delivery.frontier;
                 self.writer.checkpoint(self.delivered.as_ref()).await?;

@@ -73,7 +73,7 @@ impl super::Writer for Writer {
         self.total
     }
 
-    async fn write(&mut self, page: &Page) -> Result<(), Error> {
+    async fn write(&mut self, page: Page) -> Result<(), Error> {
         let prefix = protocol::record_prefix(self.stream.output.name, self.sink.now());
         let plain_suffix = protocol::record_suffix(&[]);
         let mut lines = Vec::with_capacity(CHUNK + CHUNK / 8);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::Serialize;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tracing::error;
 
 use super::columns::{self, Columns, Rows};
@@ -131,7 +131,7 @@ impl Sink for Parquet {
         let now = self.0.clock.now();
         Writer {
             task: self.0.tasks.get(stream.output.name).cloned(),
-            columns: Columns::of(stream.output),
+            columns: Arc::new(Columns::of(stream.output)),
             sink: self.clone(),
             stream,
             began: now,
@@ -181,7 +181,7 @@ pub struct Writer {
     sink: Parquet,
     task: Option<Task>,
     stream: Stream,
-    columns: Columns,
+    columns: Arc<Columns>,
     began: DateTime<Utc>,
     saved: DateTime<Utc>,
     rows: BTreeMap<Month, Rows>,
@@ -208,16 +208,12 @@ impl crate::sink::Writer for Writer {
         self.total
     }
 
-    async fn write(&mut self, page: &Page) -> Result<(), Error> {
-        let (output, now) = (self.stream.output, self.sink.0.clock.now().timestamp_micros());
-        for record in page.records() {
-            let rows = self.rows.entry(month(output, record));
-            let rows = rows.or_insert_with(|| Rows::new(&self.columns, &self.sink.0.dataset.run));
-            rows.push(output, record, now)?;
-            self.waiting += record.text().len();
-            self.uncommitted += record.text().len();
-        }
+    async fn write(&mut self, page: Page) -> Result<(), Error> {
+        let bytes: usize = page.records().map(|record| record.text().len()).sum();
         self.total += page.len() as u64;
+        self.waiting += bytes;
+        self.uncommitted += bytes;
+        self.take_in(page).await?;
         while self.waiting > self.sink.0.limits.waiting {
             let largest = self.rows.iter().max_by_key(|(_, rows)| rows.bytes()).map(|(&month, _)| month);
             let Some(largest) = largest else { break };
@@ -249,6 +245,27 @@ impl crate::sink::Writer for Writer {
 }
 
 impl Writer {
+    /// Turns the records of a page into rows, on a thread that has nothing else to do: meanwhile the next page is
+    /// fetched and taken apart, and rows from before go into their file.
+    async fn take_in(&mut self, page: Page) -> Result<(), Error> {
+        let (output, now) = (self.stream.output, self.sink.0.clock.now().timestamp_micros());
+        let (columns, sink) = (Arc::clone(&self.columns), self.sink.clone());
+        let mut rows = std::mem::take(&mut self.rows);
+        let broken = std::mem::replace(&mut self.broken, true);
+        let taken = spawn_blocking(move || {
+            let taken = page.records().try_for_each(|record| {
+                let month = rows.entry(month(output, record));
+                month.or_insert_with(|| Rows::new(&columns, &sink.0.dataset.run)).push(output, record, now)
+            });
+            (rows, taken)
+        });
+        let broke_off = |error| Error::new(Kind::Internal, "Taking in rows broke off").because(error);
+        let (rows, taken) = taken.await.map_err(broke_off)?;
+        self.rows = rows;
+        self.broken = broken;
+        taken
+    }
+
     /// Begins to write the waiting rows of a month into its file, while others are taken in.
     async fn encode(&mut self, month: Month) -> Result<(), Error> {
         self.settle().await?;
@@ -280,7 +297,12 @@ impl Writer {
         }
         // Months come one after the other: what was not written to for a while is hardly written to again.
         if self.growing.len() > self.sink.0.limits.open {
-            let (_, idle) = self.growing.remove(0);
+            let (month, mut idle) = self.growing.remove(0);
+            // The stragglers of a month would else make a file of their own, and all of the month be merged with it.
+            if let Some(mut rows) = self.rows.remove(&month) {
+                self.waiting = self.waiting.saturating_sub(rows.bytes());
+                idle.write(&rows.finish()?).await?;
+            }
             self.fresh.push(idle.close().await?);
         }
         self.broken = broken;
