@@ -12,6 +12,7 @@ pub mod commands;
 pub mod config;
 pub mod conform;
 pub mod dataset;
+pub mod durable;
 pub mod error;
 pub mod logging;
 pub mod output;

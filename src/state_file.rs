@@ -1,12 +1,13 @@
 //! The state file that `read --update-state` keeps: at every moment it holds states whose records are out.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
+use crate::durable::{self, Readers};
 use crate::error::{Error, Kind};
 use crate::state::Saved;
 
@@ -50,41 +51,17 @@ impl StateFile {
     }
 
     fn replace(&self, text: &str) -> io::Result<()> {
-        self.try_replace(text).map_err(|error| told(&format!("The state file {} cannot be written", self.name), &error))
-    }
-
-    fn try_replace(&self, text: &str) -> io::Result<()> {
-        let fresh = beside(&self.path, ".new");
-        let written = write_durably(&fresh, text)
-            .and_then(|()| keep_mode(&self.path, &fresh))
-            .and_then(|()| fs::rename(&fresh, &self.path));
-        if written.is_err() {
-            // The old file stands; what is left of the new one would only confuse.
-            let _ = fs::remove_file(&fresh);
-        }
-        written?;
-        sync_folder(&self.path)
+        durable::replace(&self.path, text, Readers::Usual)
+            .map_err(|error| told(&format!("The state file {} cannot be written", self.name), &error))
     }
 }
 
 /// Takes the lock of a state file, which a crash gives back.
 fn lock(path: &Path, name: &str) -> Result<File, Error> {
     let failed = |error| Error::new(Kind::Output, format!("The state file {name} cannot be locked")).because(error);
-    let lock = File::create(beside(path, ".lock")).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::new(Kind::StateInUse, format!("Another run is keeping the state file {name}")))
-        }
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
-}
-
-/// The path of a file that belongs to the one at `path`.
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(ending);
-    path.with_file_name(name)
+    durable::try_lock(path)
+        .map_err(failed)?
+        .ok_or_else(|| Error::new(Kind::StateInUse, format!("Another run is keeping the state file {name}")))
 }
 
 /// Reads a state file. A missing one holds no state: the first run of a job has none yet.
@@ -110,33 +87,6 @@ pub fn regular_stdout() -> Option<File> {
 #[cfg(not(unix))]
 pub fn regular_stdout() -> Option<File> {
     None
-}
-
-fn write_durably(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
-/// Gives a file the permissions of the one that it replaces, if there is one.
-fn keep_mode(old: &Path, fresh: &Path) -> io::Result<()> {
-    match fs::metadata(old) {
-        Ok(metadata) => fs::set_permissions(fresh, metadata.permissions()),
-        Err(_) => Ok(()),
-    }
-}
-
-/// Makes a rename in the file's folder durable.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
-}
-
-/// Makes a rename in the file's folder durable, which this system does by itself.
-#[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 fn told(what: &str, error: &io::Error) -> io::Error {

@@ -1,0 +1,161 @@
+//! Files that are replaced whole: whenever that is cut short, either the old content stands or the new.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// Who may read a file that did not exist before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Whoever the system lets by default.
+    Usual,
+    /// Its owner alone.
+    Owner,
+}
+
+/// A file about to be replaced: its place is open, and room is taken for what will stand there.
+#[derive(Debug)]
+pub struct Replacement {
+    path: PathBuf,
+    fresh: PathBuf,
+    file: File,
+    done: bool,
+}
+
+impl Replacement {
+    /// Opens the place of the file at `path` and takes room for `bytes`; a file that exists keeps its permissions.
+    pub fn open(path: &Path, bytes: usize, readers: Readers) -> io::Result<Self> {
+        let fresh = beside(path, ".new");
+        // What a killed run left there may have other permissions.
+        let _ = fs::remove_file(&fresh);
+        let file = create(&fresh, readers)?;
+        // From here on whatever fails takes the fresh file away again.
+        let mut replacement = Self { path: path.to_owned(), fresh, file, done: false };
+        if let Ok(metadata) = fs::metadata(path) {
+            fs::set_permissions(&replacement.fresh, metadata.permissions())?;
+        }
+        replacement.file.write_all(&vec![b' '; bytes])?;
+        replacement.file.sync_all()?;
+        Ok(replacement)
+    }
+
+    /// Puts `text` into the place of the old content.
+    pub fn finish(mut self, text: &str) -> io::Result<()> {
+        self.file.rewind()?;
+        self.file.write_all(text.as_bytes())?;
+        self.file.set_len(text.len() as u64)?;
+        self.file.sync_all()?;
+        fs::rename(&self.fresh, &self.path)?;
+        self.done = true;
+        sync_folder(&self.path)
+    }
+}
+
+impl Drop for Replacement {
+    /// The old file stands; what is left of the new one would only confuse.
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = fs::remove_file(&self.fresh);
+        }
+    }
+}
+
+/// Replaces the file at `path` by `text`.
+pub fn replace(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
+    Replacement::open(path, 0, readers)?.finish(text)
+}
+
+/// Takes the lock that stands for the file at `path`, which a crash gives back; none if another holds it.
+pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let lock = File::create(beside(path, ".lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// The path of a file that belongs to the one at `path`.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    path.with_file_name(name)
+}
+
+fn create(path: &Path, readers: Readers) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if readers == Readers::Owner {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    options.open(path)
+}
+
+/// Makes a rename in the file's folder durable.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a rename in the file's folder durable, which this system does by itself.
+#[cfg(not(unix))]
+fn sync_folder(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn names(folder: &TempDir) -> Vec<String> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_or_not_at_all() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("file");
+        replace(&path, "old and longer", Readers::Usual).unwrap();
+        let replacement = Replacement::open(&path, 100, Readers::Usual).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old and longer");
+        drop(replacement);
+        assert_eq!(names(&folder), ["file"]);
+        Replacement::open(&path, 100, Readers::Usual).unwrap().finish("new").unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap(), names(&folder)), ("new".to_owned(), vec!["file".to_owned()]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_secret_file_is_its_owners_and_one_that_exists_keeps_its_readers() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("file");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        // What a killed run left behind may be open to others.
+        fs::write(beside(&path, ".new"), "left").unwrap();
+        fs::set_permissions(beside(&path, ".new"), fs::Permissions::from_mode(0o666)).unwrap();
+        replace(&path, "secret", Readers::Owner).unwrap();
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        replace(&path, "secret", Readers::Owner).unwrap();
+        assert_eq!(mode(), 0o640);
+    }
+
+    #[test]
+    fn a_lock_is_given_back() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("file");
+        let lock = try_lock(&path).unwrap();
+        assert!(lock.is_some() && try_lock(&path).unwrap().is_none());
+        drop(lock);
+        assert!(try_lock(&path).unwrap().is_some());
+    }
+}
