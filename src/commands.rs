@@ -20,7 +20,6 @@ use crate::output::Output;
 use crate::progress::Screen;
 use crate::protocol;
 use crate::sandbox::Sandbox;
-use crate::sandbox::options::DEFAULT_TOKEN;
 use crate::secrets::Secrets;
 use crate::signals;
 
@@ -200,7 +199,7 @@ impl Context {
             let sandbox =
                 sandbox.map_err(|error| Error::new(Kind::Internal, "The sandbox cannot start").because(error))?;
             info!("reading the embedded account of made-up data");
-            let config = sandbox::config(&sandbox, DEFAULT_TOKEN).to_string();
+            let config = sandbox::config(&sandbox, &sandbox::embedded_credentials()).to_string();
             // The embedded account has its own token: one in the environment belongs to a real account.
             (self.parse(&config, &Environment::default())?, Some(sandbox))
         } else {

@@ -2,6 +2,7 @@
 //! code with the connector, so that one misreading of the service cannot pass on both sides.
 
 mod answer;
+mod consent;
 mod data;
 mod export;
 pub mod faults;
@@ -9,6 +10,7 @@ mod gate;
 pub mod options;
 mod query;
 mod routes;
+mod sign_in;
 mod wire;
 
 use std::io;
@@ -22,10 +24,12 @@ use tokio::sync::oneshot;
 pub use data::{Account, STREAMS};
 pub use gate::Logged;
 pub use options::Options;
+pub use sign_in::Pair;
 
 use faults::Script;
 use gate::{Gate, Log};
 use routes::{Service, locked};
+use sign_in::Desk;
 use wire::{Door, Wire};
 
 /// A running account; it stops when it is dropped.
@@ -48,6 +52,7 @@ impl Sandbox {
             script: Mutex::new(Script::new(options.faults)),
             clock: options.clock,
             token: options.token,
+            desk: Mutex::new(Desk::new(options.sign_in, options.holdings.seed)),
             behaviour: options.behaviour,
             base,
             last_ends: Mutex::new(Vec::new()),
@@ -74,6 +79,21 @@ impl Sandbox {
     /// The last hundred thousand requests, in the order of their arrival.
     pub fn requests(&self) -> Vec<Logged> {
         locked(&self.service.log).requests()
+    }
+
+    /// A pair of tokens for an API client, as if somebody had let it in.
+    pub fn pair(&self, client: &str) -> Pair {
+        locked(&self.service.desk).pair(client, self.service.clock.now())
+    }
+
+    /// Whether a refresh token does not work, or no longer.
+    pub fn is_spent(&self, refresh: &str) -> bool {
+        locked(&self.service.desk).is_spent(refresh)
+    }
+
+    /// Ends the life of every access token that was given out.
+    pub fn expire_tokens(&self) {
+        locked(&self.service.desk).expire();
     }
 
     /// Lets nothing go wrong any more.

@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::sandbox::faults::{Fault, Rule};
 use crate::sandbox::options::{
-    BansLimit, Behaviour, Bound, BulkEdit, DEFAULT_TOKEN, FiveMinuteRule, Holdings, Ids, Late, REQUESTS_PER_MINUTE,
-    Refusal, TimelineOrder,
+    BansLimit, Behaviour, Bound, BulkEdit, DEFAULT_TOKEN, FiveMinuteRule, Holdings, Ids, Late,
+    REQUESTS_PER_MINUTE, Refusal, TimelineOrder,
 };
 use crate::sandbox::{Account, Options, Sandbox};
+
+mod sign_in;
+
+use sign_in::SignInArgs;
 
 /// What the account holds and how it behaves.
 #[derive(Debug, Clone, Args)]
@@ -39,9 +43,9 @@ pub struct SandboxArgs {
     /// Bans when the account opened; one more comes every day
     #[arg(long, default_value_t = 2_000)]
     bans: u32,
-    /// Access token that is accepted
-    #[arg(long, default_value = DEFAULT_TOKEN)]
-    token: String,
+    /// How it is signed in to
+    #[command(flatten)]
+    sign_in: SignInArgs,
     /// Requests allowed in any minute; 0 for no limit
     #[arg(long, default_value_t = REQUESTS_PER_MINUTE)]
     rate: u32,
@@ -123,10 +127,10 @@ impl SandboxArgs {
             late: Late { percent: self.late_percent, ..Late::default() },
             growing_spans: self.growing_spans,
         };
-        let (port, token) = (self.port, self.token.clone());
+        let (port, token, sign_in) = (self.port, self.sign_in.token.clone(), self.sign_in.rules());
         let share = self.fault_share.map(|one_in| Rule::of_share(one_in, self.fault_seed, Fault::passing()));
         let faults = share.into_iter().collect();
-        Options { port, token, clock, holdings, behaviour: self.behaviour(), faults }
+        Options { port, token, clock, holdings, behaviour: self.behaviour(), sign_in, faults }
     }
 
     fn behaviour(self) -> Behaviour {
@@ -153,16 +157,21 @@ impl SandboxArgs {
     }
 }
 
+/// The credentials of the account that a command starts within itself.
+pub fn embedded_credentials() -> Value {
+    json!({ "credentials": "access_token", "access_token": DEFAULT_TOKEN })
+}
+
 /// The account that a command with `--sandbox` starts within itself.
 pub fn embedded(clock: Clock) -> Options {
     Options { clock, ..Options::default() }
 }
 
 /// A configuration with which every command reads a running sandbox.
-pub fn config(sandbox: &Sandbox, token: &str) -> serde_json::Value {
+pub fn config(sandbox: &Sandbox, credentials: &Value) -> Value {
     json!({
         "subdomain": "sandbox",
-        "credentials": {"credentials": "access_token", "access_token": token},
+        "credentials": credentials,
         "start_date": Account::opening().to_rfc3339_opts(SecondsFormat::Secs, true),
         "base_url": sandbox.url(),
     })
@@ -170,13 +179,15 @@ pub fn config(sandbox: &Sandbox, token: &str) -> serde_json::Value {
 
 /// Serves the account until the future is dropped; first it tells how to use it.
 pub async fn run(args: SandboxArgs, clock: Clock, mut out: impl Write) -> Result<(), Error> {
+    let sign_in = args.sign_in.clone();
     let options = args.options(clock);
-    let (token, chats) = (options.token.clone(), options.holdings.chats);
+    let chats = options.holdings.chats;
     let port = options.port;
     let sandbox = Sandbox::start(options).await.map_err(|error| {
         Error::new(Kind::Port, format!("The sandbox cannot listen on port {port} of 127.0.0.1")).because(error)
     })?;
-    let (url, seed, config) = (sandbox.url(), sandbox.account().seed(), config(&sandbox, &token));
+    let (url, seed, config) =
+        (sandbox.url(), sandbox.account().seed(), config(&sandbox, &sign_in.credentials(&sandbox)));
     let greeting = format!(
         "A Zendesk Chat account (seed {seed}, {chats} chats a year) answers at {url}\n\
          {config}\n\

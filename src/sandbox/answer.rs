@@ -9,6 +9,8 @@ use chrono::{DateTime, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::sign_in::Denial;
+
 /// The type of nearly every answer.
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The type of a page for people.
@@ -76,7 +78,24 @@ impl Answer {
 
     /// A page for people instead of an answer.
     pub fn page_for_people(status: StatusCode) -> Self {
-        Self::of(status, HTML, PAGE_NOT_FOUND.as_bytes().to_vec())
+        Self::page(status, PAGE_NOT_FOUND.to_owned())
+    }
+
+    /// A page.
+    pub fn page(status: StatusCode, page: String) -> Self {
+        Self::of(status, HTML, page.into_bytes())
+    }
+
+    /// The way to another address.
+    pub fn redirect(location: &str) -> Self {
+        Self::of(StatusCode::FOUND, HTML, Vec::new()).with("location", location)
+    }
+
+    /// Nobody is given a token for this.
+    pub fn denied(denial: Denial) -> Self {
+        let status = if denial.error == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+        let Denial { error, description } = denial;
+        Self::error_body(status, &format!(r#"{{"error":"{error}","error_description":"{description}"}}"#))
     }
 
     /// An answer with a status and a body of any kind; a status that cannot be one becomes 500.

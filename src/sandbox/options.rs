@@ -10,6 +10,15 @@ use crate::clock::Clock;
 /// The access token that a sandbox knows unless it is told another one.
 pub const DEFAULT_TOKEN: &str = "sandbox-token";
 
+/// The ID of the API client that must not sign in by itself.
+pub const PUBLIC_CLIENT: &str = "sandbox-client";
+
+/// The ID of the API client that may.
+pub const CONFIDENTIAL_CLIENT: &str = "sandbox-confidential";
+
+/// The secret of both.
+pub const CLIENT_SECRET: &str = "sandbox-secret";
+
 /// Requests a minute that the real service allows.
 pub const REQUESTS_PER_MINUTE: u32 = 200;
 
@@ -26,6 +35,8 @@ pub struct Options {
     pub holdings: Holdings,
     /// How the service answers.
     pub behaviour: Behaviour,
+    /// How people and programs sign in.
+    pub sign_in: SignIn,
     /// What goes wrong, and when.
     pub faults: Vec<Rule>,
 }
@@ -38,6 +49,7 @@ impl Default for Options {
             clock: Clock::system(),
             holdings: Holdings::default(),
             behaviour: Behaviour::default(),
+            sign_in: SignIn::default(),
             faults: Vec::new(),
         }
     }
@@ -237,4 +249,72 @@ impl Default for Behaviour {
             refusal: None,
         }
     }
+}
+
+/// How people and programs sign in.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// The API clients that are registered.
+    pub clients: Vec<ApiClient>,
+    /// How long an access token lives; for ever where not given.
+    pub token_life: Option<Duration>,
+    /// How many requests an access token opens; any number where not given.
+    pub token_requests: Option<u32>,
+    /// When an answer says how long an access token lives.
+    pub tell_life: TellLife,
+    /// How long a code can be exchanged.
+    pub code_life: Duration,
+    /// Which refresh tokens come with access tokens.
+    pub refresh_tokens: RefreshTokens,
+    /// Whether a code can be exchanged only by who has the verifier that it was announced with.
+    pub pkce: bool,
+}
+
+impl Default for SignIn {
+    fn default() -> Self {
+        let client =
+            |id: &str, confidential| ApiClient { id: id.to_owned(), secret: CLIENT_SECRET.to_owned(), confidential };
+        Self {
+            clients: vec![client(PUBLIC_CLIENT, false), client(CONFIDENTIAL_CLIENT, true)],
+            token_life: None,
+            token_requests: None,
+            tell_life: TellLife::WhenAsked,
+            code_life: Duration::from_mins(2),
+            refresh_tokens: RefreshTokens::SingleUse,
+            pkce: true,
+        }
+    }
+}
+
+/// An API client. Its redirect URLs are those of this machine, `http://localhost` with any port.
+#[derive(Debug, Clone)]
+pub struct ApiClient {
+    /// Its public name.
+    pub id: String,
+    /// Its secret.
+    pub secret: String,
+    /// Whether it may sign in by itself, and must always prove who it is.
+    pub confidential: bool,
+}
+
+/// When an answer says how long an access token lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TellLife {
+    /// Each time.
+    Always,
+    /// Where the request names a life.
+    WhenAsked,
+    /// At no time.
+    Never,
+}
+
+/// Which refresh tokens come with access tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum RefreshTokens {
+    /// Each works once, and takes the tokens that came with it along.
+    SingleUse,
+    /// One that works each time.
+    Lasting,
+    /// None.
+    None,
 }

@@ -3,18 +3,22 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use tokio::time::Instant;
 
 use super::answer::Answer;
+use super::consent;
 use super::data::{ACCOUNT, Account, Banned, Export, ROUTING};
 use super::export;
 use super::faults::Script;
 use super::gate::{Gate, Log, TooMany};
 use super::options::{BansLimit, Behaviour, Refusal};
 use super::query::Query;
+use super::sign_in::{Desk, Opens};
 use super::wire::Wire;
 use crate::clock::Clock;
 
@@ -30,6 +34,9 @@ const MOST_BANS: usize = 1_000;
 /// What a page of agents or bans holds when no limit is asked for.
 const DEFAULT_LIMIT: usize = 10;
 
+/// The most bytes of a form.
+const MOST_FORM: usize = 64 * 1024;
+
 /// A running service.
 pub struct Service {
     /// What it serves.
@@ -42,8 +49,10 @@ pub struct Service {
     pub script: Mutex<Script>,
     /// Its time of day.
     pub clock: Clock,
-    /// The token it accepts.
+    /// The token it accepts at any time.
     pub token: String,
+    /// Who else may come in.
+    pub desk: Mutex<Desk>,
     /// How it answers.
     pub behaviour: Behaviour,
     /// What `next_page` begins with.
@@ -63,12 +72,17 @@ pub async fn serve(
     ConnectInfo(wire): ConnectInfo<Wire>,
     request: Request,
 ) -> Response {
-    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    let (request, body) = request.into_parts();
+    let (path, query) = (request.uri.path(), request.uri.query().unwrap_or_default());
     let number = locked(&service.log).ask(path, query);
-    let admitted = locked(&service.gate).arrive(Instant::now());
+    // What is too long for a form, or breaks off, is as good as empty.
+    let form = to_bytes(body, MOST_FORM).await.unwrap_or_default();
+    let form = String::from_utf8_lossy(&form);
+    // Signing in is none of the API's requests.
+    let admitted = if path.starts_with(consent::ROOT) { Ok(()) } else { locked(&service.gate).arrive(Instant::now()) };
     let turn = locked(&service.script).next(path.strip_prefix(ROOT).unwrap_or(path), query);
     pause(service.behaviour.latency + turn.as_ref().map_or(Duration::ZERO, |turn| turn.fault.delay())).await;
-    let right = |query: &str| service.answer(&request, query, &admitted);
+    let right = |query: &str| service.answer(&request, query, &form, &admitted);
     let mut answer = turn.as_ref().map_or_else(|| right(query), |turn| turn.answer(query, right));
     if service.behaviour.gzip && accepts_gzip(&request) && !answer.is_compressed() {
         answer = answer.compressed();
@@ -90,30 +104,37 @@ async fn pause(duration: Duration) {
 }
 
 /// Whether the client can read a compressed body.
-fn accepts_gzip(request: &Request) -> bool {
-    let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+fn accepts_gzip(request: &Parts) -> bool {
+    let accepted = request.headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     accepted.is_some_and(|accepted| accepted.contains("gzip"))
 }
 
 impl Service {
     /// The right answer to a request with this query instead of its own.
-    fn answer(&self, request: &Request, query: &str, admitted: &Result<(), TooMany>) -> Answer {
+    fn answer(&self, request: &Parts, query: &str, form: &str, admitted: &Result<(), TooMany>) -> Answer {
+        let path = request.uri.path();
+        if path.starts_with(consent::ROOT) {
+            let refusal = self.refusal_of_all();
+            return refusal.unwrap_or_else(|| self.sign_in(&request.method, path, query, &request.headers, form));
+        }
         self.admit(request, query, admitted).unwrap_or_else(|refusal| refusal)
     }
 
     /// What a request asks for, or why it does not get it.
-    fn admit(&self, request: &Request, query: &str, admitted: &Result<(), TooMany>) -> Result<Answer, Answer> {
+    fn admit(&self, request: &Parts, query: &str, admitted: &Result<(), TooMany>) -> Result<Answer, Answer> {
         admitted.as_ref().map_err(|too_many| self.too_many(too_many))?;
         let unknown = || self.refusal_of_all().unwrap_or_else(Answer::not_found);
-        let resource = request.uri().path().strip_prefix(ROOT).ok_or_else(unknown)?;
+        let resource = request.uri.path().strip_prefix(ROOT).ok_or_else(unknown)?;
         if let Some(refusal) = self.refusal_of_all() {
             return Err(refusal);
         }
-        if !self.knows_token(request) {
-            return Err(Answer::unauthorized());
+        match self.opened(request) {
+            Opens::Nothing => return Err(Answer::unauthorized()),
+            Opens::NoReading => return Err(Answer::forbidden()),
+            Opens::Reading => {}
         }
         self.check_access(resource)?;
-        if request.method() != Method::GET {
+        if request.method != Method::GET {
             let description = "The method is not allowed for the requested URL.";
             return Err(Answer::error(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", description));
         }
@@ -144,10 +165,14 @@ impl Service {
         Some(Answer::error_body(StatusCode::NOT_FOUND, body))
     }
 
-    /// Whether the request bears the token.
-    fn knows_token(&self, request: &Request) -> bool {
-        let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        given.and_then(|given| given.strip_prefix("Bearer ")) == Some(self.token.as_str())
+    /// What the token that the request bears opens.
+    fn opened(&self, request: &Parts) -> Opens {
+        let given = request.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match given.and_then(|given| given.strip_prefix("Bearer ")) {
+            None => Opens::Nothing,
+            Some(token) if token == self.token => Opens::Reading,
+            Some(token) => locked(&self.desk).opens(token, self.clock.now()),
+        }
     }
 
     /// Refuses what the token may not see.

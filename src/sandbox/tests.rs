@@ -5,3 +5,4 @@ mod exports;
 mod faults;
 mod gates;
 mod lists;
+mod sign_in;

@@ -57,14 +57,14 @@ pub async fn get(sandbox: &Sandbox, path: &str) -> Reply {
 
 /// Asks with header lines of one's own.
 pub async fn get_with(sandbox: &Sandbox, path: &str, headers: &str) -> io::Result<Reply> {
-    send(sandbox, &format!("GET /api/v2/chat/{path}"), headers).await
+    send(sandbox, &format!("GET /api/v2/chat/{path}"), headers, "").await
 }
 
 /// Sends a request line and headers; an answer that is cut off is an error.
-pub async fn send(sandbox: &Sandbox, line: &str, headers: &str) -> io::Result<Reply> {
+pub async fn send(sandbox: &Sandbox, line: &str, headers: &str, body: &str) -> io::Result<Reply> {
     let host = sandbox.url().replace("http://", "");
     let stream = TcpStream::connect(&host).await?;
-    let request = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n\r\n");
+    let request = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n\r\n{body}");
     let mut rest = request.as_bytes();
     while !rest.is_empty() {
         stream.writable().await?;

@@ -107,9 +107,9 @@ async fn requests_are_logged_as_they_came() {
     let sandbox = sandbox_with(|options| options.faults = vec![Rule::of_all(2..=2, Fault::Reset)]).await;
     get(&sandbox, "agents?since_id=0&limit=500").await;
     assert!(get_with(&sandbox, "roles", "X: y").await.is_err());
-    let posted = send(&sandbox, "POST /api/v2/chat/roles", "Authorization: Bearer sandbox-token").await.unwrap();
+    let posted = send(&sandbox, "POST /api/v2/chat/roles", "Authorization: Bearer sandbox-token", "").await.unwrap();
     assert_eq!(posted.status, 405);
-    assert_eq!(send(&sandbox, "GET /other", "X: y").await.unwrap().status, 404);
+    assert_eq!(send(&sandbox, "GET /other", "X: y", "").await.unwrap().status, 404);
     let logged = |path: &str, query: &str, status| Logged { path: path.into(), query: query.into(), status };
     let expected = [
         logged("/api/v2/chat/agents", "since_id=0&limit=500", Some(400)),

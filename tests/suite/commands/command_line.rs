@@ -119,7 +119,21 @@ fn the_help_of_sandbox() {
           --bans <BANS>
               Bans when the account opened; one more comes every day [default: 2000]
           --token <TOKEN>
-              Access token that is accepted [default: sandbox-token]
+              Access token that is accepted at any time [default: sandbox-token]
+          --credentials <CREDENTIALS>
+              Credentials in the configuration that is printed [default: access-token] [possible values: access-token, pair, client-credentials]
+          --token-life <SECONDS>
+              Seconds that each other access token lives
+          --token-requests <N>
+              Requests that each other access token opens
+          --tell-life <TELL_LIFE>
+              When it is told how long a token lives [default: when-asked] [possible values: always, when-asked, never]
+          --refresh-tokens <REFRESH_TOKENS>
+              Refresh tokens that come with access tokens [default: single-use] [possible values: single-use, lasting, none]
+          --code-life <SECONDS>
+              Seconds within which a code must be exchanged [default: 120]
+          --no-pkce
+              Pass over code challenges, as a service does that knows nothing of them
           --rate <RATE>
               Requests allowed in any minute; 0 for no limit [default: 200]
           --no-retry-after
