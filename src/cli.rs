@@ -76,6 +76,9 @@ pub struct AccountArgs {
     /// Use the built-in, made-up account instead of a real one.
     #[arg(long, group = "account")]
     pub sandbox: bool,
+    /// Leave the configuration file as it is when the access token is renewed.
+    #[arg(long)]
+    pub no_config_update: bool,
     /// How much is logged.
     #[command(flatten)]
     pub log: LogArgs,
@@ -108,6 +111,9 @@ pub struct DumpArgs {
     /// Use the built-in, made-up account instead of a real one.
     #[arg(long)]
     pub sandbox: bool,
+    /// Leave the configuration file as it is when the access token is renewed.
+    #[arg(long)]
+    pub no_config_update: bool,
     /// Where the dataset is: a folder, or a place in a bucket such as <s3://bucket/path>.
     #[arg(long, value_name = "DIR_OR_URL")]
     pub out: String,

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::Url;
-use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
+use crate::oauth::{Grant, Issued, Registration, TOKEN_PATH};
+use crate::secrets::Secrets;
 
 mod auth;
 mod body;
@@ -24,22 +25,25 @@ mod retry;
 mod tests;
 mod throttle;
 
+pub use auth::{Access, Renewal};
 pub use body::{Body, Held};
 pub use exchange::is_loopback;
 pub use refusal::Refusal;
 
+use auth::{Replaced, Tokens};
 use body::{Gate, Passage};
-use exchange::Service;
+use exchange::{Question, Service};
 use retry::{Action, Fault, Patience};
 use throttle::Throttle;
 
 /// Where an account's API is, what opens it, and how much of it may be used.
-#[derive(Debug)]
 pub struct Api {
     /// The origin, such as `https://acme.zendesk.com`, and perhaps a path that all requests have in common.
     pub base: Url,
-    /// The access token.
-    pub token: SecretString,
+    /// The access token, and what makes a new one.
+    pub access: Access,
+    /// Where all secrets are kept, so that nobody tells them.
+    pub secrets: Secrets,
     /// How many requests may be sent in any 60 seconds; below one, how much of a request.
     pub requests_per_minute: f64,
     /// How many requests may be under way at once.
@@ -142,7 +146,10 @@ pub struct Client(Arc<Shared>);
 struct Shared {
     base: Url,
     service: Service,
+    tokens: Tokens,
     gate: Arc<Gate>,
+    /// What requests for tokens pass: those for pages wait for a token while they hold places in the other.
+    aside: Arc<Gate>,
     throttle: Throttle,
 }
 
@@ -161,7 +168,9 @@ impl Client {
             return Err(Error::new(Kind::Config, context));
         }
         Ok(Self(Arc::new(Shared {
-            service: Service::new(&api, limits, clock)?,
+            service: Service::new(&api.base, api.secrets.clone(), limits, clock)?,
+            tokens: Tokens::new(api.access, api.secrets)?,
+            aside: Gate::new(1, limits.held_bytes),
             gate: Gate::new(api.concurrency, limits.held_bytes),
             throttle: Throttle::new(api.requests_per_minute),
             base: api.base,
@@ -180,10 +189,13 @@ impl Client {
         let path = request.path.as_str();
         let mut limit = request.limit;
         let mut patience = Patience::new();
+        let mut renewed = false;
         loop {
             let passage = self.admission(watch).await;
+            let bearer = self.0.bearer().await?;
             let began = Instant::now();
-            let answer = self.0.service.ask(path, self.0.address(request, limit), &passage).await;
+            let question = Question::Get(self.0.address(request, limit), bearer.header.clone());
+            let answer = self.0.service.ask(path, question, &passage).await;
             drop(passage);
             let answer = answer.and_then(|body| parse(body).map_err(|Malformed(why)| Fault::Unreadable(why)));
             let fault = match answer {
@@ -193,6 +205,12 @@ impl Client {
             debug!(path, limit, %fault, "no usable answer");
             match fault.action(limit) {
                 Action::Smaller(half) => limit = Some(half),
+                Action::Renew if !renewed => match self.0.replace(&bearer).await? {
+                    Replaced::No => return Err(patience.give_up(path, fault, Kind::Unauthorized)),
+                    Replaced::Already => {}
+                    Replaced::Now => renewed = true,
+                },
+                Action::Renew => return Err(patience.give_up(path, fault, Kind::Unauthorized)),
                 Action::Fail(kind) => return Err(patience.give_up(path, fault, kind)),
                 Action::Again(asked) => {
                     let Some(duration) = patience.wait(&fault, asked, began.elapsed()) else {
@@ -243,6 +261,21 @@ impl Client {
         sleep(duration).await;
     }
 
+    /// Asks for a token on behalf of an API client.
+    pub async fn grant(&self, client: &Registration, grant: &Grant<'_>) -> Result<Issued, Error> {
+        self.0.grant(client, grant).await
+    }
+
+    /// Returns when no new token is on its way to where it is kept.
+    pub async fn settled(&self) {
+        self.0.tokens.settled().await;
+    }
+
+    /// Why the account cannot be asked any more in this run, if it came to that.
+    pub async fn ended(&self) -> Option<Error> {
+        self.0.tokens.ended().await
+    }
+
     /// The server's time of day in the first answer, whatever its status; none before it, or when it sent none.
     pub fn server_clock(&self) -> Option<DateTime<Utc>> {
         self.0.service.server_clock()
@@ -255,6 +288,34 @@ impl Client {
 }
 
 impl Shared {
+    /// Posts a form to where tokens are given out, again as the retry table says; `watch` is told of every wait.
+    async fn ask_for_token(&self, form: &str, watch: impl Fn(&Wait)) -> Result<Issued, Error> {
+        let mut url = self.base.clone();
+        url.set_path(TOKEN_PATH);
+        let mut patience = Patience::new();
+        loop {
+            let passage = self.aside.enter().await;
+            let began = Instant::now();
+            let question = Question::Post(url.clone(), form.to_owned());
+            let answer = self.service.ask(TOKEN_PATH, question, &passage).await;
+            let fault = match answer.and_then(|body| Issued::parse(&body.into_parts().0).map_err(Fault::Unreadable)) {
+                Ok(issued) => return Ok(issued),
+                Err(fault) => fault,
+            };
+            let (kind, pause) = match fault.action(None) {
+                Action::Fail(kind) => return Err(patience.give_up(TOKEN_PATH, fault, kind)),
+                Action::Renew => return Err(patience.give_up(TOKEN_PATH, fault, Kind::Unauthorized)),
+                Action::Again(pause) => (fault.kind_at_last(), pause),
+                Action::Smaller(_) => (fault.kind_at_last(), None),
+            };
+            let Some(duration) = patience.wait(&fault, pause, began.elapsed()) else {
+                return Err(patience.give_up(TOKEN_PATH, fault, kind));
+            };
+            watch(&Wait { duration, reason: WaitReason::Backoff { what: fault.to_string() } });
+            sleep(duration).await;
+        }
+    }
+
     /// Where a request goes: always below the base, whatever its path says.
     fn address(&self, request: &Request, limit: Option<u32>) -> Url {
         let mut url = self.base.clone();

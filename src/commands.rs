@@ -10,11 +10,12 @@ use clap::Parser;
 use tracing::{Level, info};
 
 use crate::cli::{AccountArgs, Cli, Command};
-use crate::client::{Api, Client};
+use crate::client::{Access, Api, Client, Renewal};
 use crate::clock::Clock;
-use crate::config::{Config, Credentials, Environment};
+use crate::config::{Config, Credentials, Document, Environment};
 use crate::dataset::Dataset;
 use crate::error::{Error, Kind};
+use crate::keeper::Keeper;
 use crate::logging::{self, Destination};
 use crate::output::Output;
 use crate::progress::Screen;
@@ -43,6 +44,16 @@ struct Context {
     secrets: Secrets,
     /// The dataset that this run holds against others.
     held: Arc<OnceLock<Arc<Dataset>>>,
+    /// The client that may be renewing its token.
+    client: Arc<OnceLock<Client>>,
+}
+
+/// Where new tokens go.
+struct TokenPlaces<'a> {
+    /// The configuration file, if it may be changed.
+    file: Option<&'a Path>,
+    /// The reader of stdout, if it keeps configurations.
+    output: Option<Output>,
 }
 
 /// An account that can be asked, and the embedded one behind it, if it is that.
@@ -78,6 +89,7 @@ pub fn main() -> ExitCode {
         screen: Screen::default(),
         secrets: Secrets::default(),
         held: Arc::default(),
+        client: Arc::default(),
     };
     let code = runtime.block_on(supervise(cli.command, context));
     // What is still in flight is of no use to anybody.
@@ -87,10 +99,15 @@ pub fn main() -> ExitCode {
 
 /// Runs a command until it ends, until a signal comes, or until nobody reads its output any more.
 async fn supervise(command: Command, context: Context) -> ExitCode {
-    let (output, secrets, held) = (context.output.clone(), context.secrets.clone(), Arc::clone(&context.held));
+    let (output, secrets) = (context.output.clone(), context.secrets.clone());
+    let (held, client) = (Arc::clone(&context.held), Arc::clone(&context.client));
     tokio::select! {
         code = run(command, context) => code,
         signal = signals::received() => {
+            if let Some(client) = client.get() {
+                // A pair of tokens that was paid for with the last one must not be lost on its way.
+                let _ = tokio::time::timeout(PARTING, client.settled()).await;
+            }
             // Whoever still reads pages must not begin a line that the end would cut off.
             output.close_within(PARTING).await;
             if let Some(dataset) = held.get() {
@@ -104,7 +121,7 @@ async fn supervise(command: Command, context: Context) -> ExitCode {
 }
 
 async fn run(command: Command, context: Context) -> ExitCode {
-    let protocol = !matches!(command, Command::Dump(_) | Command::Inspect(_) | Command::Sandbox(_));
+    let protocol = matches!(command, Command::Spec(_) | Command::Check(_) | Command::Discover(_) | Command::Read(_));
     let with_bars = matches!(&command, Command::Dump(args) if !args.quiet);
     let context = Context { screen: Screen::of_stderr(with_bars), ..context };
     let destination = if protocol {
@@ -175,46 +192,66 @@ impl Context {
     }
 
     /// The configuration of the flags.
-    fn config(&self, path: &Path) -> Result<Config, Error> {
-        let text = read_file(path, Kind::ConfigFile, "configuration")?;
-        self.parse(&text, &self.environment)
+    fn config(&self, path: &Path) -> Result<(Document, Config), Error> {
+        self.parse(&read_file(path, Kind::ConfigFile, "configuration")?, &self.environment)
     }
 
-    fn parse(&self, text: &str, environment: &Environment) -> Result<Config, Error> {
-        let config = Config::parse(text, environment)?;
-        let Credentials::AccessToken(token) = &config.credentials;
-        self.secrets.keep(token);
-        Ok(config)
+    fn parse(&self, text: &str, environment: &Environment) -> Result<(Document, Config), Error> {
+        let document = Document::parse(text)?;
+        let config = Config::of(&document, environment)?;
+        config.credentials.secrets().for_each(|secret| self.secrets.keep(secret));
+        Ok((document, config))
     }
 
-    /// The account of the flags, ready to be asked.
-    async fn account(&self, args: &AccountArgs) -> Result<Account, Error> {
-        self.account_of(args.config.as_deref(), args.sandbox).await
+    /// The account of the flags of an Airbyte command, whose reader keeps configurations.
+    async fn account_of(&self, args: &AccountArgs) -> Result<Account, Error> {
+        let file = args.config.as_deref().filter(|_| !args.no_config_update);
+        let tokens = TokenPlaces { file, output: Some(self.output.clone()) };
+        self.account(args.config.as_deref(), args.sandbox, tokens).await
     }
 
     /// The embedded account, or that of a configuration, or, without one, that of the environment.
-    async fn account_of(&self, config: Option<&Path>, sandbox: bool) -> Result<Account, Error> {
-        let (config, sandbox) = if sandbox {
+    async fn account(&self, config: Option<&Path>, sandbox: bool, tokens: TokenPlaces<'_>) -> Result<Account, Error> {
+        let (document, config, sandbox) = if sandbox {
             let sandbox = Sandbox::start(sandbox::embedded(self.clock.clone())).await;
             let sandbox =
                 sandbox.map_err(|error| Error::new(Kind::Internal, "The sandbox cannot start").because(error))?;
             info!("reading the embedded account of made-up data");
             let config = sandbox::config(&sandbox, &sandbox::embedded_credentials()).to_string();
             // The embedded account has its own token: one in the environment belongs to a real account.
-            (self.parse(&config, &Environment::default())?, Some(sandbox))
+            let (document, config) = self.parse(&config, &Environment::default())?;
+            (document, config, Some(sandbox))
         } else {
-            let config = config.map_or_else(|| self.parse("{}", &self.environment), |path| self.config(path));
-            (config?, None)
+            let parsed = config.map_or_else(|| self.parse("{}", &self.environment), |path| self.config(path));
+            let (document, config) = parsed?;
+            (document, config, None)
         };
-        let Credentials::AccessToken(token) = &config.credentials;
+        let access = match config.credentials.clone() {
+            Credentials::AccessToken(token) => Access::from(token),
+            Credentials::ClientCredentials(client) => {
+                Access { token: None, renewal: Some(Renewal::ClientCredentials(client)) }
+            }
+            Credentials::Pair { client, access, refresh } => {
+                let keeper = Keeper::new(document, tokens.file, tokens.output, self.clock.clone());
+                Access { token: access, renewal: Some(Renewal::Refresh { client, token: refresh, keeper }) }
+            }
+        };
+        let client = self.client(&config, access)?;
+        // A signal waits until a new token is where it is kept.
+        let _ = self.client.set(client.clone());
+        Ok(Account { config, client, sandbox })
+    }
+
+    /// A client of a configuration's account.
+    fn client(&self, config: &Config, access: Access) -> Result<Client, Error> {
         let api = Api {
             base: config.base.clone(),
-            token: token.clone(),
+            access,
+            secrets: self.secrets.clone(),
             requests_per_minute: config.requests_per_minute,
             concurrency: config.concurrency,
         };
-        let client = Client::new(api, self.clock.clone())?;
-        Ok(Account { config, client, sandbox })
+        Client::new(api, self.clock.clone())
     }
 }
 

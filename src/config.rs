@@ -9,7 +9,12 @@ use url::Url;
 
 use crate::client::is_loopback;
 use crate::error::{Error, Kind};
+use crate::oauth::{Registration, is_token};
 use crate::position;
+
+mod document;
+
+pub use document::Document;
 
 /// The quota of an account.
 const REQUESTS_PER_MINUTE: f64 = 200.0;
@@ -47,9 +52,21 @@ pub struct Config {
 pub struct Subdomain(String);
 
 /// What opens an account.
+#[derive(Clone)]
 pub enum Credentials {
     /// An access token as it is.
     AccessToken(SecretString),
+    /// A pair of tokens, of which the second makes the next pair.
+    Pair {
+        /// Whom they were given to.
+        client: Registration,
+        /// Opens the account, as long as it lives.
+        access: Option<SecretString>,
+        /// Works once.
+        refresh: SecretString,
+    },
+    /// An API client that signs in by itself.
+    ClientCredentials(Registration),
 }
 
 /// What the environment adds to the configuration.
@@ -59,6 +76,8 @@ pub struct Environment {
     pub subdomain: Option<String>,
     /// `ZENDESK_CHAT_ACCESS_TOKEN`, which wins over the file.
     pub access_token: Option<SecretString>,
+    /// `ZENDESK_CHAT_CLIENT_SECRET`, which wins over the file.
+    pub client_secret: Option<SecretString>,
 }
 
 impl fmt::Debug for Credentials {
@@ -66,6 +85,8 @@ impl fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AccessToken(_) => formatter.write_str("AccessToken(****)"),
+            Self::Pair { .. } => formatter.write_str("Pair(****)"),
+            Self::ClientCredentials(_) => formatter.write_str("ClientCredentials(****)"),
         }
     }
 }
@@ -81,22 +102,15 @@ impl Environment {
     pub fn of_process() -> Self {
         let secret = |name| std::env::var(name).ok().filter(|value| !value.is_empty()).map(SecretString::from);
         let subdomain = std::env::var("ZENDESK_CHAT_SUBDOMAIN").ok().filter(|value| !value.is_empty());
-        Self { subdomain, access_token: secret("ZENDESK_CHAT_ACCESS_TOKEN") }
+        let (access_token, client_secret) = (secret("ZENDESK_CHAT_ACCESS_TOKEN"), secret("ZENDESK_CHAT_CLIENT_SECRET"));
+        Self { subdomain, access_token, client_secret }
     }
 }
 
 impl Config {
-    /// Reads a configuration file's text.
-    pub fn parse(text: &str, environment: &Environment) -> Result<Self, Error> {
-        // serde_json's own message would repeat parts of the text, which holds secrets.
-        let value: Value = serde_json::from_str(text).map_err(|error| {
-            let place = format!("line {} column {}", error.line(), error.column());
-            Error::new(Kind::ConfigFile, format!("The configuration is not JSON, at {place}"))
-        })?;
-        let Value::Object(members) = value else {
-            return Err(Error::new(Kind::ConfigFile, "The configuration is not a JSON object"));
-        };
-        let members = Members(&members);
+    /// Reads a configuration.
+    pub fn of(document: &Document, environment: &Environment) -> Result<Self, Error> {
+        let members = Members(document.members());
         let subdomain = members.text("subdomain")?.or(environment.subdomain.as_deref());
         let subdomain = Subdomain::parse(subdomain.ok_or_else(|| wrong("`subdomain` is missing"))?)?;
         let config = Self {
@@ -135,9 +149,20 @@ impl Subdomain {
 }
 
 impl Credentials {
+    /// What nobody may be told.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        let (client, tokens) = match self {
+            Self::AccessToken(access) => (None, [Some(access), None]),
+            Self::Pair { client, access, refresh } => (Some(client), [access.as_ref(), Some(refresh)]),
+            Self::ClientCredentials(client) => (Some(client), [None, None]),
+        };
+        tokens.into_iter().flatten().chain(client.and_then(|client| client.secret.as_ref()))
+    }
+
     fn parse(members: Members<'_>, environment: &Environment) -> Result<Self, Error> {
-        if let Some(token) = &environment.access_token {
-            return access_token(secrecy::ExposeSecret::expose_secret(token), "`ZENDESK_CHAT_ACCESS_TOKEN`");
+        if let Some(given) = &environment.access_token {
+            let token = token(secrecy::ExposeSecret::expose_secret(given), "`ZENDESK_CHAT_ACCESS_TOKEN`")?;
+            return Ok(Self::AccessToken(token));
         }
         let credentials = match members.0.get("credentials") {
             Some(Value::Object(credentials)) => Members(credentials),
@@ -148,16 +173,36 @@ impl Credentials {
             }
             Some(_) => return Err(wrong("`credentials` is not an object")),
         };
-        let token = credentials.text("access_token").map_err(|error| error.at("credentials"))?;
-        match (credentials.text("credentials").map_err(|error| error.at("credentials"))?, token) {
-            (None | Some("oauth2.0" | "access_token"), Some(token)) => {
-                access_token(token, "`credentials.access_token`")
+        let text = |name| credentials.text(name).map_err(|error| error.at("credentials"));
+        let client = || {
+            let Some(id) = text("client_id")? else { return Ok(None) };
+            let secret = match &environment.client_secret {
+                Some(secret) => Some(secret.clone()),
+                None => text("client_secret")?.map(SecretString::from),
+            };
+            Ok(Some(Registration { id: id.trim().to_owned(), secret }))
+        };
+        match text("credentials")? {
+            None | Some("oauth2.0" | "access_token") => {
+                let access = text("access_token")?.map(|text| token(text, "`credentials.access_token`")).transpose()?;
+                let refresh =
+                    text("refresh_token")?.map(|text| token(text, "`credentials.refresh_token`")).transpose()?;
+                match (access, refresh.zip(client()?)) {
+                    (access, Some((refresh, client))) => Ok(Self::Pair { client, access, refresh }),
+                    (Some(access), None) => Ok(Self::AccessToken(access)),
+                    (None, None) => Err(wrong("`credentials.access_token` is missing")),
+                }
             }
-            (None | Some("oauth2.0" | "access_token"), None) => Err(wrong("`credentials.access_token` is missing")),
-            (Some("client_credentials"), _) => {
-                Err(wrong("`client_credentials` cannot be used by this version: give an `access_token` instead"))
+            Some("client_credentials") => match client()? {
+                None => Err(wrong("`credentials.client_id` is missing")),
+                Some(client) if client.secret.is_none() => Err(wrong(
+                    "`credentials.client_secret` is missing: give it here, or set ZENDESK_CHAT_CLIENT_SECRET",
+                )),
+                Some(client) => Ok(Self::ClientCredentials(client)),
+            },
+            Some(_) => {
+                Err(wrong("`credentials.credentials` is none of `oauth2.0`, `access_token` and `client_credentials`"))
             }
-            (Some(_), _) => Err(wrong("`credentials.credentials` is neither `oauth2.0` nor `access_token`")),
         }
     }
 }
@@ -212,17 +257,18 @@ impl<'config> Members<'config> {
     }
 }
 
-fn access_token(token: &str, place: &str) -> Result<Credentials, Error> {
-    let token = token.trim();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+fn token(text: &str, place: &str) -> Result<SecretString, Error> {
+    let text = text.trim();
+    if !is_token(text) {
         return Err(wrong(format!(
             "{place} is not a token: it is empty or holds spaces or other characters that no token has"
         )));
     }
-    Ok(Credentials::AccessToken(SecretString::from(token)))
+    Ok(SecretString::from(text))
 }
 
-fn base_url(text: Option<&str>, subdomain: &Subdomain) -> Result<Url, Error> {
+/// Where the API is: at the account's own host, unless `text` says otherwise.
+pub fn base_url(text: Option<&str>, subdomain: &Subdomain) -> Result<Url, Error> {
     let text = text.map_or_else(|| format!("https://{subdomain}.zendesk.com"), str::to_owned);
     let url = Url::parse(&text).map_err(|_| wrong("`base_url` is not an address"))?;
     let bare = url.username().is_empty()

@@ -28,6 +28,10 @@ pub enum Kind {
     StateInUse,
     /// The service does not know the access token (401).
     Unauthorized,
+    /// The account gives no access token any more, or never gave one.
+    SignIn,
+    /// There is no place to keep what a refresh token would bring.
+    Unkept,
     /// The token is known but may not read this (403).
     Forbidden,
     /// The service has nothing at this address (404).
@@ -104,7 +108,14 @@ impl Kind {
             Self::StateInUse => (Transient, "Wait until it ends, or give each run a state file of its own."),
             Self::Unauthorized => (
                 Config,
-                "Make a new access token for this Zendesk Chat account and put it into the configuration; a token of Zendesk Support does not work here.",
+                "Run `source-zendesk-chat login` to sign in to this Zendesk Chat account anew; a token of Zendesk Support does not work here.",
+            ),
+            Self::SignIn => {
+                (Config, "Run `source-zendesk-chat login` to sign in anew; `login --help` tells the ways to do it.")
+            }
+            Self::Unkept => (
+                Config,
+                "Let this program write its configuration file, or sign in with `login --flow client-credentials`, which needs no such place.",
             ),
             Self::Forbidden => {
                 (Config, "Make the token as an administrator, with the scope `read`, or leave the stream out.")

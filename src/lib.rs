@@ -2,7 +2,8 @@
 //!
 //! In reading order: what there is to read ([`streams`]), what an answer holds ([`page`]) and where it lies
 //! ([`position`]), the rules by which a stream is read ([`walk`]), how its records are written ([`conform`]) and how
-//! far they were delivered ([`state`]); the door to the network ([`client`]) and the one to stdout ([`output`]);
+//! far they were delivered ([`state`]); how an account is signed in to ([`oauth`]) and where what that brings is kept
+//! ([`keeper`]); the door to the network ([`client`]) and the one to stdout ([`output`]);
 //! the [`dataset`] that is kept; and what joins them: [`plan`], [`sync`], [`sink`] and the [`commands`].
 
 pub mod cli;
@@ -14,7 +15,9 @@ pub mod conform;
 pub mod dataset;
 pub mod durable;
 pub mod error;
+pub mod keeper;
 pub mod logging;
+pub mod oauth;
 pub mod output;
 pub mod page;
 pub mod plan;

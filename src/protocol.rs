@@ -89,6 +89,12 @@ pub fn failure(error: &Error, hide: impl Fn(&str) -> String, stream: Option<&str
     line(&json!({ "type": "TRACE", "trace": { "type": "ERROR", "emitted_at": now, "error": body } }))
 }
 
+/// A configuration that takes the place of the one that was given.
+pub fn configuration(config: &Map<String, Value>, now: i64) -> String {
+    let control = json!({ "type": "CONNECTOR_CONFIG", "emitted_at": now, "connectorConfig": { "config": config } });
+    line(&json!({ "type": "CONTROL", "control": control }))
+}
+
 /// A STATE with the number of the stream's records since its last one.
 pub fn state(stream: &str, state: &Value, records: u64) -> String {
     let mut message = crate::state::message(stream, state);

@@ -89,7 +89,7 @@ impl<S: Sink> Run<S> {
                 }
             }
         }
-        run.conclude(closed)
+        run.conclude(closed).await
     }
 
     /// Tells how a stream ended.
@@ -108,7 +108,7 @@ impl<S: Sink> Run<S> {
     }
 
     /// The result of a whole run.
-    fn conclude(&self, mut closed: Vec<(String, Outcome)>) -> Result<(), Error> {
+    async fn conclude(&self, mut closed: Vec<(String, Outcome)>) -> Result<(), Error> {
         // Which stream ended first is chance; what a run says of itself is not.
         closed.sort_by(|(one, _), (other, _)| one.cmp(other));
         info!("{} requests were made", self.client.requests());
@@ -135,7 +135,11 @@ impl<S: Sink> Run<S> {
         }
         let Some(failure_type) = gravest(&types) else { return Ok(()) };
         let what = format!("{} of {all} streams were not read to their end: {}", failed.len(), failed.join(", "));
-        Err(Error::new(Kind::Streams(failure_type), what))
+        // Why there is no token any more says more than how many streams that met.
+        Err(match self.client.ended().await {
+            Some(error) => error.at(&what),
+            None => Error::new(Kind::Streams(failure_type), what),
+        })
     }
 
     async fn stream(self: Arc<Self>, planned: Planned) -> Outcome {

@@ -1,20 +1,206 @@
-//! What opens the account's API: today a bearer token that stands for the whole run.
+//! What opens the account's API: an access token, and what makes a new one when it has died.
+
+use std::sync::Arc;
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::Instant;
+use tracing::{info, warn};
 
+use super::Shared;
 use crate::error::{Error, Kind};
+use crate::keeper::{Keeper, Place};
+use crate::oauth::{Grant, Issued, Registration, SCOPE};
 use crate::secrets::Secrets;
 
-/// Opens every request, and keeps what it opens with out of everything that is said.
-pub struct Credentials {
-    secrets: Secrets,
-    header: HeaderValue,
+/// What a run has to open an account.
+#[derive(Default)]
+pub struct Access {
+    /// The access token to begin with.
+    pub token: Option<SecretString>,
+    /// What makes a new one.
+    pub renewal: Option<Renewal>,
 }
 
-impl Credentials {
-    /// Credentials of `token`, or a sentence that tells why it cannot be sent.
-    pub fn new(token: &SecretString) -> Result<Self, Error> {
+/// How a new access token is had.
+pub enum Renewal {
+    /// By a refresh token, which works once.
+    Refresh {
+        /// Whom it was given to.
+        client: Registration,
+        /// The token.
+        token: SecretString,
+        /// Where what comes of it is kept.
+        keeper: Keeper,
+    },
+    /// By the client's own word, as often as it likes.
+    ClientCredentials(Registration),
+}
+
+impl From<SecretString> for Access {
+    /// A token that stands for a whole run.
+    fn from(token: SecretString) -> Self {
+        Self { token: Some(token), renewal: None }
+    }
+}
+
+/// The access token of the moment; it is renewed by one request at a time, while all others wait.
+pub struct Tokens {
+    state: Arc<Mutex<State>>,
+    secrets: Secrets,
+}
+
+struct State {
+    bearer: Option<Bearer>,
+    renewal: Option<Renewal>,
+    /// Why there will be no further token in this run.
+    ended: Option<(Kind, String)>,
+}
+
+/// An access token as it is sent.
+#[derive(Clone)]
+pub struct Bearer {
+    /// How many there were before it.
+    number: u32,
+    token: SecretString,
+    /// What stands in the request.
+    pub header: HeaderValue,
+    ends: Option<Instant>,
+}
+
+/// What became of a token that the service refused.
+pub enum Replaced {
+    /// There is no other.
+    No,
+    /// Another request, or another run, has seen to it: the new one may be older than this refusal.
+    Already,
+    /// A new one has been given out for this request.
+    Now,
+}
+
+impl Tokens {
+    /// Begins with `access`; every token that is used is a secret.
+    pub fn new(access: Access, secrets: Secrets) -> Result<Self, Error> {
+        let bearer = access.token.map(|token| Bearer::new(0, token, None, &secrets)).transpose()?;
+        let state = State { bearer, renewal: access.renewal, ended: None };
+        Ok(Self { state: Arc::new(Mutex::new(state)), secrets })
+    }
+
+    /// Returns when no new token is on its way.
+    pub async fn settled(&self) {
+        drop(self.state.lock().await);
+    }
+
+    /// Why there will be no further token in this run, if it came to that.
+    pub async fn ended(&self) -> Option<Error> {
+        self.state.lock().await.failure()
+    }
+}
+
+impl Shared {
+    /// The token for the next request: a new one if there is none, or if its time is over by the service's own word.
+    pub async fn bearer(self: &Arc<Self>) -> Result<Bearer, Error> {
+        let state = Arc::clone(&self.tokens.state).lock_owned().await;
+        if let Some(error) = state.failure() {
+            return Err(error);
+        }
+        match &state.bearer {
+            Some(bearer) if !(bearer.is_over() && state.renewal.is_some()) => Ok(bearer.clone()),
+            _ => Ok(self.renewed(state).await?.0),
+        }
+    }
+
+    /// Sees to it that another token takes the place of one that was refused.
+    pub async fn replace(self: &Arc<Self>, refused: &Bearer) -> Result<Replaced, Error> {
+        let state = Arc::clone(&self.tokens.state).lock_owned().await;
+        // Many requests are refused at once; the first to come here sees to it for all of them.
+        if state.bearer.as_ref().is_some_and(|bearer| bearer.number != refused.number) {
+            return Ok(Replaced::Already);
+        }
+        if let Some(error) = state.failure() {
+            return Err(error);
+        }
+        if state.renewal.is_none() {
+            return Ok(Replaced::No);
+        }
+        Ok(self.renewed(state).await?.1)
+    }
+
+    /// Renews the token, to the end even if nobody waits for it any more: what was spent must be kept.
+    async fn renewed(self: &Arc<Self>, mut state: OwnedMutexGuard<State>) -> Result<(Bearer, Replaced), Error> {
+        let shared = Arc::clone(self);
+        let renewing = tokio::spawn(async move {
+            let renewed = shared.renew(&mut state).await;
+            match &renewed {
+                Ok((bearer, _)) => state.bearer = Some(bearer.clone()),
+                // Every stream would run into the same, and a refresh token is never tried twice.
+                Err(error) => state.ended = Some((error.kind(), error.to_string())),
+            }
+            renewed
+        });
+        renewing.await.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "Renewing the access token broke off")))
+    }
+
+    async fn renew(&self, state: &mut State) -> Result<(Bearer, Replaced), Error> {
+        let secrets = &self.tokens.secrets;
+        let number = state.bearer.as_ref().map_or(0, |bearer| bearer.number + 1);
+        match &mut state.renewal {
+            None => Err(Error::new(Kind::Unauthorized, "There is no access token")),
+            Some(Renewal::ClientCredentials(client)) => {
+                info!("asking for an access token");
+                let issued = self.grant(client, &Grant::ClientCredentials { scope: SCOPE }).await?;
+                Ok((Bearer::of(number, &issued, secrets)?, Replaced::Now))
+            }
+            Some(Renewal::Refresh { client, token, keeper }) => {
+                let access = state.bearer.as_ref().map(|bearer| &bearer.token);
+                let opened = match keeper.open(access, token).await? {
+                    Place::Renewed(access, refresh) => {
+                        info!("another run has renewed the tokens: going on with them");
+                        secrets.keep(&refresh);
+                        *token = refresh;
+                        return Ok((Bearer::new(number, access, None, secrets)?, Replaced::Already));
+                    }
+                    Place::Open(opened) => opened,
+                };
+                info!("the access token has died: renewing it");
+                let issued = self.grant(client, &Grant::Refresh(token)).await?;
+                let bearer = Bearer::of(number, &issued, secrets)?;
+                opened.keep(&issued).await?;
+                if let Some(refresh) = issued.refresh {
+                    *token = refresh;
+                }
+                Ok((bearer, Replaced::Now))
+            }
+        }
+    }
+
+    /// Asks the account for a token.
+    pub async fn grant(&self, client: &Registration, grant: &Grant<'_>) -> Result<Issued, Error> {
+        let issued = self.ask_for_token(&grant.form(client), |wait| warn!("asking for an access token: {wait}")).await;
+        let issued = issued.map_err(|error| match error.kind() {
+            Kind::Unauthorized | Kind::Forbidden | Kind::Refused { status: 400..=499 } => {
+                let said = error.cause::<super::Refusal>().and_then(|refusal| refusal.said.as_deref());
+                grant.refused(said.unwrap_or_default()).because(error)
+            }
+            _ => error,
+        })?;
+        self.tokens.secrets.keep(&issued.access);
+        issued.refresh.iter().for_each(|refresh| self.tokens.secrets.keep(refresh));
+        Ok(issued)
+    }
+}
+
+impl State {
+    fn failure(&self) -> Option<Error> {
+        self.ended.as_ref().map(|(kind, told)| Error::new(*kind, told.clone()))
+    }
+}
+
+impl Bearer {
+    /// A token as it is sent, or a sentence that tells why it cannot be.
+    fn new(number: u32, token: SecretString, ends: Option<Instant>, secrets: &Secrets) -> Result<Self, Error> {
+        secrets.keep(&token);
         if token.expose_secret().is_empty() {
             return Err(Error::new(Kind::Config, "The access token is empty"));
         }
@@ -22,19 +208,17 @@ impl Credentials {
             return Err(Error::new(Kind::Config, "The access token holds a line break or another control character"));
         };
         header.set_sensitive(true);
-        let secrets = Secrets::default();
-        secrets.keep(token);
-        Ok(Self { secrets, header })
+        Ok(Self { number, token, header, ends })
     }
 
-    /// The `Authorization` of the next request, asked for anew before each.
-    pub fn authorization(&self) -> HeaderValue {
-        self.header.clone()
+    fn of(number: u32, issued: &Issued, secrets: &Secrets) -> Result<Self, Error> {
+        // A lifetime beyond the clock is none.
+        let ends = issued.lifetime.and_then(|lifetime| Instant::now().checked_add(lifetime));
+        Self::new(number, issued.access.clone(), ends, secrets)
     }
 
-    /// What the service said, without the token should it have echoed it.
-    pub fn redact(&self, said: &str) -> String {
-        self.secrets.hide(said)
+    fn is_over(&self) -> bool {
+        self.ends.is_some_and(|end| end <= Instant::now())
     }
 }
 
@@ -42,25 +226,23 @@ impl Credentials {
 mod tests {
     use super::*;
 
+    fn bearer(token: &str) -> Result<Bearer, Error> {
+        Bearer::new(0, token.into(), None, &Secrets::default())
+    }
+
     #[test]
     fn the_header_is_sensitive() {
-        let credentials = Credentials::new(&"abc".into()).unwrap();
-        assert_eq!(credentials.authorization().to_str().unwrap(), "Bearer abc");
-        assert_eq!(format!("{:?}", credentials.authorization()), "Sensitive");
+        let bearer = bearer("abc").unwrap();
+        assert_eq!(bearer.header.to_str().unwrap(), "Bearer abc");
+        assert_eq!(format!("{:?}", bearer.header), "Sensitive");
     }
 
     #[test]
     fn a_token_that_cannot_be_sent_is_refused_without_showing_it() {
         for token in ["", "abc\n", "a\r\nX-Injected: 1", "\u{7f}abc"] {
-            let error = Credentials::new(&token.into()).err().unwrap();
+            let error = bearer(token).err().unwrap();
             assert_eq!(error.kind(), Kind::Config);
             assert!(!error.to_string().contains("abc"), "{error}");
         }
-    }
-
-    #[test]
-    fn an_echoed_token_is_removed() {
-        let credentials = Credentials::new(&"abc".into()).unwrap();
-        assert_eq!(credentials.redact("bad token abc, try another than abc"), "bad token ****, try another than ****");
     }
 }

@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, Url, redirect, retry};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use super::auth::Credentials;
+use super::Limits;
 use super::body::{Arrival, Body, Passage};
 use super::refusal::Refusal;
 use super::retry::{Fault, retry_after, server_time};
-use super::{Api, Limits};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
+use crate::secrets::Secrets;
 
 /// Under this name the service's operators find the program in their logs.
 const USER_AGENT: &str = concat!("source-zendesk-chat/", env!("CARGO_PKG_VERSION"));
@@ -33,10 +33,18 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// The most of a refusal's body that is looked at.
 const REFUSAL_BYTES: usize = 64 * 1024;
 
+/// What is asked of the service.
+pub enum Question {
+    /// What is at an address, with what opens it.
+    Get(Url, HeaderValue),
+    /// What comes of a form.
+    Post(Url, String),
+}
+
 /// The service at the other end, and what it told of itself.
 pub struct Service {
     http: reqwest::Client,
-    credentials: Credentials,
+    secrets: Secrets,
     host: String,
     limits: Limits,
     clock: Clock,
@@ -45,8 +53,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// The service that an `api` is reached at.
-    pub fn new(api: &Api, limits: Limits, clock: Clock) -> Result<Self, Error> {
+    /// The service that is reached at `base`.
+    pub fn new(base: &Url, secrets: Secrets, limits: Limits, clock: Clock) -> Result<Self, Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIME)
@@ -55,7 +63,7 @@ impl Service {
             .redirect(redirect::Policy::none())
             // Whatever is sent again is counted by the quota, and told.
             .retry(retry::never());
-        if is_loopback(&api.base) {
+        if is_loopback(base) {
             builder = builder.no_proxy();
         }
         let http = builder
@@ -63,8 +71,8 @@ impl Service {
             .map_err(|error| Error::new(Kind::Internal, "The network cannot be used").because(error.without_url()))?;
         Ok(Self {
             http,
-            credentials: Credentials::new(&api.token)?,
-            host: api.base.host_str().unwrap_or_default().to_owned(),
+            secrets,
+            host: base.host_str().unwrap_or_default().to_owned(),
             limits,
             clock,
             first_answer: OnceLock::new(),
@@ -72,19 +80,24 @@ impl Service {
         })
     }
 
-    /// Sends one GET and takes in its whole answer: a body that is not empty, or why there is none.
-    pub async fn ask(&self, path: &str, url: Url, passage: &Passage) -> Result<Body, Fault> {
+    /// Sends one request and takes in its whole answer: a body that is not empty, or why there is none.
+    pub async fn ask(&self, path: &str, question: Question, passage: &Passage) -> Result<Body, Fault> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         // The whole exchange is timed here: reqwest's own total time-out could not be told from the service's silence.
-        let answer = timeout(self.limits.exchange_time, self.exchange(path, url, passage)).await;
+        let answer = timeout(self.limits.exchange_time, self.exchange(path, question, passage)).await;
         answer.unwrap_or(Err(Fault::TooSlow(self.limits.exchange_time)))
     }
 
     /// The same, however long it takes.
-    async fn exchange(&self, path: &str, url: Url, passage: &Passage) -> Result<Body, Fault> {
+    async fn exchange(&self, path: &str, question: Question, passage: &Passage) -> Result<Body, Fault> {
         let began = Instant::now();
-        let request = self.http.get(url).header(ACCEPT, "application/json");
-        let request = request.header(AUTHORIZATION, self.credentials.authorization());
+        let request = match question {
+            Question::Get(url, authorization) => self.http.get(url).header(AUTHORIZATION, authorization),
+            Question::Post(url, form) => {
+                self.http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form)
+            }
+        };
+        let request = request.header(ACCEPT, "application/json");
         let mut response = request.send().await.map_err(|error| self.broken(&error))?;
         self.first_answer.get_or_init(|| server_time(response.headers()));
         let status = response.status().as_u16();
@@ -127,7 +140,7 @@ impl Service {
             arrival.push(&chunk);
         }
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let hide = |said: &str| self.credentials.redact(said);
+        let hide = |said: &str| self.secrets.hide(said);
         let refusal = Refusal::read(response.status().as_u16(), content_type, arrival.as_ref(), hide);
         Fault::Refused { refusal, retry_after: retry_after(response.headers(), self.clock.now()) }
     }
@@ -205,8 +218,7 @@ mod tests {
         let http = reqwest::Client::builder().no_proxy().dns_resolver(Nowhere).build().unwrap();
         let error = http.get("https://acme.zendesk.com/").send().await.unwrap_err();
         let base = Url::parse("https://acme.zendesk.com").unwrap();
-        let api = Api { base, token: "the-token".into(), requests_per_minute: 1.0, concurrency: 1 };
-        let service = Service::new(&api, Limits::USUAL, Clock::system()).unwrap();
+        let service = Service::new(&base, Secrets::default(), Limits::USUAL, Clock::system()).unwrap();
         let what = "the name acme.zendesk.com could not be resolved".to_owned();
         assert_eq!(service.broken(&error), Fault::Broken { what, why: "Name or service not known".to_owned() });
     }

@@ -65,7 +65,7 @@ fn words(text: &str) -> Option<String> {
 
 /// The members of an object that speak to people.
 fn members(object: &serde_json::Map<String, Value>) -> impl Iterator<Item = &str> {
-    ["title", "description", "message"].into_iter().filter_map(|name| object.get(name)?.as_str())
+    ["title", "description", "message", "error_description"].into_iter().filter_map(|name| object.get(name)?.as_str())
 }
 
 /// One line of at most so many characters, none of which a terminal acts on or must not be repeated.
@@ -89,6 +89,7 @@ mod tests {
         let forms = [
             (r#"{"error":"Unauthorized","description":"not authorized"}"#, "Unauthorized: not authorized"),
             (r#"{"error":"Not Found"}"#, "Not Found"),
+            (r#"{"error":"invalid_grant","error_description":"It was used"}"#, "invalid_grant: It was used"),
             (r#"{"error":{"message":"Not Found"}}"#, "Not Found"),
             (r#"{"error":{"title":"No help desk","message":"It is not here"}}"#, "No help desk: It is not here"),
             (r#"{"message":"start_time is in the future"}"#, "start_time is in the future"),

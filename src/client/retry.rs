@@ -55,6 +55,8 @@ pub enum Action {
     Again(Option<Duration>),
     /// Ask again at once, for at most so many records.
     Smaller(u32),
+    /// Ask again at once with another access token, if there is one.
+    Renew,
     /// Give up.
     Fail(Kind),
 }
@@ -71,7 +73,7 @@ impl Fault {
             Self::Refused { refusal, retry_after } => match (refusal.status, *retry_after) {
                 (408 | 410 | 429 | 500..=599, Some(pause)) if pause > LONGEST_PAUSE => Action::Fail(Kind::RateLimited),
                 (408 | 410 | 429 | 500..=599, pause) => Action::Again(pause),
-                (401, _) => Action::Fail(Kind::Unauthorized),
+                (401, _) => Action::Renew,
                 (403, _) => Action::Fail(Kind::Forbidden),
                 (404, _) => Action::Fail(Kind::NotFound),
                 (status, _) => Action::Fail(Kind::Refused { status }),
@@ -211,7 +213,8 @@ mod tests {
             assert_eq!(refused(status, Some(900)).action(None), Action::Again(Some(LONGEST_PAUSE)), "{status}");
             assert_eq!(refused(status, Some(901)).action(None), Action::Fail(Kind::RateLimited), "{status}");
         }
-        let kinds = [(401, Kind::Unauthorized), (403, Kind::Forbidden), (404, Kind::NotFound)];
+        assert_eq!(refused(401, Some(1)).action(Some(10)), Action::Renew);
+        let kinds = [(403, Kind::Forbidden), (404, Kind::NotFound)];
         for (status, kind) in kinds {
             assert_eq!(refused(status, Some(1)).action(None), Action::Fail(kind));
         }

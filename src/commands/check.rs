@@ -21,7 +21,7 @@ const NO_ACCOUNT: &str = "No help desk";
 
 /// Prints whether the configuration works. What the user must mend in it is a FAILED status; an outage, or that there is none, is an error.
 pub(super) async fn run(args: &AccountArgs, context: &Context) -> Result<(), Error> {
-    let verdict = match context.account(args).await {
+    let verdict = match context.account_of(args).await {
         Ok(account) => verdict(&account, context).await,
         Err(error) => Err(error),
     };
@@ -35,13 +35,11 @@ pub(super) async fn run(args: &AccountArgs, context: &Context) -> Result<(), Err
     context.output.write(status.into_bytes()).await
 }
 
-async fn verdict(account: &Account, context: &Context) -> Result<(), Error> {
-    let Some(proof) = streams::named(PROOF) else {
-        return Err(Error::new(Kind::Internal, "The stream that proves an account is not in the table"));
-    };
-    let terms = Terms { start: nanos_of(context.clock.now()) - BACK, end: None, lookback: 0 };
-    probe(&account.client, proof, &terms).await.map_err(|error| told(error, account))?;
+/// Whether the account can be read; what of it cannot is warned of.
+pub(super) async fn verdict(account: &Account, context: &Context) -> Result<(), Error> {
+    proof(account, context).await?;
     info!("the account answers, and the token may read it");
+    let terms = terms(context);
     let mut probes = JoinSet::new();
     for stream in streams::all().filter(|stream| stream.output.name != PROOF) {
         let client = account.client.clone();
@@ -55,6 +53,18 @@ async fn verdict(account: &Account, context: &Context) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Whether the account answers, and the token may read it.
+pub(super) async fn proof(account: &Account, context: &Context) -> Result<(), Error> {
+    let Some(proof) = streams::named(PROOF) else {
+        return Err(Error::new(Kind::Internal, "The stream that proves an account is not in the table"));
+    };
+    probe(&account.client, proof, &terms(context)).await.map_err(|error| told(error, account))
+}
+
+fn terms(context: &Context) -> Terms {
+    Terms { start: nanos_of(context.clock.now()) - BACK, end: None, lookback: 0 }
 }
 
 /// Asks for one record of a stream.

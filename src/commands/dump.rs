@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::json;
 
-use super::{Account, Context, read};
+use super::{Account, Context, TokenPlaces, read};
 use crate::cli::DumpArgs;
 use crate::client::Client;
 use crate::clock::Clock;
@@ -23,7 +23,9 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
     let DumpArgs { ref streams, mode, since, until, .. } = *args;
     let wish = Wish { streams: streams.clone(), mode, since, until };
     wish.wanted()?;
-    let account = context.account_of(args.config.as_deref(), args.sandbox).await?;
+    let file = args.config.as_deref().filter(|_| !args.no_config_update);
+    let tokens = TokenPlaces { file, output: None };
+    let account = context.account(args.config.as_deref(), args.sandbox, tokens).await?;
     let mut terms = read::terms(&account.config, context.clock.now());
     let store = Store::open(&args.out)?;
     let (name, start) = (name(&account), position::utc(terms.start));

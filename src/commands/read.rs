@@ -27,7 +27,7 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
         Some(path) => Some(protocol::configured_catalog(&read_file(path, Kind::Catalog, "catalog")?)?),
         None => None,
     };
-    let account = context.account(&args.account).await?;
+    let account = context.account_of(&args.account).await?;
     let terms = terms(&account.config, context.clock.now());
     let (saved, state_file) = state(args)?;
     let run = Run {

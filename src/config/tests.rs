@@ -6,8 +6,12 @@ use serde_json::json;
 
 use super::*;
 
+fn read(text: &str, environment: &Environment) -> Result<Config, Error> {
+    Config::of(&Document::parse(text)?, environment)
+}
+
 fn parse(config: &Value) -> Result<Config, Error> {
-    Config::parse(&config.to_string(), &Environment::default())
+    read(&config.to_string(), &Environment::default())
 }
 
 fn with(name: &str, value: Value) -> Value {
@@ -18,8 +22,10 @@ fn with(name: &str, value: Value) -> Value {
 }
 
 fn token(config: &Config) -> &str {
-    let Credentials::AccessToken(token) = &config.credentials;
-    token.expose_secret()
+    match &config.credentials {
+        Credentials::AccessToken(token) => token.expose_secret(),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -44,9 +50,12 @@ fn everything_that_can_have_a_default_has_one() {
 
 #[test]
 fn the_environment_stands_in_for_a_subdomain_but_never_replaces_one() {
-    let environment =
-        Environment { subdomain: Some("other".to_owned()), access_token: Some(SecretString::from("token")) };
-    let subdomain = |text: &str| Config::parse(text, &environment).unwrap().subdomain.to_string();
+    let environment = Environment {
+        subdomain: Some("other".to_owned()),
+        access_token: Some(SecretString::from("token")),
+        ..Environment::default()
+    };
+    let subdomain = |text: &str| read(text, &environment).unwrap().subdomain.to_string();
     assert_eq!(subdomain("{}"), "other");
     assert_eq!(subdomain(r#"{"subdomain":"acme"}"#), "acme");
 }
@@ -55,7 +64,7 @@ fn the_environment_stands_in_for_a_subdomain_but_never_replaces_one() {
 fn the_environment_wins_over_the_file() {
     let environment = Environment { access_token: Some(SecretString::from("other")), ..Environment::default() };
     for config in [with("subdomain", json!("acme")), json!({ "subdomain": "acme" })] {
-        assert_eq!(token(&Config::parse(&config.to_string(), &environment).unwrap()), "other");
+        assert_eq!(token(&read(&config.to_string(), &environment).unwrap()), "other");
     }
 }
 
@@ -156,6 +165,22 @@ fn a_base_url_is_an_https_origin_or_this_machine() {
 }
 
 #[test]
+fn each_method_of_signing_in_is_understood() {
+    let credentials = |value: Value| parse(&with("credentials", value)).unwrap().credentials;
+    let pair = json!({ "client_id": " c ", "client_secret": "s", "access_token": "a", "refresh_token": "r" });
+    let Credentials::Pair { client, access, refresh } = credentials(pair) else { panic!("no pair") };
+    assert_eq!((client.id.as_str(), client.secret.unwrap().expose_secret()), ("c", "s"));
+    assert_eq!((access.unwrap().expose_secret(), refresh.expose_secret()), ("a", "r"));
+    let bare = json!({ "credentials": "oauth2.0", "client_id": "c", "refresh_token": "r" });
+    assert!(matches!(credentials(bare), Credentials::Pair { access: None, .. }));
+    // Without the client that it was given to, a refresh token is of no use.
+    let lone = json!({ "credentials": "oauth2.0", "access_token": "a", "refresh_token": "r" });
+    assert!(matches!(credentials(lone), Credentials::AccessToken(_)));
+    let by_itself = json!({ "credentials": "client_credentials", "client_id": "c", "client_secret": "s" });
+    assert!(matches!(credentials(by_itself), Credentials::ClientCredentials(_)));
+}
+
+#[test]
 fn a_bad_value_is_told_by_its_name_and_never_repeated() {
     let cases = [
         ("subdomain", json!(7)),
@@ -176,7 +201,10 @@ fn a_bad_value_is_told_by_its_name_and_never_repeated() {
         ("credentials", json!({ "credentials": "s3cret", "access_token": "x" })),
         ("credentials", json!({ "credentials": "access_token", "access_token": 7 })),
         ("credentials", json!({ "credentials": "access_token", "access_token": " s3cret s3cret" })),
-        ("credentials", json!({ "credentials": "client_credentials", "client_id": "c", "client_secret": "s3cret" })),
+        ("credentials", json!({ "credentials": "client_credentials", "client_secret": "s3cret" })),
+        ("credentials", json!({ "credentials": "client_credentials", "client_id": "s3cret" })),
+        ("credentials", json!({ "credentials": "oauth2.0", "client_id": "c", "refresh_token": "s3cret s3cret" })),
+        ("credentials", json!({ "credentials": "oauth2.0", "refresh_token": "s3cret" })),
     ];
     for (name, value) in cases {
         let error = parse(&with(name, value.clone())).unwrap_err();
@@ -198,7 +226,7 @@ fn an_end_before_the_start_is_refused_and_a_future_start_is_not() {
 #[test]
 fn what_is_no_json_object_is_told_without_its_content() {
     for text in ["", "s3cret", "[1]", "7", r#"{"access_token":"s3cret""#] {
-        let error = Config::parse(text, &Environment::default()).unwrap_err();
+        let error = read(text, &Environment::default()).unwrap_err();
         assert!(
             error.to_string().starts_with("The configuration is not") && !error.to_string().contains("s3cret"),
             "{error}"

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use serde_json::value::RawValue;
-use source_zendesk_chat::config::{Config, Environment};
+use source_zendesk_chat::config::{Config, Document, Environment};
 use source_zendesk_chat::conform::Conform;
 use source_zendesk_chat::error::Kind;
 use source_zendesk_chat::page::{self, Page, Record};
@@ -112,7 +112,7 @@ pub fn state(bytes: &[u8]) {
 /// A configuration: whatever is accepted leads to the account's own host, or to where `base_url` says, in safety.
 pub fn config(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let config = match Config::parse(&text, &Environment::default()) {
+    let config = match Document::parse(&text).and_then(|document| Config::of(&document, &Environment::default())) {
         Ok(config) => config,
         Err(error) => return assert!(matches!(error.kind(), Kind::Config | Kind::ConfigFile)),
     };

@@ -124,8 +124,14 @@ impl Account {
     }
 
     fn client(&self, clock: Clock) -> Client {
-        let (base, token) = (self.sandbox.url().parse().unwrap(), self.token.clone().into());
-        let api = Api { base, token, requests_per_minute: self.requests_per_minute, concurrency: 8 };
+        let (base, token) = (self.sandbox.url().parse().unwrap(), secrecy::SecretString::from(self.token.clone()));
+        let api = Api {
+            base,
+            access: token.into(),
+            secrets: Secrets::default(),
+            requests_per_minute: self.requests_per_minute,
+            concurrency: 8,
+        };
         Client::new(api, clock).unwrap()
     }
 

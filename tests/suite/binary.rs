@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::BufReader;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -33,14 +34,16 @@ macro_rules! assert_told {
 }
 pub(crate) use assert_told;
 
-/// What differs from run to run in what is told of a dataset: where it is, when and by whom it was written, and how large it is.
-pub const DATASET_FILTERS: [(&str, &str); 7] = [
+/// What differs from run to run in what is told to people: where a dataset is, when and by whom it was written, how large it
+/// is, and when a token dies.
+pub const DATASET_FILTERS: [(&str, &str); 8] = [
     (r"(/\S*)?/lake\b", "PLACE/lake"),
     (r"\d{8}T\d{6}Z-[0-9a-f]{8}-", "RUN-"),
     (r"/\S*\.tmp\w+/", "PLACE/"),
     (r"(from |  )20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "${1}MOMENT"),
     (r" +\d+(\.\d+)? [KM]iB", " SIZE"),
     (r" +\d+\.\d s", " TIME"),
+    (r"until \d{4}-\d\d-\d\d \d\d:\d\d UTC", "until MOMENT"),
     (r"has \d+ bytes instead of \d+", "has N bytes instead of M"),
 ];
 
@@ -136,6 +139,37 @@ impl Place {
     /// Runs the binary to its end.
     pub fn run(&self, arguments: &str) -> Ended {
         Ended::of(self.command(arguments))
+    }
+}
+
+/// A running binary, whose stderr is a pipe; it does not outlive its test.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Starts a command.
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// One whose stdout is a pipe.
+    pub fn piped(mut command: Command) -> (Self, BufReader<ChildStdout>) {
+        let mut running = Self::start(command.stdout(Stdio::piped()));
+        let stdout = running.0.stdout.take().unwrap();
+        (running, BufReader::new(stdout))
+    }
+
+    /// Kills it.
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended needs no end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -2,46 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::TcpListener;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::account::key;
-use crate::binary::{Ended, Place, assert_told, messages, names, stream_of, until};
+use crate::binary::{Ended, Place, Running, assert_told, messages, names, stream_of, until};
 
 const READ: &str = "read --config config.json";
 const KEPT: &str = "read --config config.json --state state.json --update-state";
-
-/// A running binary; it does not outlive its test.
-struct Running(Child);
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        Self(command.stderr(Stdio::piped()).spawn().unwrap())
-    }
-
-    /// One whose stdout is a pipe.
-    fn piped(mut command: Command) -> (Self, BufReader<ChildStdout>) {
-        let mut running = Self::start(command.stdout(Stdio::piped()));
-        let stdout = running.0.stdout.take().unwrap();
-        (running, BufReader::new(stdout))
-    }
-
-    fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // One that has ended needs no end.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Reads lines up to the first that says this, and gives all of them.
 fn read_until(stdout: &mut impl BufRead, text: &str) -> String {

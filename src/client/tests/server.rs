@@ -29,6 +29,8 @@ pub enum Step {
 pub struct Seen {
     /// Its head.
     pub head: String,
+    /// Its body.
+    pub body: String,
     /// When.
     pub at: Instant,
 }
@@ -82,9 +84,13 @@ async fn serve(mut stream: TcpStream, steps: &impl Fn(usize) -> Step, seen: &Mut
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await?);
         }
+        let head = String::from_utf8(head).unwrap();
+        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        stream.read_exact(&mut body).await?;
         let number = {
             let mut seen = seen.lock().unwrap();
-            seen.push(Seen { head: String::from_utf8(head).unwrap(), at: Instant::now() });
+            seen.push(Seen { head, body: String::from_utf8(body).unwrap(), at: Instant::now() });
             seen.len() - 1
         };
         match steps(number) {

@@ -57,9 +57,9 @@ fn a_check_costs_one_request_a_stream() {
 fn the_token_is_wrong() {
     let place = place(|_| {});
     place.configure(&json!({ "credentials": { "access_token": "another" } }));
-    assert_told!(place.run("check --config config.json"), @r"
+    assert_told!(place.run("check --config config.json"), @"
     exit 0
-    FAILED 127.0.0.1 does not know the access token: it is wrong, was revoked, or belongs to Zendesk Support rather than Zendesk Chat: api/v2/chat/agents: the service answered 401 (Unauthorized): Unauthorized: The server could not verify that you are authorized to access the requested resource. Make a new access token for this Zendesk Chat account and put it into the configuration; a token of Zendesk Support does not work here.
+    FAILED 127.0.0.1 does not know the access token: it is wrong, was revoked, or belongs to Zendesk Support rather than Zendesk Chat: api/v2/chat/agents: the service answered 401 (Unauthorized): Unauthorized: The server could not verify that you are authorized to access the requested resource. Run `source-zendesk-chat login` to sign in to this Zendesk Chat account anew; a token of Zendesk Support does not work here.
     ");
     assert_eq!(place.sandbox.requests().len(), 1);
 }
@@ -173,9 +173,9 @@ fn a_bad_value_is_a_verdict() {
     exit 0
     FAILED `credentials` is missing: give it an `access_token`, or set ZENDESK_CHAT_ACCESS_TOKEN. Correct the configuration and run again; the README lists every property.
     exit 0
-    FAILED `client_credentials` cannot be used by this version: give an `access_token` instead. Correct the configuration and run again; the README lists every property.
+    FAILED `credentials.client_id` is missing. Correct the configuration and run again; the README lists every property.
     exit 0
-    FAILED `credentials.credentials` is neither `oauth2.0` nor `access_token`. Correct the configuration and run again; the README lists every property.
+    FAILED `credentials.credentials` is none of `oauth2.0`, `access_token` and `client_credentials`. Correct the configuration and run again; the README lists every property.
     exit 0
     FAILED `credentials.access_token` is missing. Correct the configuration and run again; the README lists every property.
     exit 0

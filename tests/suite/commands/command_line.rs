@@ -48,52 +48,55 @@ fn the_help_of_spec() {
 
 #[test]
 fn the_help_of_check() {
-    assert_page!(place().run("check --help"), @r"
+    assert_page!(place().run("check --help"), @"
     exit 0
     Say whether a configuration works, and which streams it can read
 
     Usage: source-zendesk-chat check [OPTIONS] <--config <FILE>|--sandbox>
 
     Options:
-          --config <FILE>  Configuration, a JSON file; `spec` prints what it may hold
-          --sandbox        Use the built-in, made-up account instead of a real one
-          --debug          Log every request as well; `LOG_LEVEL=debug` does the same
-      -h, --help           Print help
+          --config <FILE>     Configuration, a JSON file; `spec` prints what it may hold
+          --sandbox           Use the built-in, made-up account instead of a real one
+          --no-config-update  Leave the configuration file as it is when the access token is renewed
+          --debug             Log every request as well; `LOG_LEVEL=debug` does the same
+      -h, --help              Print help
     ");
 }
 
 #[test]
 fn the_help_of_discover() {
-    assert_page!(place().run("discover --help"), @r"
+    assert_page!(place().run("discover --help"), @"
     exit 0
     Print every stream with its schema, without asking the account
 
     Usage: source-zendesk-chat discover [OPTIONS] <--config <FILE>|--sandbox>
 
     Options:
-          --config <FILE>  Configuration, a JSON file; `spec` prints what it may hold
-          --sandbox        Use the built-in, made-up account instead of a real one
-          --debug          Log every request as well; `LOG_LEVEL=debug` does the same
-      -h, --help           Print help
+          --config <FILE>     Configuration, a JSON file; `spec` prints what it may hold
+          --sandbox           Use the built-in, made-up account instead of a real one
+          --no-config-update  Leave the configuration file as it is when the access token is renewed
+          --debug             Log every request as well; `LOG_LEVEL=debug` does the same
+      -h, --help              Print help
     ");
 }
 
 #[test]
 fn the_help_of_read() {
-    assert_page!(place().run("read --help"), @r"
+    assert_page!(place().run("read --help"), @"
     exit 0
     Print the streams' records, and states from which a later run goes on
 
     Usage: source-zendesk-chat read [OPTIONS] <--config <FILE>|--sandbox>
 
     Options:
-          --config <FILE>   Configuration, a JSON file; `spec` prints what it may hold
-          --sandbox         Use the built-in, made-up account instead of a real one
-          --debug           Log every request as well; `LOG_LEVEL=debug` does the same
-          --catalog <FILE>  Configured catalog that names the streams [default: every stream, from its state where that misses no change]
-          --state <FILE>    State of an earlier run to go on from; a file that does not exist yet means from the start
-          --update-state    Write each new state into the state file, once the records before it are printed
-      -h, --help            Print help
+          --config <FILE>     Configuration, a JSON file; `spec` prints what it may hold
+          --sandbox           Use the built-in, made-up account instead of a real one
+          --no-config-update  Leave the configuration file as it is when the access token is renewed
+          --debug             Log every request as well; `LOG_LEVEL=debug` does the same
+          --catalog <FILE>    Configured catalog that names the streams [default: every stream, from its state where that misses no change]
+          --state <FILE>      State of an earlier run to go on from; a file that does not exist yet means from the start
+          --update-state      Write each new state into the state file, once the records before it are printed
+      -h, --help              Print help
     ");
 }
 

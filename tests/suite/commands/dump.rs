@@ -35,6 +35,9 @@ fn the_help() {
           --sandbox
               Use the built-in, made-up account instead of a real one
 
+          --no-config-update
+              Leave the configuration file as it is when the access token is renewed
+
           --out <DIR_OR_URL>
               Where the dataset is: a folder, or a place in a bucket such as <s3://bucket/path>
 
