@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::sandbox::SandboxArgs;
 use crate::dataset::Mode;
+use crate::oauth::SCOPE;
 use crate::position;
 
 /// Moves a Zendesk Chat account's data, completely and incrementally, into Parquet files or to any Airbyte-protocol destination.
@@ -39,6 +40,9 @@ pub enum Command {
     /// Say what a dataset holds, and whether all of it is there.
     #[command(infer_long_args = true)]
     Inspect(InspectArgs),
+    /// Sign in to an account with a browser, and write the configuration.
+    #[command(infer_long_args = true)]
+    Login(LoginArgs),
     /// Serve a made-up Zendesk Chat account on this machine, to try things out.
     #[command(infer_long_args = true)]
     Sandbox(SandboxArgs),
@@ -149,6 +153,65 @@ pub struct InspectArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// The flags of `login`.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct LoginArgs {
+    /// The account: `acme` of acme.zendesk.com.
+    #[arg(long, value_name = "NAME", required_unless_present = "status")]
+    pub subdomain: Option<String>,
+    /// The API client that was registered with the account.
+    #[arg(long, value_name = "ID", required_unless_present = "status")]
+    pub client_id: Option<String>,
+    /// Environment variable that holds the client's secret [default: it is asked for on the terminal].
+    #[arg(long, value_name = "VAR")]
+    pub client_secret_env: Option<String>,
+    /// The way in.
+    #[arg(long, value_enum, default_value = "code")]
+    pub flow: Flow,
+    /// Port of localhost to which the browser comes back: that of the redirect URL of the API client.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// What the token is to open.
+    #[arg(long, default_value = SCOPE)]
+    pub scope: String,
+    /// Configuration that is written.
+    #[arg(long, value_name = "FILE", default_value = "config.json")]
+    pub config_out: PathBuf,
+    /// Put the new credentials into a configuration that exists, and leave the rest of it as it is.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Only print the address, and open no browser.
+    #[arg(long)]
+    pub no_browser: bool,
+    /// Print the access token on stdout.
+    #[arg(long)]
+    pub print_token: bool,
+    /// Tell what a configuration signs in with, and whether it works.
+    #[arg(long, conflicts_with_all = ["subdomain", "client_id", "client_secret_env", "overwrite", "no_browser", "print_token"])]
+    pub status: bool,
+    /// Configuration that `--status` tells of.
+    #[arg(long, value_name = "FILE", default_value = "config.json", requires = "status")]
+    pub config: PathBuf,
+    /// Replaces `https://NAME.zendesk.com`.
+    #[arg(long, value_name = "URL", hide = true)]
+    pub base_url: Option<String>,
+    /// Log every request as well; `LOG_LEVEL=debug` does the same.
+    #[arg(long)]
+    pub debug: bool,
+}
+
+/// The ways to an access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Flow {
+    /// The browser brings a code, which is exchanged: what it brings renews itself.
+    Code,
+    /// The browser brings the token itself: no client secret is needed, and nothing renews it.
+    Implicit,
+    /// The client signs in by itself, without a browser: it must be confidential.
+    ClientCredentials,
 }
 
 /// A time, as a configuration has it.

@@ -28,6 +28,7 @@ mod check;
 mod discover;
 pub mod dump;
 mod inspect;
+mod login;
 mod read;
 pub mod sandbox;
 mod spec;
@@ -138,6 +139,7 @@ async fn run(command: Command, context: Context) -> ExitCode {
         Command::Read(args) => read::run(&args, &context).await,
         Command::Dump(args) => dump::run(&args, &context).await,
         Command::Inspect(args) => inspect::run(&args, &context).await,
+        Command::Login(args) => login::run(&args, &context).await,
         Command::Sandbox(args) => sandbox::run(args, context.clock.clone(), std::io::stdout()).await,
     };
     let result = match (result, output.drained().await) {
@@ -163,6 +165,7 @@ fn level(command: &Command) -> Level {
         Command::Read(args) => args.account.log.debug,
         Command::Dump(args) if args.quiet => return Level::WARN,
         Command::Dump(args) => args.debug,
+        Command::Login(args) => args.debug,
         Command::Inspect(_) | Command::Sandbox(_) => false,
     };
     let debug = debug || std::env::var("LOG_LEVEL").is_ok_and(|level| level.eq_ignore_ascii_case("debug"));

@@ -2,6 +2,7 @@
 //! losing the account until somebody signs in again.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -119,23 +120,30 @@ impl Opened<'_> {
 
 /// Locks a configuration file against other runs, reads it again and opens it for being replaced.
 async fn hold(path: &Path) -> Result<(Document, Replacement, File), Error> {
-    let unkept = |error| {
-        let problem = format!("New tokens cannot be kept in {}", path.display());
-        Error::new(Kind::Unkept, problem).because(error)
-    };
+    let unkept = |error| unkept(path, error);
+    let lock = lock(path).await?;
+    let text = fs::read_to_string(path).map_err(unkept)?;
+    let document = Document::parse(&text)?;
+    let replacement = Replacement::open(path, text.len() + ROOM, Readers::Owner).map_err(unkept)?;
+    Ok((document, replacement, lock))
+}
+
+/// Locks a configuration file against other runs that would change it.
+pub async fn lock(path: &Path) -> Result<File, Error> {
     let began = Instant::now();
-    let lock = loop {
-        if let Some(lock) = durable::try_lock(path).map_err(unkept)? {
-            break lock;
+    loop {
+        let lock = durable::try_lock(path).map_err(|error| unkept(path, error))?;
+        if let Some(lock) = lock {
+            return Ok(lock);
         }
         if began.elapsed() > PATIENCE {
             let problem = format!("Another run has been renewing the tokens in {} for minutes", path.display());
             return Err(Error::new(Kind::StateInUse, problem));
         }
         sleep(GLANCE).await;
-    };
-    let text = fs::read_to_string(path).map_err(unkept)?;
-    let document = Document::parse(&text)?;
-    let replacement = Replacement::open(path, text.len() + ROOM, Readers::Owner).map_err(unkept)?;
-    Ok((document, replacement, lock))
+    }
+}
+
+fn unkept(path: &Path, error: io::Error) -> Error {
+    Error::new(Kind::Unkept, format!("New tokens cannot be kept in {}", path.display())).because(error)
 }

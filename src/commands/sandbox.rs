@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::sandbox::faults::{Fault, Rule};
 use crate::sandbox::options::{
-    BansLimit, Behaviour, Bound, BulkEdit, DEFAULT_TOKEN, FiveMinuteRule, Holdings, Ids, Late,
+    BansLimit, Behaviour, Bound, BulkEdit, DEFAULT_TOKEN, FiveMinuteRule, Holdings, Ids, Late, PUBLIC_CLIENT,
     REQUESTS_PER_MINUTE, Refusal, TimelineOrder,
 };
 use crate::sandbox::{Account, Options, Sandbox};
@@ -191,7 +191,8 @@ pub async fn run(args: SandboxArgs, clock: Clock, mut out: impl Write) -> Result
     let greeting = format!(
         "A Zendesk Chat account (seed {seed}, {chats} chats a year) answers at {url}\n\
          {config}\n\
-         Save the line above as config.json, then: source-zendesk-chat read --config config.json\n"
+         Save the line above as config.json, then: source-zendesk-chat read --config config.json\n\
+         Or sign in: source-zendesk-chat login --subdomain sandbox --base-url {url} --client-id {PUBLIC_CLIENT}\n"
     );
     let told = out.write_all(greeting.as_bytes()).and_then(|()| out.flush());
     told.map_err(|error| Error::new(Kind::Output, "The sandbox cannot tell its address").because(error))?;

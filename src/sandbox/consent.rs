@@ -146,7 +146,7 @@ fn question(asked: &Query, scope: &str, query: &str) -> String {
 
 fn page(title: &str, body: &str) -> String {
     format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>\
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><link rel=\"icon\" href=\"data:,\"><title>{title}</title><style>\
          body{{font:16px/1.5 system-ui,sans-serif;max-width:28rem;margin:15vh auto;padding:0 1rem}}\
          button{{font:inherit;padding:.4rem 1.4rem}}</style></head><body><h1>{title}</h1>{body}</body></html>\n"
     )

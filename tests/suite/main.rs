@@ -7,7 +7,7 @@
 //! - `lake`: a dataset that runs of this process fill. `dump`: what they make of it.
 //! - `corpus`: what no bytes may do to a parser.
 //! - `faults`: what goes wrong at the service, at every request of a run.
-//! - `tokens`: what becomes of a run whose token dies.
+//! - `login`: how an account is signed in to. `tokens`: what becomes of a run whose token dies.
 //! - `table`: what holds of the table of streams itself, and of all that must agree with it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end on the spot")]
@@ -19,6 +19,7 @@ mod corpus;
 mod dump;
 mod faults;
 mod lake;
+mod login;
 mod processes;
 mod scenarios;
 mod streams;

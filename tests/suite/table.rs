@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use source_zendesk_chat::conform::Conform;
+use source_zendesk_chat::oauth::{Consent, Grant, Registration, Response, SCOPE, TOKEN_PATH};
 use source_zendesk_chat::page::Page;
 use source_zendesk_chat::streams::{self, Project, Shape, Stream};
 
@@ -161,6 +162,49 @@ fn the_readme_lists_exactly_the_properties_of_the_specification() {
     let listed: Vec<String> = table("Configuration").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), expected);
     assert_eq!(listed.len(), expected.len(), "no property comes twice");
+}
+
+#[test]
+fn the_sign_in_button_puts_everything_where_the_configuration_has_it() {
+    let specification: Value = serde_json::from_str(SPECIFICATION).unwrap();
+    let properties = &specification["connectionSpecification"]["properties"];
+    let branch = &properties["credentials"]["oneOf"][0]["properties"];
+    let button = &specification["advanced_auth"];
+    assert_eq!(button["predicate_key"], json!(["credentials", "credentials"]));
+    assert_eq!(button["predicate_value"], branch["credentials"]["const"]);
+    let button = &button["oauth_config_specification"];
+    let mut places = 0;
+    for part in button.as_object().unwrap().values() {
+        for told in part["properties"].as_object().into_iter().flat_map(serde_json::Map::values) {
+            let Some(path) = told["path_in_connector_config"].as_array() else { continue };
+            let known = match path.iter().map(|part| part.as_str().unwrap()).collect::<Vec<_>>()[..] {
+                ["credentials", name] => &branch[name],
+                [name] => &properties[name],
+                _ => &Value::Null,
+            };
+            assert!(known.is_object(), "{path:?}");
+            places += 1;
+        }
+    }
+    assert_eq!(places, 6);
+    // The platform asks for what `login` asks for, in the same places.
+    let asked = &button["oauth_connector_input_specification"];
+    let (client, state) = (Registration { id: String::new(), secret: None }, "".into());
+    let redirect = "http://localhost:8080";
+    let consent =
+        Consent { client: &client, response: Response::Code, redirect, scope: SCOPE, state: &state, verifier: &state };
+    let base = "https://acme.zendesk.com".parse().unwrap();
+    let page = consent.url(&base);
+    let path = page.as_str().strip_prefix("https://acme").unwrap().split('&').next().unwrap();
+    assert!(asked["consent_url"].as_str().unwrap().contains(path), "{path}");
+    assert!(asked["access_token_url"].as_str().unwrap().ends_with(&format!(".zendesk.com/{TOKEN_PATH}")));
+    assert_eq!(asked["scope"], SCOPE);
+    let grant = Grant::Code { code: &state, redirect, verifier: &state, scope: SCOPE };
+    let form: BTreeSet<String> =
+        url::form_urlencoded::parse(grant.form(&client).as_bytes()).map(|(name, _)| name.into_owned()).collect();
+    let mut parameters: BTreeSet<String> = asked["access_token_params"].as_object().unwrap().keys().cloned().collect();
+    assert!(parameters.remove("client_secret") && parameters.insert("code_verifier".to_owned()));
+    assert_eq!(parameters, form);
 }
 
 #[test]

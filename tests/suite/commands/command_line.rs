@@ -23,6 +23,7 @@ fn the_first_page_of_help() {
       read      Print the streams' records, and states from which a later run goes on
       dump      Write the streams into a dataset of Parquet files, which later runs go on from
       inspect   Say what a dataset holds, and whether all of it is there
+      login     Sign in to an account with a browser, and write the configuration
       sandbox   Serve a made-up Zendesk Chat account on this machine, to try things out
       help      Print this message or the help of the given subcommand(s)
 
@@ -97,6 +98,74 @@ fn the_help_of_read() {
           --state <FILE>      State of an earlier run to go on from; a file that does not exist yet means from the start
           --update-state      Write each new state into the state file, once the records before it are printed
       -h, --help              Print help
+    ");
+}
+
+#[test]
+fn the_help_of_login() {
+    assert_page!(place().run("login --help"), @"
+    exit 0
+    Sign in to an account with a browser, and write the configuration
+
+    Usage: source-zendesk-chat login [OPTIONS]
+
+    Options:
+          --subdomain <NAME>
+              The account: `acme` of acme.zendesk.com
+
+          --client-id <ID>
+              The API client that was registered with the account
+
+          --client-secret-env <VAR>
+              Environment variable that holds the client's secret [default: it is asked for on the terminal]
+
+          --flow <FLOW>
+              The way in
+
+              Possible values:
+              - code:               The browser brings a code, which is exchanged: what it brings renews itself
+              - implicit:           The browser brings the token itself: no client secret is needed, and nothing renews it
+              - client-credentials: The client signs in by itself, without a browser: it must be confidential
+              
+              [default: code]
+
+          --port <PORT>
+              Port of localhost to which the browser comes back: that of the redirect URL of the API client
+              
+              [default: 8080]
+
+          --scope <SCOPE>
+              What the token is to open
+              
+              [default: read]
+
+          --config-out <FILE>
+              Configuration that is written
+              
+              [default: config.json]
+
+          --overwrite
+              Put the new credentials into a configuration that exists, and leave the rest of it as it is
+
+          --no-browser
+              Only print the address, and open no browser
+
+          --print-token
+              Print the access token on stdout
+
+          --status
+              Tell what a configuration signs in with, and whether it works
+
+          --config <FILE>
+              Configuration that `--status` tells of
+              
+              [default: config.json]
+
+          --debug
+              Log every request as well; `LOG_LEVEL=debug` does the same
+
+      -h, --help
+              Print help (see a summary with '-h')
     ");
 }
 

@@ -1,0 +1,272 @@
+//! `login`: a token for the account by one command, and a configuration that holds it.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::{Account, Context, check};
+use crate::cli::{Flow, LoginArgs};
+use crate::client::{Access, Body, Client, Malformed};
+use crate::config::{Config, Document, Environment, Subdomain, base_url};
+use crate::durable::{self, Readers, Replacement};
+use crate::error::{Error, Kind};
+use crate::keeper;
+use crate::oauth::{self, Consent, Grant, Issued, Registration, Response};
+use crate::streams;
+use crate::walk::{Terms, Walk};
+
+mod browser;
+mod loopback;
+mod page;
+mod status;
+
+use loopback::{Brought, Loopback};
+use page::Page;
+
+/// How long somebody may take to allow the client in.
+const PATIENCE: Duration = Duration::from_mins(15);
+
+/// Signs in, or tells what a configuration signs in with.
+pub(super) async fn run(args: &LoginArgs, context: &Context) -> Result<(), Error> {
+    if args.status {
+        return status::run(&args.config, context).await;
+    }
+    let (Some(subdomain), Some(id)) = (&args.subdomain, &args.client_id) else {
+        return Err(Error::new(Kind::Flags, "`--subdomain` and `--client-id` say whose account it is"));
+    };
+    let subdomain = Subdomain::parse(subdomain)?;
+    // A link is followed: it is the file behind it that is written.
+    let path = fs::canonicalize(&args.config_out).unwrap_or_else(|_| args.config_out.clone());
+    let mut document = prepared(&args.config_out, &path, args.overwrite)?;
+    document.set("subdomain", subdomain.to_string());
+    if let Some(base) = &args.base_url {
+        document.set("base_url", base.as_str());
+    }
+    let base = base_url(document.members().get("base_url").and_then(Value::as_str), &subdomain)?;
+    let client = Registration { id: id.trim().to_owned(), secret: secret(args, context).await? };
+    let asking = SigningIn { args, context, path, client };
+    let door = asking.door(&base, Access::default())?;
+    let issued = match args.flow {
+        Flow::ClientCredentials => {
+            let issued = door.grant(&asking.client, &Grant::ClientCredentials { scope: &args.scope }).await?;
+            asking.keep(&mut document, None).await?;
+            issued
+        }
+        Flow::Code | Flow::Implicit => asking.by_browser(&door, &base, &mut document).await?,
+    };
+    asking.conclude(&document, &issued).await
+}
+
+/// Somebody, or a program, who is being let in.
+struct SigningIn<'a> {
+    args: &'a LoginArgs,
+    context: &'a Context,
+    path: PathBuf,
+    client: Registration,
+}
+
+impl SigningIn<'_> {
+    /// A client of the account.
+    fn door(&self, base: &url::Url, access: Access) -> Result<Client, Error> {
+        let api = crate::client::Api {
+            base: base.clone(),
+            access,
+            secrets: self.context.secrets.clone(),
+            requests_per_minute: 60.0,
+            concurrency: 1,
+        };
+        Client::new(api, self.context.clock.clone())
+    }
+
+    /// Sends the browser for consent, and keeps what comes of it.
+    async fn by_browser(&self, door: &Client, base: &url::Url, document: &mut Document) -> Result<Issued, Error> {
+        let response = if self.args.flow == Flow::Code { Response::Code } else { Response::Token };
+        let (state, verifier) = (oauth::unguessable()?, oauth::unguessable()?);
+        let mut loopback = Loopback::open(self.args.port, response, &state).await?;
+        let redirect = loopback.redirect().to_owned();
+        let ask = Consent {
+            client: &self.client,
+            response,
+            redirect: &redirect,
+            scope: &self.args.scope,
+            state: &state,
+            verifier: &verifier,
+        };
+        self.send(&ask.url(base));
+        let callback = timeout(PATIENCE, loopback.callback()).await;
+        let callback = callback.map_err(|_| {
+            let minutes = PATIENCE.as_secs() / 60;
+            Error::new(Kind::SignIn, format!("Nobody allowed the sign-in within {minutes} minutes"))
+        })??;
+        let issued = match callback.brought {
+            Ok(Brought::Code(code)) => {
+                self.context.secrets.keep(&code);
+                let grant =
+                    Grant::Code { code: &code, redirect: &redirect, verifier: &verifier, scope: &self.args.scope };
+                door.grant(&self.client, &grant).await
+            }
+            Ok(Brought::Token(issued)) => {
+                self.context.secrets.keep(&issued.access);
+                Ok(issued)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let kept = match issued {
+            Ok(issued) => self.keep(document, Some(&issued)).await.map(|()| issued),
+            Err(error) => Err(error),
+        };
+        // The browser shows how it ended before the program goes on, or ends.
+        let page = match &kept {
+            Ok(_) => Page::signed_in(),
+            Err(error) => Page::failed(&self.context.secrets.hide(&error.to_string())),
+        };
+        loopback.close(callback.answer, page).await;
+        kept
+    }
+
+    /// Shows the address to people, and to their browser.
+    fn send(&self, url: &url::Url) {
+        self.context.screen.line(&format!(
+            "Open this address in the browser in which you are an administrator of Zendesk Chat:\n\n  {url}\n"
+        ));
+        if self.args.no_browser {
+            return;
+        }
+        if let Err(error) = browser::open(url) {
+            warn!("no browser could be opened: {error}");
+        }
+    }
+
+    /// Writes the configuration.
+    async fn keep(&self, document: &mut Document, issued: Option<&Issued>) -> Result<(), Error> {
+        let method = match self.args.flow {
+            Flow::Code => "oauth2.0",
+            Flow::Implicit => "access_token",
+            Flow::ClientCredentials => "client_credentials",
+        };
+        let mut credentials = Map::new();
+        credentials.insert("credentials".to_owned(), method.into());
+        if self.args.flow != Flow::Implicit {
+            credentials.insert("client_id".to_owned(), self.client.id.clone().into());
+            let secret = self.client.secret.as_ref().map(|secret| Value::from(secret.expose_secret()));
+            credentials.extend(secret.map(|secret| ("client_secret".to_owned(), secret)));
+        }
+        document.set("credentials", credentials);
+        if let Some(issued) = issued {
+            document.put(issued, self.context.clock.now());
+        }
+        let path = &self.path;
+        free(&self.args.config_out, self.args.overwrite)?;
+        // A run that is renewing what stands there would put it back.
+        let _lock = if path.exists() { Some(keeper::lock(path).await?) } else { None };
+        durable::replace(path, &document.text(), Readers::Owner)
+            .map_err(|error| unwritable(&self.args.config_out, error))
+    }
+
+    /// Tries what was given, and tells how to go on.
+    async fn conclude(&self, document: &Document, issued: &Issued) -> Result<(), Error> {
+        if self.args.print_token {
+            let line = format!("{}\n", issued.access.expose_secret());
+            self.context.output.write(line.into_bytes()).await?;
+        }
+        let path = self.args.config_out.display();
+        info!("the configuration is in {path}, which only you can read");
+        if self.args.flow == Flow::Code && issued.refresh.is_none() && issued.lifetime.is_some() {
+            warn!("this account gives no refresh token: when the access token dies, `login` is needed again");
+        }
+        let config = Config::of(document, &Environment::default())?;
+        let client = self.context.client(&config, Access::from(issued.access.clone()))?;
+        let account = Account { config, client, sandbox: None };
+        check::verdict(&account, self.context).await?;
+        let who = described(&account).await.map(|told| format!(" ({told})")).unwrap_or_default();
+        let name = &account.config.subdomain;
+        let next = format!(
+            "Signed in to {name}{who}. Go on with:\n\n  source-zendesk-chat dump --config {path} --out zendesk-lake\n"
+        );
+        self.context.screen.line(&next);
+        Ok(())
+    }
+}
+
+/// The configuration to begin with: that of the file, if it may be changed, or an empty one.
+fn prepared(name: &Path, path: &Path, overwrite: bool) -> Result<Document, Error> {
+    free(name, overwrite)?;
+    let document = match fs::read_to_string(path) {
+        Ok(text) => Document::parse(&text).map_err(|error| error.at(&name.display().to_string()))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Document::default(),
+        Err(error) => return Err(unwritable(name, error)),
+    };
+    // Before anybody is asked anything it is known that there will be a place for the answer.
+    Replacement::open(path, 0, Readers::Owner).map_err(|error| unwritable(name, error))?;
+    Ok(document)
+}
+
+/// Refuses to overwrite what nobody said may be.
+fn free(path: &Path, overwrite: bool) -> Result<(), Error> {
+    if overwrite || fs::symlink_metadata(path).is_err() {
+        return Ok(());
+    }
+    let path = path.display();
+    let problem = format!("{path} exists: `--overwrite` puts the new credentials into it and leaves the rest as it is");
+    Err(Error::new(Kind::Flags, problem))
+}
+
+fn unwritable(path: &Path, error: io::Error) -> Error {
+    Error::new(Kind::Output, format!("The configuration {} cannot be written", path.display())).because(error)
+}
+
+/// The client's secret: from the environment, or from who sits at the terminal; a public client may have none.
+async fn secret(args: &LoginArgs, context: &Context) -> Result<Option<SecretString>, Error> {
+    let secret = if let Some(name) = &args.client_secret_env {
+        let secret = std::env::var(name).ok().filter(|secret| !secret.is_empty());
+        let missing = || Error::new(Kind::Flags, format!("The environment variable {name} holds no client secret"));
+        Some(secret.ok_or_else(missing)?)
+    } else if args.flow != Flow::Implicit && io::stdin().is_terminal() {
+        prompted().await?
+    } else {
+        None
+    };
+    let secret = secret.map(|secret| SecretString::from(secret.trim()));
+    if secret.is_none() && args.flow == Flow::ClientCredentials {
+        let problem = "Client credentials need the client's secret: name the environment variable that holds it with `--client-secret-env`";
+        return Err(Error::new(Kind::Flags, problem));
+    }
+    if let Some(secret) = &secret {
+        context.secrets.keep(secret);
+    }
+    Ok(secret)
+}
+
+/// A secret typed without being shown; none where nothing is typed.
+async fn prompted() -> Result<Option<String>, Error> {
+    let typed = tokio::task::spawn_blocking(|| {
+        let terminal = console::Term::stderr();
+        terminal.write_str("Client secret, not shown (none: press Enter): ")?;
+        terminal.read_secure_line()
+    });
+    let failed = |error: io::Error| Error::new(Kind::Flags, "The client secret cannot be asked for").because(error);
+    let typed = typed.await.map_err(|error| failed(io::Error::other(error)))?.map_err(failed)?;
+    Ok(Some(typed).filter(|typed| !typed.trim().is_empty()))
+}
+
+/// What the account says of itself, if the token may see it.
+async fn described(account: &Account) -> Option<String> {
+    let terms = Terms { start: 0, end: None, lookback: 0 };
+    let request = Walk::new(streams::named("accounts")?, &terms, None).next()?;
+    let parse =
+        |body: Body| serde_json::from_slice(&body.into_parts().0).map_err(|_| Malformed("it is not JSON".to_owned()));
+    let told: Value = account.client.fetch(&request, &|_| (), parse).await.ok()?.value;
+    let text = |place: &str| {
+        let text: String = told.pointer(place)?.as_str()?.chars().filter(|c| !c.is_control()).take(80).collect();
+        Some(text).filter(|text| !text.is_empty())
+    };
+    let plan = text("/plan/name").map(|plan| format!("plan {plan}"));
+    let words: Vec<String> = [text("/billing/company"), plan].into_iter().flatten().collect();
+    Some(words.join(", ")).filter(|words| !words.is_empty())
+}

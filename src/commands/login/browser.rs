@@ -1,0 +1,23 @@
+//! Opens an address in the browser of whoever sits here.
+
+use std::io;
+use std::process::{Command, Stdio};
+
+use url::Url;
+
+/// Hands an address to the system, and does not wait for what it does with it.
+pub fn open(url: &Url) -> io::Result<()> {
+    let (program, arguments): (_, &[&str]) = if cfg!(target_os = "macos") {
+        ("open", &[])
+    } else if cfg!(windows) {
+        ("rundll32", &["url.dll,FileProtocolHandler"])
+    } else {
+        ("xdg-open", &[])
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).arg(url.as_str());
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    // It ends when it likes; until then nobody waits for it.
+    std::thread::spawn(move || child.wait());
+    Ok(())
+}
