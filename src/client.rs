@@ -30,7 +30,7 @@ pub use body::{Body, Held};
 pub use exchange::is_loopback;
 pub use refusal::Refusal;
 
-use auth::{Replaced, Tokens};
+use auth::{Given, Tokens};
 use body::{Gate, Passage};
 use exchange::{Question, Service};
 use retry::{Action, Fault, Patience};
@@ -52,6 +52,9 @@ pub struct Api {
 
 /// A pause of this length or more is told to people.
 const LONG_WAIT: Duration = Duration::from_secs(5);
+
+/// How many tokens may die, one after the other, before one request is answered.
+const MOST_DEAD_TOKENS: u32 = 5;
 
 /// One GET: a path below the base, its query, and how many records it asks for at the most.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,10 +192,10 @@ impl Client {
         let path = request.path.as_str();
         let mut limit = request.limit;
         let mut patience = Patience::new();
-        let mut renewed = false;
+        let mut dead_tokens = 0;
         loop {
             let passage = self.admission(watch).await;
-            let bearer = self.0.bearer().await?;
+            let (bearer, given) = self.0.bearer().await?;
             let began = Instant::now();
             let question = Question::Get(self.0.address(request, limit), bearer.header.clone());
             let answer = self.0.service.ask(path, question, &passage).await;
@@ -205,11 +208,14 @@ impl Client {
             debug!(path, limit, %fault, "no usable answer");
             match fault.action(limit) {
                 Action::Smaller(half) => limit = Some(half),
-                Action::Renew if !renewed => match self.0.replace(&bearer).await? {
-                    Replaced::No => return Err(patience.give_up(path, fault, Kind::Unauthorized)),
-                    Replaced::Already => {}
-                    Replaced::Now => renewed = true,
-                },
+                // What refuses a token that was just given out refuses more than the token.
+                Action::Renew
+                    if given == Given::Before
+                        && dead_tokens < MOST_DEAD_TOKENS
+                        && self.0.tokens.refuse(&bearer).await =>
+                {
+                    dead_tokens += 1;
+                }
                 Action::Renew => return Err(patience.give_up(path, fault, Kind::Unauthorized)),
                 Action::Fail(kind) => return Err(patience.give_up(path, fault, kind)),
                 Action::Again(asked) => {

@@ -53,6 +53,8 @@ pub struct Tokens {
 
 struct State {
     bearer: Option<Bearer>,
+    /// Whether the service has refused it.
+    refused: bool,
     renewal: Option<Renewal>,
     /// Why there will be no further token in this run.
     ended: Option<(Kind, String)>,
@@ -69,22 +71,34 @@ pub struct Bearer {
     ends: Option<Instant>,
 }
 
-/// What became of a token that the service refused.
-pub enum Replaced {
-    /// There is no other.
-    No,
-    /// Another request, or another run, has seen to it: the new one may be older than this refusal.
-    Already,
-    /// A new one has been given out for this request.
+/// Whether a token was given out for the request that it is sent with, or had been there before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Given {
+    /// By the account, this moment.
     Now,
+    /// Earlier, or to another run.
+    Before,
 }
 
 impl Tokens {
     /// Begins with `access`; every token that is used is a secret.
     pub fn new(access: Access, secrets: Secrets) -> Result<Self, Error> {
         let bearer = access.token.map(|token| Bearer::new(0, token, None, &secrets)).transpose()?;
-        let state = State { bearer, renewal: access.renewal, ended: None };
+        let state = State { bearer, refused: false, renewal: access.renewal, ended: None };
         Ok(Self { state: Arc::new(Mutex::new(state)), secrets })
+    }
+
+    /// Takes note that the service refused a token; false if there can be no other.
+    ///
+    /// It is renewed when the next request is about to be sent: a token may live for less than a request waits.
+    pub async fn refuse(&self, refused: &Bearer) -> bool {
+        let mut state = self.state.lock().await;
+        // Many requests are refused at once; only what refuses the latest token means anything.
+        if state.bearer.as_ref().is_some_and(|bearer| bearer.number == refused.number) {
+            state.refused = state.renewal.is_some();
+            return state.refused;
+        }
+        true
     }
 
     /// Returns when no new token is on its way.
@@ -99,41 +113,30 @@ impl Tokens {
 }
 
 impl Shared {
-    /// The token for the next request: a new one if there is none, or if its time is over by the service's own word.
-    pub async fn bearer(self: &Arc<Self>) -> Result<Bearer, Error> {
+    /// The token for a request that is sent at once: a new one if there is none, if the last one was refused, or if its
+    /// time is over by the service's own word.
+    pub async fn bearer(self: &Arc<Self>) -> Result<(Bearer, Given), Error> {
         let state = Arc::clone(&self.tokens.state).lock_owned().await;
         if let Some(error) = state.failure() {
             return Err(error);
         }
+        let over = |bearer: &Bearer| state.refused || (bearer.is_over() && state.renewal.is_some());
         match &state.bearer {
-            Some(bearer) if !(bearer.is_over() && state.renewal.is_some()) => Ok(bearer.clone()),
-            _ => Ok(self.renewed(state).await?.0),
+            Some(bearer) if !over(bearer) => Ok((bearer.clone(), Given::Before)),
+            _ => self.renewed(state).await,
         }
-    }
-
-    /// Sees to it that another token takes the place of one that was refused.
-    pub async fn replace(self: &Arc<Self>, refused: &Bearer) -> Result<Replaced, Error> {
-        let state = Arc::clone(&self.tokens.state).lock_owned().await;
-        // Many requests are refused at once; the first to come here sees to it for all of them.
-        if state.bearer.as_ref().is_some_and(|bearer| bearer.number != refused.number) {
-            return Ok(Replaced::Already);
-        }
-        if let Some(error) = state.failure() {
-            return Err(error);
-        }
-        if state.renewal.is_none() {
-            return Ok(Replaced::No);
-        }
-        Ok(self.renewed(state).await?.1)
     }
 
     /// Renews the token, to the end even if nobody waits for it any more: what was spent must be kept.
-    async fn renewed(self: &Arc<Self>, mut state: OwnedMutexGuard<State>) -> Result<(Bearer, Replaced), Error> {
+    async fn renewed(self: &Arc<Self>, mut state: OwnedMutexGuard<State>) -> Result<(Bearer, Given), Error> {
         let shared = Arc::clone(self);
         let renewing = tokio::spawn(async move {
             let renewed = shared.renew(&mut state).await;
             match &renewed {
-                Ok((bearer, _)) => state.bearer = Some(bearer.clone()),
+                Ok((bearer, _)) => {
+                    state.bearer = Some(bearer.clone());
+                    state.refused = false;
+                }
                 // Every stream would run into the same, and a refresh token is never tried twice.
                 Err(error) => state.ended = Some((error.kind(), error.to_string())),
             }
@@ -142,7 +145,7 @@ impl Shared {
         renewing.await.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "Renewing the access token broke off")))
     }
 
-    async fn renew(&self, state: &mut State) -> Result<(Bearer, Replaced), Error> {
+    async fn renew(&self, state: &mut State) -> Result<(Bearer, Given), Error> {
         let secrets = &self.tokens.secrets;
         let number = state.bearer.as_ref().map_or(0, |bearer| bearer.number + 1);
         match &mut state.renewal {
@@ -150,7 +153,7 @@ impl Shared {
             Some(Renewal::ClientCredentials(client)) => {
                 info!("asking for an access token");
                 let issued = self.grant(client, &Grant::ClientCredentials { scope: SCOPE }).await?;
-                Ok((Bearer::of(number, &issued, secrets)?, Replaced::Now))
+                Ok((Bearer::of(number, &issued, secrets)?, Given::Now))
             }
             Some(Renewal::Refresh { client, token, keeper }) => {
                 let access = state.bearer.as_ref().map(|bearer| &bearer.token);
@@ -159,7 +162,7 @@ impl Shared {
                         info!("another run has renewed the tokens: going on with them");
                         secrets.keep(&refresh);
                         *token = refresh;
-                        return Ok((Bearer::new(number, access, None, secrets)?, Replaced::Already));
+                        return Ok((Bearer::new(number, access, None, secrets)?, Given::Before));
                     }
                     Place::Open(opened) => opened,
                 };
@@ -170,7 +173,7 @@ impl Shared {
                 if let Some(refresh) = issued.refresh {
                     *token = refresh;
                 }
-                Ok((bearer, Replaced::Now))
+                Ok((bearer, Given::Now))
             }
         }
     }

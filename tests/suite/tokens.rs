@@ -226,7 +226,11 @@ fn killed_before_the_pair_is_kept_the_next_run_asks_for_a_login() {
 
 #[test]
 fn killed_after_the_pair_is_kept_the_next_run_goes_on() {
-    let place = account(|options| options.sign_in.token_requests = Some(10));
+    let place = account(|options| {
+        options.sign_in.token_requests = Some(10);
+        // The run is not to be killed between the next pair and its keeping.
+        options.faults = vec![Rule::of_path(TOKEN_PATH, 2..=2, Fault::Stall(Duration::from_hours(1)))];
+    });
     let before = credentials(&place);
     let running = Running::start(&mut place.command(QUIET));
     until("the new pair is kept", || credentials(&place) != before);
@@ -299,9 +303,13 @@ fn a_token_that_is_new_and_refused_is_not_renewed_for_ever() {
     let place = account(|options| {
         options.faults = vec![Rule::of_path("roles", 1..=u64::MAX, Fault::status(401))];
     });
+    place.choose("full_refresh", &["roles"]);
+    assert_eq!(place.run(&format!("{READ} --catalog catalog.json")).code, Some(1));
+    assert_eq!(asked_for_tokens(&place), 1);
+    // Where others go on meanwhile, each of them may be given the next token before its turn comes.
     let ended = place.run(READ);
     assert_eq!(ended.code, Some(1));
-    assert_eq!(asked_for_tokens(&place), 1);
+    assert!(asked_for_tokens(&place) <= 1 + 6);
     let failed: Vec<&str> = names().into_iter().filter(|name| ended.says(&format!("{name}: api/v2"))).collect();
     assert_eq!(failed, Vec::<&str>::new());
     assert!(ended.stderr.contains("1 of 15 streams were not read to their end: roles"), "{}", ended.stderr);

@@ -47,20 +47,45 @@ async fn a_token_whose_time_is_over_is_not_sent_any_more() {
 #[tokio::test(start_paused = true)]
 async fn a_life_that_nobody_told_ends_with_a_refusal() {
     let server = Server::start(|n| match n {
-        0 | 2 => token(""),
-        1 => refused(),
+        0 | 3 => token(""),
+        2 => refused(),
         _ => page(),
     })
     .await;
-    fetch(&by_itself(&server), None).await.0.unwrap();
-    assert_eq!(asked(&server), ["token", "page", "token", "page"]);
+    let client = by_itself(&server);
+    for _ in 0..2 {
+        fetch(&client, None).await.0.unwrap();
+    }
+    assert_eq!(asked(&server), ["token", "page", "page", "token", "page"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_a_new_token_does_not_help_fails() {
     let server = Server::start(|n| if n % 2 == 0 { token("") } else { refused() }).await;
     let error = fetch(&by_itself(&server), None).await.0.unwrap_err();
-    assert_eq!((error.kind(), asked(&server)), (Kind::Unauthorized, vec!["token", "page", "token", "page"]));
+    assert_eq!((error.kind(), asked(&server)), (Kind::Unauthorized, vec!["token", "page"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_lives_for_less_than_a_request_waits_is_renewed_when_its_turn_comes() {
+    let server = Server::start(|n| match n {
+        0 | 3 => token(""),
+        2 => refused(),
+        _ => page(),
+    })
+    .await;
+    let slow = Api { requests_per_minute: 1.0, ..api(&server.url) };
+    let renewal = Renewal::ClientCredentials(Registration { id: "ours".to_owned(), secret: None });
+    let client =
+        Client::new(Api { access: Access { token: None, renewal: Some(renewal) }, ..slow }, Clock::fixed(noon()));
+    let client = client.unwrap();
+    for _ in 0..2 {
+        fetch(&client, None).await.0.unwrap();
+    }
+    let seen = server.seen();
+    assert_eq!(asked(&server), ["token", "page", "page", "token", "page"]);
+    assert!(seen[3].at - seen[2].at >= Duration::from_secs(59), "it waits first, and then it is renewed");
+    assert!(seen[4].at - seen[3].at < Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
