@@ -1,5 +1,6 @@
 //! Where a dataset lies: a folder, or a place in an object store.
 
+use std::error::Error as _;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path as LocalPath, PathBuf};
@@ -236,9 +237,13 @@ pub fn failed(error: &object_store::Error) -> Error {
     Error::new(kind, format!("{what}: {}", concise(error)))
 }
 
-/// What a store says, once: its errors repeat each other, and hold whole XML bodies.
+/// What a store says, once: its errors repeat each other, and hold whole XML bodies. What lies at the bottom is told, too.
 pub fn concise(error: &object_store::Error) -> String {
-    let text = error.to_string();
+    let mut text = error.to_string();
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    if let Some(root) = causes.last().map(ToString::to_string).filter(|root| !text.contains(root)) {
+        text = format!("{text}: {root}");
+    }
     let between = |open: &str, close: &str| text.split_once(open)?.1.split_once(close).map(|(inner, _)| inner);
     match between("<Code>", "</Code>").zip(between("<Message>", "</Message>")) {
         Some((code, message)) => format!("{code}: {message}"),

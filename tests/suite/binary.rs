@@ -36,7 +36,7 @@ pub(crate) use assert_told;
 
 /// What differs from run to run in what is told to people: where a dataset is, when and by whom it was written, how large it
 /// is, and when a token dies.
-pub const DATASET_FILTERS: [(&str, &str); 8] = [
+pub const DATASET_FILTERS: [(&str, &str); 9] = [
     (r"(/\S*)?/lake\b", "PLACE/lake"),
     (r"\d{8}T\d{6}Z-[0-9a-f]{8}-", "RUN-"),
     (r"/\S*\.tmp\w+/", "PLACE/"),
@@ -44,6 +44,7 @@ pub const DATASET_FILTERS: [(&str, &str); 8] = [
     (r" +\d+(\.\d+)? [KM]iB", " SIZE"),
     (r" +\d+\.\d s", " TIME"),
     (r"until \d{4}-\d\d-\d\d \d\d:\d\d UTC", "until MOMENT"),
+    (r"starting at \d+", "starting at N"),
     (r"has \d+ bytes instead of \d+", "has N bytes instead of M"),
 ];
 

@@ -233,7 +233,8 @@ fn killed_after_the_pair_is_kept_the_next_run_goes_on() {
     });
     let before = credentials(&place);
     let running = Running::start(&mut place.command(QUIET));
-    until("the new pair is kept", || credentials(&place) != before);
+    until("the new pair is kept, and has died", || asked_for_tokens(&place) == 2);
+    assert_ne!(credentials(&place), before);
     running.kill();
     let ended = place.run(DUMP);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

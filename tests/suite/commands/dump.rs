@@ -301,7 +301,7 @@ fn a_file_that_is_gone() {
     ");
     assert_page!(dump(&place, "--streams chats --since 2025-01-01 --quiet"), @"
     exit 1
-    ERROR chats: PLACE/lake/chats/month=2025-01/RUN-00001.parquet cannot be read as the file that `_state.json` lists: Generic LocalFileSystem error: Requested range was invalid. Bring the files back from a copy, or make the tables anew with `dump --mode overwrite --streams`.
+    ERROR chats: PLACE/lake/chats/month=2025-01/RUN-00001.parquet cannot be read as the file that `_state.json` lists: Generic LocalFileSystem error: Requested range was invalid: Wanted range starting at N, but object was only 5 bytes long. Bring the files back from a copy, or make the tables anew with `dump --mode overwrite --streams`.
     1 of 1 streams were not read to their end: chats. The error of each stream says what to do; the others were delivered.
     ");
     assert_page!(dump(&place, "--streams roles,chats --mode overwrite --quiet"), @"exit 0");
