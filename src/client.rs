@@ -272,6 +272,11 @@ impl Client {
         self.0.grant(client, grant).await
     }
 
+    /// Goes on with the access token that it has, whatever becomes of that.
+    pub async fn stay(&self) {
+        self.0.tokens.stay().await;
+    }
+
     /// Returns when no new token is on its way to where it is kept.
     pub async fn settled(&self) {
         self.0.tokens.settled().await;

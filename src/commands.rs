@@ -36,6 +36,9 @@ mod spec;
 /// How long a stopped run waits for a reader to take the lines that are already on their way.
 const PARTING: Duration = Duration::from_secs(5);
 
+/// How long a stopped run waits for new tokens that are on their way to where they are kept.
+const SETTLING: Duration = Duration::from_secs(30);
+
 /// What every command is given.
 struct Context {
     clock: Clock,
@@ -102,13 +105,19 @@ pub fn main() -> ExitCode {
 async fn supervise(command: Command, context: Context) -> ExitCode {
     let (output, secrets) = (context.output.clone(), context.secrets.clone());
     let (held, client) = (Arc::clone(&context.held), Arc::clone(&context.client));
+    // A pair of tokens that was paid for with the last one must not be lost on its way.
+    let settled = async {
+        if let Some(client) = client.get() {
+            let _ = tokio::time::timeout(SETTLING, client.settled()).await;
+        }
+    };
     tokio::select! {
-        code = run(command, context) => code,
+        code = run(command, context) => {
+            settled.await;
+            code
+        }
         signal = signals::received() => {
-            if let Some(client) = client.get() {
-                // A pair of tokens that was paid for with the last one must not be lost on its way.
-                let _ = tokio::time::timeout(PARTING, client.settled()).await;
-            }
+            settled.await;
             // Whoever still reads pages must not begin a line that the end would cut off.
             output.close_within(PARTING).await;
             if let Some(dataset) = held.get() {
@@ -117,7 +126,10 @@ async fn supervise(command: Command, context: Context) -> ExitCode {
             }
             signals::die_by(signal)
         }
-        error = output.broke() => report_broken(&error, &secrets),
+        error = output.broke() => {
+            settled.await;
+            report_broken(&error, &secrets)
+        }
     }
 }
 

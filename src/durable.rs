@@ -4,11 +4,11 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// Who may read a file that did not exist before.
+/// Who may read a file afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readers {
-    /// Whoever the system lets by default.
-    Usual,
+    /// Who could before; of a new file, whoever the system lets.
+    AsBefore,
     /// Its owner alone.
     Owner,
 }
@@ -23,16 +23,20 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Opens the place of the file at `path` and takes room for `bytes`; a file that exists keeps its permissions.
+    /// Opens the place of the file at `path` and takes room for `bytes`.
     pub fn open(path: &Path, bytes: usize, readers: Readers) -> io::Result<Self> {
         let fresh = beside(path, ".new");
         // What a killed run left there may have other permissions.
         let _ = fs::remove_file(&fresh);
-        let file = create(&fresh, readers)?;
+        let old = fs::metadata(path).ok();
+        let file = create(&fresh, readers == Readers::Owner || old.is_some())?;
         // From here on whatever fails takes the fresh file away again.
         let mut replacement = Self { path: path.to_owned(), fresh, file, done: false };
-        if let Ok(metadata) = fs::metadata(path) {
-            fs::set_permissions(&replacement.fresh, metadata.permissions())?;
+        if let Some(old) = old {
+            keep_owner(&replacement.fresh, &old)?;
+            if readers == Readers::AsBefore {
+                fs::set_permissions(&replacement.fresh, old.permissions())?;
+            }
         }
         replacement.file.write_all(&vec![b' '; bytes])?;
         replacement.file.sync_all()?;
@@ -67,7 +71,12 @@ pub fn replace(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
 
 /// Takes the lock that stands for the file at `path`, which a crash gives back; none if another holds it.
 pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
-    let lock = File::create(beside(path, ".lock"))?;
+    let path = beside(path, ".lock");
+    let lock = match File::create(&path) {
+        // Another user made it; to hold it needs no writing.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path)?,
+        created => created?,
+    };
     match lock.try_lock() {
         Ok(()) => Ok(Some(lock)),
         Err(TryLockError::WouldBlock) => Ok(None),
@@ -82,17 +91,35 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn create(path: &Path, readers: Readers) -> io::Result<File> {
+/// Makes a file that was not there, for its owner alone if it is `private`.
+fn create(path: &Path, private: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    if readers == Readers::Owner {
+    if private {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
     #[cfg(not(unix))]
-    let _ = readers;
+    let _ = private;
     options.open(path)
+}
+
+/// Gives a file to whom the one belongs that it replaces: an administrator's run must not take it from its user.
+#[cfg(unix)]
+fn keep_owner(fresh: &Path, old: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let own = fs::metadata(fresh)?;
+    if (own.uid(), own.gid()) == (old.uid(), old.gid()) {
+        return Ok(());
+    }
+    chown(fresh, Some(old.uid()), Some(old.gid()))
+}
+
+/// Gives a file to whom the one belongs that it replaces, as this system does by itself.
+#[cfg(not(unix))]
+fn keep_owner(_fresh: &Path, _old: &fs::Metadata) -> io::Result<()> {
+    Ok(())
 }
 
 /// Makes a rename in the file's folder durable.
@@ -123,30 +150,33 @@ mod tests {
     fn a_file_is_replaced_whole_or_not_at_all() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("file");
-        replace(&path, "old and longer", Readers::Usual).unwrap();
-        let replacement = Replacement::open(&path, 100, Readers::Usual).unwrap();
+        replace(&path, "old and longer", Readers::AsBefore).unwrap();
+        let replacement = Replacement::open(&path, 100, Readers::AsBefore).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "old and longer");
         drop(replacement);
         assert_eq!(names(&folder), ["file"]);
-        Replacement::open(&path, 100, Readers::Usual).unwrap().finish("new").unwrap();
+        Replacement::open(&path, 100, Readers::AsBefore).unwrap().finish("new").unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap(), names(&folder)), ("new".to_owned(), vec!["file".to_owned()]));
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_secret_file_is_its_owners_and_one_that_exists_keeps_its_readers() {
+    fn a_file_keeps_its_readers_or_is_its_owners_alone() {
         use std::os::unix::fs::PermissionsExt;
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("file");
         let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let open_to = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         // What a killed run left behind may be open to others.
         fs::write(beside(&path, ".new"), "left").unwrap();
-        fs::set_permissions(beside(&path, ".new"), fs::Permissions::from_mode(0o666)).unwrap();
+        open_to(&beside(&path, ".new"), 0o666);
         replace(&path, "secret", Readers::Owner).unwrap();
         assert_eq!(mode(), 0o600);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        open_to(&path, 0o644);
+        replace(&path, "secret", Readers::AsBefore).unwrap();
+        assert_eq!(mode(), 0o644);
         replace(&path, "secret", Readers::Owner).unwrap();
-        assert_eq!(mode(), 0o640);
+        assert_eq!(mode(), 0o600);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub enum Kind {
     SignIn,
     /// There is no place to keep what a refresh token would bring.
     Unkept,
+    /// Another run is changing the configuration file.
+    ConfigInUse,
     /// The token is known but may not read this (403).
     Forbidden,
     /// The service has nothing at this address (404).
@@ -113,6 +115,7 @@ impl Kind {
             Self::SignIn => {
                 (Config, "Run `source-zendesk-chat login` to sign in anew; `login --help` tells the ways to do it.")
             }
+            Self::ConfigInUse => (Transient, "Wait until it ends, and run again."),
             Self::Unkept => (
                 Config,
                 "Let this program write its configuration file, or sign in with `login --flow client-credentials`, which needs no such place.",

@@ -19,7 +19,7 @@ use crate::output::Output;
 use crate::protocol;
 
 /// How long another run may take to renew the tokens in the same file.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(15);
 
 /// How often it is looked whether it has.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -61,30 +61,79 @@ impl Keeper {
     pub async fn open(&mut self, access: Option<&SecretString>, refresh: &SecretString) -> Result<Place<'_>, Error> {
         let mut held = None;
         if let Some(path) = self.file.clone() {
-            match hold(&path).await {
-                Ok((document, replacement, lock)) => {
-                    self.document = document;
-                    held = Some((replacement, lock));
-                }
-                Err(error) if error.kind() == Kind::Unkept && self.output.is_some() => {
+            held = match hold(&path).await {
+                Ok(held) => Some(held),
+                Err(error) if error.kind() == Kind::Unkept => {
+                    // Even where nothing can be written, another run may have renewed the pair.
+                    self.read(&path)?;
+                    if let Some(renewed) = self.renewed(access, refresh) {
+                        return self.adopt(renewed).await;
+                    }
+                    if self.output.is_none() {
+                        return Err(error);
+                    }
                     warn!("new tokens are told to the reader of the output alone: {error}");
                     // From now on the file holds a pair that is spent.
                     self.file = None;
+                    None
                 }
                 Err(error) => return Err(error),
+            };
+            if held.is_some() {
+                self.read(&path)?;
             }
         }
-        if held.is_none() && self.output.is_none() {
-            let problem = "The access token has died, and there is no place to keep what the refresh token would bring, which works once";
-            return Err(Error::new(Kind::Unkept, problem));
+        if let Some(renewed) = self.renewed(access, refresh) {
+            return self.adopt(renewed).await;
         }
-        let kept = |name| self.document.credential(name);
-        if let Some((other, next)) = kept("access_token").zip(kept("refresh_token"))
-            && (next != refresh.expose_secret() || access.is_none_or(|access| access.expose_secret() != other))
-        {
-            return Ok(Place::Renewed(other.into(), next.into()));
+        if held.is_none() {
+            let Some(output) = &self.output else {
+                let problem = "The access token has died, and there is no place to keep what the refresh token would bring, which works once";
+                return Err(Error::new(Kind::Unkept, problem));
+            };
+            // A reader who has gone keeps nothing.
+            output.drained().await?;
         }
         Ok(Place::Open(Opened { keeper: self, file: held }))
+    }
+
+    /// Reads the file again; what it signs in to, and how, must be as before.
+    fn read(&mut self, path: &Path) -> Result<(), Error> {
+        let text = fs::read_to_string(path).map_err(|error| unkept(path, error))?;
+        let document = Document::parse(&text)?;
+        let whose = |document: &Document| {
+            let members = ["subdomain", "base_url"].map(|name| document.members().get(name).cloned());
+            let credentials = ["credentials", "client_id"].map(|name| document.credential(name).map(str::to_owned));
+            (members, credentials, document.credential("refresh_token").is_some())
+        };
+        if whose(&document) != whose(&self.document) {
+            let problem = "The configuration has been changed since this run began, so that its tokens are not renewed";
+            return Err(Error::new(Kind::Config, problem));
+        }
+        self.document = document;
+        Ok(())
+    }
+
+    /// The pair that is kept, if it is another than this.
+    fn renewed(&self, access: Option<&SecretString>, refresh: &SecretString) -> Option<(SecretString, SecretString)> {
+        let kept = |name| self.document.credential(name);
+        let (other, next) = kept("access_token").zip(kept("refresh_token"))?;
+        let same = next == refresh.expose_secret() && access.is_some_and(|access| access.expose_secret() == other);
+        (!same).then(|| (other.into(), next.into()))
+    }
+
+    /// Goes on with a pair that another run has put into the file.
+    async fn adopt(&self, (access, refresh): (SecretString, SecretString)) -> Result<Place<'_>, Error> {
+        self.tell().await?;
+        Ok(Place::Renewed(access, refresh))
+    }
+
+    /// Tells the configuration to the reader of the output, if there is one, and returns when it is out.
+    async fn tell(&self) -> Result<(), Error> {
+        let Some(output) = &self.output else { return Ok(()) };
+        let now = self.clock.now().timestamp_millis();
+        output.write(protocol::configuration(self.document.members(), now).into_bytes()).await?;
+        output.drained().await
     }
 }
 
@@ -97,11 +146,7 @@ impl Opened<'_> {
         if let Some(Ok(())) = in_file {
             info!("the new tokens are in the configuration file");
         }
-        if let Some(output) = &keeper.output {
-            let now = keeper.clock.now().timestamp_millis();
-            output.write(protocol::configuration(keeper.document.members(), now).into_bytes()).await?;
-            output.drained().await?;
-        }
+        keeper.tell().await?;
         match in_file {
             Some(Err(error)) if keeper.output.is_none() => {
                 let problem =
@@ -118,14 +163,15 @@ impl Opened<'_> {
     }
 }
 
-/// Locks a configuration file against other runs, reads it again and opens it for being replaced.
-async fn hold(path: &Path) -> Result<(Document, Replacement, File), Error> {
-    let unkept = |error| unkept(path, error);
+/// Locks a configuration file against other runs and opens it for being replaced.
+async fn hold(path: &Path) -> Result<(Replacement, File), Error> {
     let lock = lock(path).await?;
+    let unkept = |error| unkept(path, error);
     let text = fs::read_to_string(path).map_err(unkept)?;
-    let document = Document::parse(&text)?;
-    let replacement = Replacement::open(path, text.len() + ROOM, Readers::Owner).map_err(unkept)?;
-    Ok((document, replacement, lock))
+    // A file can stand where it may be written but not replaced, as one does that is mounted by itself: it is tried first.
+    durable::replace(path, &text, Readers::AsBefore).map_err(unkept)?;
+    let replacement = Replacement::open(path, text.len() + ROOM, Readers::AsBefore).map_err(unkept)?;
+    Ok((replacement, lock))
 }
 
 /// Locks a configuration file against other runs that would change it.
@@ -138,7 +184,7 @@ pub async fn lock(path: &Path) -> Result<File, Error> {
         }
         if began.elapsed() > PATIENCE {
             let problem = format!("Another run has been renewing the tokens in {} for minutes", path.display());
-            return Err(Error::new(Kind::StateInUse, problem));
+            return Err(Error::new(Kind::ConfigInUse, problem));
         }
         sleep(GLANCE).await;
     }
@@ -146,4 +192,73 @@ pub async fn lock(path: &Path) -> Result<File, Error> {
 
 fn unkept(path: &Path, error: io::Error) -> Error {
     Error::new(Kind::Unkept, format!("New tokens cannot be kept in {}", path.display())).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn pair(access: &str, refresh: &str) -> Value {
+        let credentials = json!({ "client_id": "c", "access_token": access, "refresh_token": refresh });
+        json!({ "subdomain": "acme", "credentials": credentials })
+    }
+
+    /// A keeper of the pair `a`, `r` in a file, which somebody has changed to `now` meanwhile.
+    fn keeper(now: &Value) -> (Keeper, TempDir) {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("config.json");
+        let document = Document::parse(&pair("a", "r").to_string()).unwrap();
+        fs::write(&path, now.to_string()).unwrap();
+        (Keeper::new(document, Some(&path), None, Clock::system()), folder)
+    }
+
+    async fn open(keeper: &mut Keeper) -> Result<Place<'_>, Error> {
+        keeper.open(Some(&"a".into()), &"r".into()).await
+    }
+
+    #[tokio::test]
+    async fn what_another_run_has_renewed_is_taken_over() {
+        for (access, refresh) in [("b", "s"), ("b", "r"), ("a", "s")] {
+            let (mut keeper, _folder) = keeper(&pair(access, refresh));
+            let Ok(Place::Renewed(one, other)) = open(&mut keeper).await else { panic!("it is to be taken over") };
+            assert_eq!((one.expose_secret(), other.expose_secret()), (access, refresh));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_configuration_of_something_else_is_left_alone() {
+        let mut elsewhere = pair("b", "s");
+        elsewhere["subdomain"] = "other".into();
+        let mut other_client = pair("b", "s");
+        other_client["credentials"]["client_id"] = "d".into();
+        let implicit = json!({ "subdomain": "acme", "credentials": { "access_token": "b" } });
+        for now in [elsewhere, other_client, implicit] {
+            let (mut keeper, folder) = keeper(&now);
+            assert_eq!(open(&mut keeper).await.err().unwrap().kind(), Kind::Config, "{now}");
+            assert_eq!(fs::read_to_string(folder.path().join("config.json")).unwrap(), now.to_string());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_that_is_open_is_nobody_elses() {
+        let (mut keeper, folder) = keeper(&pair("a", "r"));
+        let Ok(Place::Open(opened)) = open(&mut keeper).await else { panic!("it is to be open") };
+        let path = fs::canonicalize(folder.path()).unwrap().join("config.json");
+        assert!(durable::try_lock(&path).unwrap().is_none());
+        let issued = Issued { access: "b".into(), refresh: Some("s".into()), lifetime: None, scope: None };
+        opened.keep(&issued).await.unwrap();
+        assert!(durable::try_lock(&path).unwrap().is_some());
+        let kept: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        assert_eq!(kept, pair("b", "s"));
+    }
+
+    #[tokio::test]
+    async fn without_a_place_there_is_none() {
+        let document = Document::parse(&pair("a", "r").to_string()).unwrap();
+        let mut keeper = Keeper::new(document, None, None, Clock::system());
+        assert_eq!(open(&mut keeper).await.err().unwrap().kind(), Kind::Unkept);
+    }
 }

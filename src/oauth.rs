@@ -164,6 +164,8 @@ impl Issued {
         }
         // Some services write the number as text.
         let seconds = lifetime.and_then(|seconds| seconds.as_u64().or_else(|| seconds.as_str()?.parse().ok()));
+        // None at all is no life: so some say that a token does not die.
+        let seconds = seconds.filter(|seconds| *seconds > 0);
         Ok(Self {
             access: access.into(),
             refresh: refresh.map(SecretString::from),
@@ -294,6 +296,7 @@ mod tests {
         assert_eq!(read(full), Some(("a".to_owned(), text("r"), Some(7200), None)));
         let odd = r#"{"access_token":"a","refresh_token":null,"expires_in":"60","scope":null}"#;
         assert_eq!(read(odd), Some(("a".to_owned(), None, Some(60), None)));
+        assert_eq!(read(r#"{"access_token":"a","expires_in":0}"#), Some(("a".to_owned(), None, None, None)));
         for body in ["", "[]", "{}", r#"{"access_token":""}"#, r#"{"access_token":"a b"}"#, r#"{"access_token":17}"#] {
             assert!(read(body).is_none(), "{body}");
         }

@@ -51,7 +51,7 @@ impl StateFile {
     }
 
     fn replace(&self, text: &str) -> io::Result<()> {
-        durable::replace(&self.path, text, Readers::Usual)
+        durable::replace(&self.path, text, Readers::AsBefore)
             .map_err(|error| told(&format!("The state file {} cannot be written", self.name), &error))
     }
 }

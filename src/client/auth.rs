@@ -106,6 +106,11 @@ impl Tokens {
         drop(self.state.lock().await);
     }
 
+    /// Renews nothing from now on.
+    pub async fn stay(&self) {
+        self.state.lock().await.renewal = None;
+    }
+
     /// Why there will be no further token in this run, if it came to that.
     pub async fn ended(&self) -> Option<Error> {
         self.state.lock().await.failure()
@@ -182,7 +187,7 @@ impl Shared {
     pub async fn grant(&self, client: &Registration, grant: &Grant<'_>) -> Result<Issued, Error> {
         let issued = self.ask_for_token(&grant.form(client), |wait| warn!("asking for an access token: {wait}")).await;
         let issued = issued.map_err(|error| match error.kind() {
-            Kind::Unauthorized | Kind::Forbidden | Kind::Refused { status: 400..=499 } => {
+            Kind::Unauthorized | Kind::Forbidden | Kind::NotFound | Kind::Refused { status: 300..=499 } => {
                 let said = error.cause::<super::Refusal>().and_then(|refusal| refusal.said.as_deref());
                 grant.refused(said.unwrap_or_default()).because(error)
             }

@@ -39,6 +39,8 @@ pub(super) async fn run(args: &AccountArgs, context: &Context) -> Result<(), Err
 pub(super) async fn verdict(account: &Account, context: &Context) -> Result<(), Error> {
     proof(account, context).await?;
     info!("the account answers, and the token may read it");
+    // A stream that refuses a token which works is not worth a refresh token.
+    account.client.stay().await;
     let terms = terms(context);
     let mut probes = JoinSet::new();
     for stream in streams::all().filter(|stream| stream.output.name != PROOF) {

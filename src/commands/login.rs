@@ -1,6 +1,6 @@
 //! `login`: a token for the account by one command, and a configuration that holds it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,22 +43,19 @@ pub(super) async fn run(args: &LoginArgs, context: &Context) -> Result<(), Error
     let subdomain = Subdomain::parse(subdomain)?;
     // A link is followed: it is the file behind it that is written.
     let path = fs::canonicalize(&args.config_out).unwrap_or_else(|_| args.config_out.clone());
-    let mut document = prepared(&args.config_out, &path, args.overwrite)?;
-    document.set("subdomain", subdomain.to_string());
-    if let Some(base) = &args.base_url {
-        document.set("base_url", base.as_str());
-    }
-    let base = base_url(document.members().get("base_url").and_then(Value::as_str), &subdomain)?;
+    let document = prepared(&args.config_out, &path, args.overwrite).await?;
+    let base = args.base_url.as_deref().or_else(|| document.members().get("base_url").and_then(Value::as_str));
+    let base = base_url(base, &subdomain)?;
     let client = Registration { id: id.trim().to_owned(), secret: secret(args, context).await? };
-    let asking = SigningIn { args, context, path, client };
+    let asking = SigningIn { args, context, path, subdomain, client };
     let door = asking.door(&base, Access::default())?;
-    let issued = match args.flow {
+    let (issued, document) = match args.flow {
         Flow::ClientCredentials => {
             let issued = door.grant(&asking.client, &Grant::ClientCredentials { scope: &args.scope }).await?;
-            asking.keep(&mut document, None).await?;
-            issued
+            let document = asking.keep(None).await?;
+            (issued, document)
         }
-        Flow::Code | Flow::Implicit => asking.by_browser(&door, &base, &mut document).await?,
+        Flow::Code | Flow::Implicit => asking.by_browser(&door, &base).await?,
     };
     asking.conclude(&document, &issued).await
 }
@@ -68,6 +65,7 @@ struct SigningIn<'a> {
     args: &'a LoginArgs,
     context: &'a Context,
     path: PathBuf,
+    subdomain: Subdomain,
     client: Registration,
 }
 
@@ -85,7 +83,7 @@ impl SigningIn<'_> {
     }
 
     /// Sends the browser for consent, and keeps what comes of it.
-    async fn by_browser(&self, door: &Client, base: &url::Url, document: &mut Document) -> Result<Issued, Error> {
+    async fn by_browser(&self, door: &Client, base: &url::Url) -> Result<(Issued, Document), Error> {
         let response = if self.args.flow == Flow::Code { Response::Code } else { Response::Token };
         let (state, verifier) = (oauth::unguessable()?, oauth::unguessable()?);
         let mut loopback = Loopback::open(self.args.port, response, &state).await?;
@@ -118,7 +116,7 @@ impl SigningIn<'_> {
             Err(refusal) => Err(refusal),
         };
         let kept = match issued {
-            Ok(issued) => self.keep(document, Some(&issued)).await.map(|()| issued),
+            Ok(issued) => self.keep(Some(&issued)).await.map(|document| (issued, document)),
             Err(error) => Err(error),
         };
         // The browser shows how it ended before the program goes on, or ends.
@@ -143,8 +141,8 @@ impl SigningIn<'_> {
         }
     }
 
-    /// Writes the configuration.
-    async fn keep(&self, document: &mut Document, issued: Option<&Issued>) -> Result<(), Error> {
+    /// Writes the configuration, and gives what it holds.
+    async fn keep(&self, issued: Option<&Issued>) -> Result<Document, Error> {
         let method = match self.args.flow {
             Flow::Code => "oauth2.0",
             Flow::Implicit => "access_token",
@@ -157,16 +155,21 @@ impl SigningIn<'_> {
             let secret = self.client.secret.as_ref().map(|secret| Value::from(secret.expose_secret()));
             credentials.extend(secret.map(|secret| ("client_secret".to_owned(), secret)));
         }
+        let name = &self.args.config_out;
+        free(name, self.args.overwrite)?;
+        // What stands there by now counts, and a run that is renewing it would put it back.
+        let _lock = lock(&self.path).await?;
+        let mut document = read(name, &self.path)?;
+        document.set("subdomain", self.subdomain.to_string());
+        if let Some(base) = &self.args.base_url {
+            document.set("base_url", base.as_str());
+        }
         document.set("credentials", credentials);
         if let Some(issued) = issued {
             document.put(issued, self.context.clock.now());
         }
-        let path = &self.path;
-        free(&self.args.config_out, self.args.overwrite)?;
-        // A run that is renewing what stands there would put it back.
-        let _lock = if path.exists() { Some(keeper::lock(path).await?) } else { None };
-        durable::replace(path, &document.text(), Readers::Owner)
-            .map_err(|error| unwritable(&self.args.config_out, error))
+        durable::replace(&self.path, &document.text(), Readers::Owner).map_err(|error| unwritable(name, error))?;
+        Ok(document)
     }
 
     /// Tries what was given, and tells how to go on.
@@ -176,7 +179,8 @@ impl SigningIn<'_> {
             self.context.output.write(line.into_bytes()).await?;
         }
         let path = self.args.config_out.display();
-        info!("the configuration is in {path}, which only you can read");
+        let private = if cfg!(unix) { ", which only you can read" } else { "" };
+        info!("the configuration is in {path}{private}");
         if self.args.flow == Flow::Code && issued.refresh.is_none() && issued.lifetime.is_some() {
             warn!("this account gives no refresh token: when the access token dies, `login` is needed again");
         }
@@ -194,17 +198,26 @@ impl SigningIn<'_> {
     }
 }
 
-/// The configuration to begin with: that of the file, if it may be changed, or an empty one.
-fn prepared(name: &Path, path: &Path, overwrite: bool) -> Result<Document, Error> {
+/// The configuration to begin with. Before anybody is asked anything it is known that there will be a place for the answer.
+async fn prepared(name: &Path, path: &Path, overwrite: bool) -> Result<Document, Error> {
     free(name, overwrite)?;
-    let document = match fs::read_to_string(path) {
-        Ok(text) => Document::parse(&text).map_err(|error| error.at(&name.display().to_string()))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Document::default(),
-        Err(error) => return Err(unwritable(name, error)),
-    };
-    // Before anybody is asked anything it is known that there will be a place for the answer.
+    let _lock = lock(path).await?;
     Replacement::open(path, 0, Readers::Owner).map_err(|error| unwritable(name, error))?;
-    Ok(document)
+    read(name, path)
+}
+
+/// The configuration that stands at a path, or an empty one.
+fn read(name: &Path, path: &Path) -> Result<Document, Error> {
+    match fs::read_to_string(path) {
+        Ok(text) => Document::parse(&text).map_err(|error| error.at(&name.display().to_string())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Document::default()),
+        Err(error) => Err(unwritable(name, error)),
+    }
+}
+
+/// Locks a configuration that exists, which a run may be renewing.
+async fn lock(path: &Path) -> Result<Option<File>, Error> {
+    Ok(if path.exists() { Some(keeper::lock(path).await?) } else { None })
 }
 
 /// Refuses to overwrite what nobody said may be.
@@ -227,7 +240,7 @@ async fn secret(args: &LoginArgs, context: &Context) -> Result<Option<SecretStri
         let secret = std::env::var(name).ok().filter(|secret| !secret.is_empty());
         let missing = || Error::new(Kind::Flags, format!("The environment variable {name} holds no client secret"));
         Some(secret.ok_or_else(missing)?)
-    } else if args.flow != Flow::Implicit && io::stdin().is_terminal() {
+    } else if args.flow != Flow::Implicit && io::stdin().is_terminal() && io::stderr().is_terminal() {
         prompted().await?
     } else {
         None

@@ -296,6 +296,7 @@ fn a_configuration_that_exists_is_not_overwritten_unasked() {
     let config = config(&place);
     assert_eq!((&config["start_date"], &config["lookback_hours"]), (&json!("2024-01-01T00:00:00Z"), &json!(2)));
     assert_ne!(config["credentials"]["access_token"], "old");
+    assert!(is_private(&place), "whoever could read the old one");
 }
 
 #[test]

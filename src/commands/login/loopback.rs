@@ -144,7 +144,9 @@ impl Porter {
     /// Decides what a request is; it changes nothing.
     fn judge(&self, method: &Method, path: &str, query: &str, headers: &HeaderMap, body: &str) -> Verdict {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let hosts = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{host}:{}", self.port));
+        // A browser does not name the port that is usual.
+        let port = if self.port == 80 { String::new() } else { format!(":{}", self.port) };
+        let hosts = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{host}{port}"));
         // Under another name a page from elsewhere would be speaking to us.
         let host = text(header::HOST).unwrap_or_default();
         if !hosts.iter().any(|known| known == host) {
@@ -297,6 +299,8 @@ mod tests {
             assert_eq!(post("/token", host, origin, told), "404 There is nothing here", "{host} {origin:?}");
         }
         assert_eq!(name(&porter.judge(&Method::GET, "/", "", &headers("[::1]:8080", None), "")), "hand over");
+        let usual = Porter { port: 80, ..porter };
+        assert_eq!(name(&usual.judge(&Method::GET, "/", "", &headers("localhost", None), "")), "hand over");
     }
 
     #[test]

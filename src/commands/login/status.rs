@@ -32,7 +32,7 @@ pub(super) async fn run(path: &Path, context: &Context) -> Result<(), Error> {
             line("scopes", scope);
         }
     }
-    let renews = !matches!(credentials, Credentials::AccessToken(_));
+    let renews = matches!(credentials, Credentials::Pair { .. });
     let Some(access) = access else {
         line("works", "not tried: the next run asks for an access token with the refresh token, which works once");
         return Ok(());
