@@ -47,7 +47,7 @@ fn sign_in(place: &Place, changes: &Value) {
     for (name, value) in changes.as_object().unwrap() {
         credentials[name] = value.clone();
     }
-    place.configure(&json!({ "credentials": credentials }));
+    place.configure(&json!({ "credentials": credentials, "concurrency": 10 }));
 }
 
 fn credentials(place: &Place) -> Value {
