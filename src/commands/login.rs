@@ -136,7 +136,7 @@ impl SigningIn<'_> {
         if self.args.no_browser {
             return;
         }
-        if let Err(error) = browser::open(url) {
+        if let Err(error) = browser::open(url, self.args.client_secret_env.as_deref()) {
             warn!("no browser could be opened: {error}");
         }
     }

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use url::Url;
 
-/// Hands an address to the system, and does not wait for what it does with it.
-pub fn open(url: &Url) -> io::Result<()> {
+/// Hands an address to the system, and does not wait for what it does with it; `secret` is a variable that is not for it.
+pub fn open(url: &Url, secret: Option<&str>) -> io::Result<()> {
     let (program, arguments): (_, &[&str]) = if cfg!(target_os = "macos") {
         ("open", &[])
     } else if cfg!(windows) {
@@ -16,6 +16,9 @@ pub fn open(url: &Url) -> io::Result<()> {
     };
     let mut command = Command::new(program);
     command.args(arguments).arg(url.as_str());
+    if let Some(secret) = secret {
+        command.env_remove(secret);
+    }
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     // It ends when it likes; until then nobody waits for it.
     std::thread::spawn(move || child.wait());
