@@ -61,6 +61,9 @@ pub struct SandboxArgs {
     /// Most records a page of an export holds, whatever limit is asked for
     #[arg(long)]
     page_cap: Option<usize>,
+    /// Let nine of ten chats come in a tenth of each year, instead of evenly
+    #[arg(long)]
+    crowded: bool,
     /// Chats that were all edited in one second
     #[arg(long, default_value_t = 0)]
     ties: u64,
@@ -123,6 +126,7 @@ impl SandboxArgs {
             spans: self.spans,
             agents: self.agents,
             bans: self.bans,
+            crowded: self.crowded,
             bulk_edit: (self.ties > 0).then_some(BulkEdit { moment: self.ties_at, chats: self.ties }),
             late: Late { percent: self.late_percent, ..Late::default() },
             growing_spans: self.growing_spans,

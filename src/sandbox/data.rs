@@ -117,6 +117,9 @@ impl Account {
         let chats_a_year = whole(holdings.chats);
         let people = Arc::new(People::new(seed(0), i64::from(holdings.agents)));
         let mut chats = Chats::new(seed(1), chats_a_year, late(1), Arc::clone(&people));
+        if holdings.crowded {
+            chats = chats.crowded();
+        }
         if let Some(edit) = holdings.bulk_edit {
             chats = chats.edited_in_bulk(edit.moment.timestamp_micros(), whole(edit.chats));
         }

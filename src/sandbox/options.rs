@@ -68,6 +68,8 @@ pub struct Holdings {
     pub agents: u32,
     /// Bans at the opening; one more comes every day.
     pub bans: u32,
+    /// Nine of ten chats come in a tenth of each year, instead of evenly.
+    pub crowded: bool,
     /// Chats that were all edited in one second.
     pub bulk_edit: Option<BulkEdit>,
     /// Records that are seen some time after their own moment.
@@ -84,6 +86,7 @@ impl Default for Holdings {
             spans: None,
             agents: 250,
             bans: 2_000,
+            crowded: false,
             bulk_edit: None,
             late: Late::default(),
             growing_spans: false,

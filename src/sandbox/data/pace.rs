@@ -14,11 +14,15 @@ pub const YEAR: i64 = 365 * 86_400 * SECOND;
 /// More things than this in a year would leave no microsecond for each.
 const MOST_A_YEAR: i64 = 1_000_000_000;
 
+/// What share of its things a crowded year has seen by what share of itself, in hundredths: 90 of 100 come in a tenth of it.
+const CROWDED: [(i64, i64); 4] = [(0, 0), (4, 40), (94, 50), (100, 100)];
+
 /// How densely things of one kind happen.
 #[derive(Clone, Copy)]
 pub struct Pace {
     seed: u64,
     per_year: i64,
+    crowded: bool,
     /// Whole microseconds of a slot.
     whole: i64,
     /// What is left of the year when each slot has its whole microseconds.
@@ -29,7 +33,12 @@ impl Pace {
     /// `per_year` things in each year, at moments that `seed` decides.
     pub fn new(seed: u64, per_year: i64) -> Self {
         let per_year = per_year.clamp(0, MOST_A_YEAR);
-        Self { seed, per_year, whole: YEAR / per_year.max(1), rest: YEAR % per_year.max(1) }
+        Self { seed, per_year, crowded: false, whole: YEAR / per_year.max(1), rest: YEAR % per_year.max(1) }
+    }
+
+    /// The same, but nine of ten things happen in a tenth of each year.
+    pub fn crowded(self) -> Self {
+        Self { crowded: true, ..self }
     }
 
     /// When the thing of `slot` happens; never before that of the slot before it, and never where nothing happens.
@@ -52,6 +61,7 @@ impl Pace {
             return 0;
         }
         let (year, within) = ((moment - OPENING) / YEAR, (moment - OPENING) % YEAR);
+        let within = if self.crowded { stretched(within, |(things, time)| (time, things)) } else { within };
         let slot = i128::from(within) * i128::from(self.per_year) / i128::from(YEAR);
         (year * self.per_year + i64::try_from(slot).unwrap_or(0) - 1).max(0)
     }
@@ -66,8 +76,21 @@ impl Pace {
         let (year, within) = (slot / self.per_year, slot % self.per_year);
         let extra = within * self.rest / self.per_year;
         let next_extra = (within + 1) * self.rest / self.per_year;
-        (OPENING + year * YEAR + within * self.whole + extra, self.whole + next_extra - extra)
+        let (mut start, mut end) = (within * self.whole + extra, (within + 1) * self.whole + next_extra);
+        if self.crowded {
+            (start, end) = (stretched(start, |point| point), stretched(end, |point| point));
+        }
+        (OPENING + year * YEAR + start, end - start)
     }
+}
+
+/// Where a moment within a year comes to lie between the points of a crowded one, of which `turn` says which is which.
+fn stretched(at: i64, turn: impl Fn((i64, i64)) -> (i64, i64)) -> i64 {
+    let points = CROWDED.map(turn).map(|(from, to)| (from * (YEAR / 100), to * (YEAR / 100)));
+    let next = (1..points.len() - 1).find(|&next| at < points[next].0).unwrap_or(points.len() - 1);
+    let ((from, to), (from_end, to_end)) = (points[next - 1], points[next]);
+    let along = i128::from(at - from) * i128::from(to_end - to) / i128::from(from_end - from);
+    to + i64::try_from(along).unwrap_or(0)
 }
 
 /// How long after its own moment a record can be seen.
@@ -123,6 +146,25 @@ mod tests {
             assert!(near <= slot && slot - near <= 2, "{near} {slot}");
         }
         assert_eq!(pace.slot_near(0), 0);
+    }
+
+    #[test]
+    fn a_crowded_year_holds_as_many_and_nine_tenths_of_them_in_a_tenth_of_it() {
+        for per_year in [1, 7, 1_100, 86_400] {
+            let pace = Pace::new(3, per_year).crowded();
+            let moments: Vec<_> = (0..per_year * 2).map(|slot| pace.moment(slot)).collect();
+            assert!(moments.is_sorted() && moments[0] >= OPENING);
+            let until = |hundredths: i64| {
+                let end = OPENING + YEAR / 100 * hundredths;
+                i64::try_from(moments.iter().filter(|moment| **moment < end).count()).unwrap()
+            };
+            assert_eq!(until(100), per_year);
+            assert!((until(50) - until(40) - per_year * 9 / 10).abs() <= 1, "{per_year}");
+            for slot in (0..per_year * 2).step_by(7) {
+                let near = pace.slot_near(pace.moment(slot));
+                assert!(near <= slot && slot - near <= 2, "{near} {slot}");
+            }
+        }
     }
 
     #[test]

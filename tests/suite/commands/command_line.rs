@@ -216,6 +216,8 @@ fn the_help_of_sandbox() {
               Compress answers for those who accept it
           --page-cap <PAGE_CAP>
               Most records a page of an export holds, whatever limit is asked for
+          --crowded
+              Let nine of ten chats come in a tenth of each year, instead of evenly
           --ties <TIES>
               Chats that were all edited in one second [default: 0]
           --ties-at <RFC 3339>
