@@ -50,6 +50,32 @@ pub struct Api {
     pub concurrency: usize,
 }
 
+/// A place among the requests under way.
+pub struct Place(Passage);
+
+/// How long it takes to get an answer, and to do with it what is to be done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rhythm {
+    /// From the request to the last byte of the answer, when the service is not kept busy by others of ours.
+    pub exchange: Duration,
+    /// To take the answer.
+    pub taking: Duration,
+}
+
+impl Rhythm {
+    /// Takes note of how long an exchange took: the shortest of late counts, since more at once make each take longer.
+    pub fn exchanged(&mut self, took: Duration) {
+        let known = if self.exchange.is_zero() { took } else { self.exchange + self.exchange / 256 };
+        self.exchange = took.min(known);
+    }
+
+    /// Takes note of how long it took to take an answer: an eighth of what is known is what the last one told.
+    pub fn taken(&mut self, took: Duration) {
+        let known = if self.taking.is_zero() { took } else { self.taking };
+        self.taking = (known * 7 + took) / 8;
+    }
+}
+
 /// A pause of this length or more is told to people.
 const LONG_WAIT: Duration = Duration::from_secs(5);
 
@@ -74,6 +100,8 @@ pub struct Answer<T> {
     pub value: T,
     /// The limit that was asked with in the end: halved where the service could not serve more.
     pub limit: Option<u32>,
+    /// How long the exchange took that brought it.
+    pub took: Duration,
 }
 
 /// Why a body cannot be read; never holds the body itself.
@@ -180,12 +208,25 @@ impl Client {
         })))
     }
 
-    /// Fetches what `parse` makes of a body, asking again as the retry table says; `watch` is told of every wait.
+    /// How many requests it takes under way to use all of the quota, or to keep busy who takes the answers.
+    pub fn useful(&self, rhythm: Rhythm) -> usize {
+        self.0.throttle.useful(rhythm)
+    }
+
+    /// Returns a place for one more request when fewer are under way than are useful.
+    pub async fn spare(&self, rhythm: Rhythm) -> Place {
+        self.0.throttle.pause_over(&|_| ()).await;
+        Place(self.0.gate.enter_below(|| self.useful(rhythm)).await)
+    }
+
+    /// Fetches what `parse` makes of a body, asking again as the retry table says; `watch` is told of every wait. Without
+    /// a `place` of its own the request gets in line for one.
     ///
     /// A body that `parse` finds malformed is asked for again.
     pub async fn fetch<T>(
         &self,
         request: &Request,
+        mut place: Option<Place>,
         watch: &(dyn Fn(&Wait) + Send + Sync),
         parse: impl Fn(Body) -> Result<T, Malformed> + Send + Sync,
     ) -> Result<Answer<T>, Error> {
@@ -194,15 +235,16 @@ impl Client {
         let mut patience = Patience::new();
         let mut dead_tokens = 0;
         loop {
-            let passage = self.admission(watch).await;
+            let passage = self.admission(place.take(), watch).await;
             let (bearer, given) = self.0.bearer().await?;
             let began = Instant::now();
             let question = Question::Get(self.0.address(request, limit), bearer.header.clone());
             let answer = self.0.service.ask(path, question, &passage).await;
+            let took = began.elapsed();
             drop(passage);
             let answer = answer.and_then(|body| parse(body).map_err(|Malformed(why)| Fault::Unreadable(why)));
             let fault = match answer {
-                Ok(value) => return Ok(Answer { value, limit }),
+                Ok(value) => return Ok(Answer { value, limit, took }),
                 Err(fault) => fault,
             };
             debug!(path, limit, %fault, "no usable answer");
@@ -223,6 +265,9 @@ impl Client {
                         let kind = fault.kind_at_last();
                         return Err(patience.give_up(path, fault, kind));
                     };
+                    if fault.is_over_the_limit() {
+                        self.0.throttle.refused(began);
+                    }
                     self.rest(&fault, duration, asked.is_some(), watch).await;
                 }
             }
@@ -235,10 +280,13 @@ impl Client {
     /// service together with later ones. So a request holds its place among those under way while it waits for the
     /// quota, which costs nothing, since all others wait for it too. It holds none during a pause that is already in
     /// force, nor between attempts.
-    async fn admission(&self, watch: &Watch<'_>) -> Passage {
+    async fn admission(&self, place: Option<Place>, watch: &Watch<'_>) -> Passage {
         self.0.throttle.pause_over(watch).await;
         let turn = async {
-            let passage = self.0.gate.enter().await;
+            let passage = match place {
+                Some(Place(passage)) => passage,
+                None => self.0.gate.enter().await,
+            };
             self.0.throttle.admit(watch).await;
             passage
         };

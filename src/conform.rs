@@ -3,10 +3,8 @@
 mod text;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::page::{self, Record};
 use crate::position;
@@ -27,8 +25,9 @@ enum Declared {
 /// How the records of one stream are written.
 #[derive(Debug)]
 pub struct Conform {
-    declared: HashMap<String, Declared>,
-    left_out: Vec<String>,
+    /// In the order of the schema, in which members mostly come.
+    declared: Vec<(&'static str, Declared)>,
+    left_out: Vec<&'static str>,
     project: Project,
     key: Option<&'static str>,
 }
@@ -40,12 +39,6 @@ pub struct Change {
     pub member: String,
     /// Whether its value was lost, rather than written in another form.
     pub nulled: bool,
-}
-
-#[derive(Deserialize)]
-struct Schema<'schema> {
-    #[serde(borrow, default)]
-    properties: HashMap<String, &'schema RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -69,14 +62,14 @@ impl Conform {
     /// The rules of a stream; `selected` names the members that the user wants, `None` means all. Keys, cursors and members
     /// that the schema does not know are never left out.
     pub fn new(output: &Output, selected: Option<&[String]>) -> Self {
-        let schema: Schema<'_> = serde_json::from_str(output.schema).unwrap_or(Schema { properties: HashMap::new() });
-        let kept = |name: &String| {
-            let needed = Some(name.as_str()) == output.key || Some(name.as_str()) == output.cursor;
-            needed || selected.is_none_or(|selected| selected.contains(name))
+        let properties = page::members(output.schema).into_iter().find(|&(name, _)| name == "properties");
+        let properties = properties.map(|(_, properties)| page::members(properties)).unwrap_or_default();
+        let kept = |name: &str| {
+            let needed = Some(name) == output.key || Some(name) == output.cursor;
+            needed || selected.is_none_or(|selected| selected.iter().any(|selected| selected == name))
         };
-        let left_out = schema.properties.keys().filter(|name| !kept(name)).cloned().collect();
-        let declared =
-            schema.properties.iter().filter_map(|(name, property)| Some((name.clone(), declared(property.get())?)));
+        let left_out = properties.iter().map(|&(name, _)| name).filter(|name| !kept(name)).collect();
+        let declared = properties.iter().filter_map(|&(name, property)| Some((name, declared(property)?)));
         Self { declared: declared.collect(), left_out, project: output.project, key: output.key }
     }
 
@@ -96,12 +89,19 @@ impl Conform {
 
     /// Whether the record can go out byte for byte.
     fn passes(&self, record: Record<'_>) -> bool {
+        let mut declared = self.declared.iter().cycle();
         self.project == Project::Whole
             && self.left_out.is_empty()
             && !record.unsound()
-            && record
-                .members()
-                .all(|(name, value)| self.declared.get(name).is_none_or(|&declared| fits(declared, value)))
+            && record.members().all(|(name, value)| {
+                let mut ahead = declared.by_ref().take(self.declared.len());
+                ahead.find(|(known, _)| *known == name).is_none_or(|&(_, declared)| fits(declared, value))
+            })
+    }
+
+    /// What the schema declares of a member.
+    fn declared(&self, name: &str) -> Option<Declared> {
+        self.declared.iter().find(|(known, _)| *known == name).map(|&(_, declared)| declared)
     }
 
     fn rewrite(&self, record: Record<'_>, line: &mut Vec<u8>, changes: &mut Vec<Change>) {
@@ -116,7 +116,7 @@ impl Conform {
             let replaced_key = self.project != Project::Whole && Some(name) == self.key;
             // Of a member that comes twice every reader takes the last: the others need no mending.
             let superseded = record.members().skip(index + 1).any(|(later, _)| later == name);
-            if replaced_key || superseded || self.left_out.iter().any(|left_out| left_out == name) {
+            if replaced_key || superseded || self.left_out.contains(&name) {
                 continue;
             }
             if line.len() > begin {
@@ -135,8 +135,8 @@ impl Conform {
 
     /// Appends a member's `sound` value in the type that is declared, and tells whether that is not how it `came`.
     fn mend(&self, name: &str, came: &str, sound: &str, line: &mut Vec<u8>) -> Option<Change> {
-        let misfit = self.declared.get(name).filter(|&&declared| !fits(declared, sound));
-        let went = misfit.map_or(Some(Cow::Borrowed(sound)), |&declared| mended(declared, sound).map(Cow::Owned));
+        let misfit = self.declared(name).filter(|&declared| !fits(declared, sound));
+        let went = misfit.map_or(Some(Cow::Borrowed(sound)), |declared| mended(declared, sound).map(Cow::Owned));
         let went = went.unwrap_or(Cow::Borrowed("null"));
         line.extend_from_slice(went.as_bytes());
         (went != came).then(|| Change { member: name.to_owned(), nulled: went == "null" })

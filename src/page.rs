@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::client::Malformed;
+use crate::client::{Body, Held, Malformed};
 use crate::position::Position;
 use crate::streams::Shape;
 
@@ -17,6 +17,7 @@ pub struct Page {
     text: String,
     outline: Outline,
     repaired: bool,
+    held: Held,
 }
 
 /// One record of a page, as it arrived.
@@ -28,13 +29,14 @@ pub struct Record<'page> {
 
 impl Page {
     /// Takes apart the answer of an endpoint of that shape. Bytes that are no UTF-8 are replaced, and `repaired` tells of it.
-    pub fn parse(shape: Shape, body: Vec<u8>) -> Result<Self, Malformed> {
-        let (text, repaired) = match String::from_utf8(body) {
+    pub fn parse(shape: Shape, body: impl Into<Body>) -> Result<Self, Malformed> {
+        let (bytes, held) = body.into().into_parts();
+        let (text, repaired) = match String::from_utf8(bytes) {
             Ok(text) => (text, false),
             Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
         };
         let outline = Outline::of(&text, shape)?;
-        Ok(Self { text, outline, repaired })
+        Ok(Self { text, outline, repaired, held })
     }
 
     /// How many records it holds.
@@ -74,6 +76,12 @@ impl Page {
     }
 }
 
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.held.give_back(std::mem::take(&mut self.text).into_bytes());
+    }
+}
+
 impl fmt::Debug for Page {
     /// Tells its size, never its content.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,7 +96,7 @@ impl<'page> Record<'page> {
     }
 
     /// Its top-level members in their order: the key without quotes (as escaped as it arrived) and the value's text.
-    pub fn members(self) -> impl Iterator<Item = (&'page str, &'page str)> {
+    pub fn members(self) -> impl DoubleEndedIterator<Item = (&'page str, &'page str)> {
         let first = self.entry.first_member;
         let spans = &self.page.outline.members[first..first + self.entry.members];
         spans.iter().map(move |&(key, value)| (slice(&self.page.text, key), slice(&self.page.text, value)))
@@ -96,7 +104,7 @@ impl<'page> Record<'page> {
 
     /// The text of a member's value; the last one if it comes twice, none if it is null.
     pub fn member(self, name: &str) -> Option<&'page str> {
-        let value = self.members().filter(|&(key, _)| key == name).last().map(|(_, value)| value);
+        let value = self.members().rfind(|&(key, _)| key == name).map(|(_, value)| value);
         value.filter(|&value| value != "null")
     }
 

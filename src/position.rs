@@ -63,6 +63,11 @@ impl Position {
         self.at
     }
 
+    /// Whether it lies behind another: later, or at the same moment behind a record that is named.
+    pub fn is_beyond(&self, other: &Self) -> bool {
+        self.at > other.at || (self.at == other.at && self.id.is_some() && self != other)
+    }
+
     /// Its time as it was received.
     pub fn time(&self) -> &str {
         &self.time
@@ -77,10 +82,19 @@ impl Position {
 /// How far a stream has been delivered: what a state holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frontier {
-    /// Every record of an export before this position.
-    Position(Position),
+    /// Every record of an export before this position, and those of the spans beyond it.
+    Position(Position, Vec<Span>),
     /// Every record of a numbered stream up to and with this id.
     Id(i64),
+}
+
+/// A stretch of an export, in which every record has been delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Where it begins, at a moment without an id.
+    pub start: Position,
+    /// Where it ends.
+    pub end: Position,
 }
 
 /// The exact value of a JSON number's text, in nanoseconds if one is worth `scale` of them; what lies below a nanosecond is cut off.
@@ -110,6 +124,9 @@ pub fn iso(text: &str) -> Option<Nanos> {
 
 /// The instant that an ISO-8601 text names; one without a zone is meant in UTC, one without a time begins its day.
 pub fn when(text: &str) -> Option<DateTime<Utc>> {
+    if let Some(instant) = plain(text.as_bytes()) {
+        return Some(instant);
+    }
     if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
         return Some(instant.with_timezone(&Utc));
     }
@@ -118,6 +135,20 @@ pub fn when(text: &str) -> Option<DateTime<Utc>> {
         .find_map(|form| NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), form).ok());
     let midnight = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
     zoneless.or_else(midnight).map(|instant| instant.and_utc())
+}
+
+/// The instant of a text like `2023-10-20T09:44:12Z`, as nearly all are.
+fn plain(text: &[u8]) -> Option<DateTime<Utc>> {
+    let text: &[u8; 20] = text.try_into().ok()?;
+    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
+    if marks.iter().any(|&(place, mark)| text[place] != mark) {
+        return None;
+    }
+    let number = |places: std::ops::Range<usize>| {
+        text[places].iter().try_fold(0, |number, digit| Some(number * 10 + char::from(*digit).to_digit(10)?))
+    };
+    let date = NaiveDate::from_ymd_opt(number(0..4)?.try_into().ok()?, number(5..7)?, number(8..10)?)?;
+    Some(date.and_hms_opt(number(11..13)?, number(14..16)?, number(17..19)?)?.and_utc())
 }
 
 /// An instant in nanoseconds since 1970.
@@ -221,6 +252,13 @@ mod tests {
         #[test]
         fn any_text_is_read_without_panic(text in "[-+0-9eE.]{0,40}|.{0,12}") {
             let _ = (decimal(&text, SECOND), iso(&text), epoch(&text));
+        }
+
+        #[test]
+        fn a_plain_text_is_read_like_any_other(text in "(19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z") {
+            if let Some(instant) = plain(text.as_bytes()) {
+                prop_assert_eq!(DateTime::parse_from_rfc3339(&text).ok(), Some(instant.fixed_offset()));
+            }
         }
 
         #[test]

@@ -30,15 +30,15 @@ pub struct Reach {
     pub axis: Option<Axis>,
 }
 
-/// A stretch of the time axis, and a place in it.
+/// How far a stretch of the time axis is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Axis {
-    /// Where it begins.
-    pub from: Nanos,
-    /// The place.
+    /// Up to where it is read without a gap.
     pub at: Nanos,
-    /// Where it ends.
-    pub to: Nanos,
+    /// How much of it is left.
+    pub left: Nanos,
+    /// How long it is.
+    pub length: Nanos,
 }
 
 impl Default for Progress {
@@ -98,9 +98,9 @@ impl Progress {
 impl Reach {
     /// How much of its stretch of the time axis is done.
     pub fn share(&self) -> Option<f64> {
-        let Axis { from, at, to } = self.axis?;
+        let Axis { left, length, .. } = self.axis?;
         #[allow(clippy::cast_precision_loss, reason = "a share needs no more digits than a float has")]
-        let share = (at - from) as f64 / (to - from).max(1) as f64;
+        let share = 1.0 - left as f64 / length.max(1) as f64;
         Some(share.clamp(0.0, 1.0))
     }
 }
@@ -124,7 +124,8 @@ mod tests {
         let progress = Progress::default();
         assert_eq!((progress.left(), progress.told()), (None, String::new()));
         tokio::time::advance(Duration::from_mins(1)).await;
-        let axis = |at| Some(Axis { from: 0, at, to: 1_000_000_000_000_000_000 });
+        let length = 1_000_000_000_000_000_000;
+        let axis = |at| Some(Axis { at, left: length - at, length });
         progress.reached("roles", 3, 100, None);
         progress.reached("chats", 1_000, 4_000_000, axis(250_000_000_000_000_000));
         progress.reached("conversions", 1_000, 400_000, axis(500_000_000_000_000_000));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Kind};
-use crate::position::{self, Frontier, Nanos, Position, Unit};
+use crate::position::{self, Frontier, Nanos, Position, Span, Unit};
 use crate::streams::{self, Shape, Stream};
 
 /// The member that says that a stream has no cursor.
@@ -50,7 +50,7 @@ impl Saved {
                 Some(slices) => contiguous_end(slices).map(|at| Position::at(at, unit)),
                 None => exported(state, cursor, unit),
             }
-            .map(Frontier::Position),
+            .map(|position| Frontier::Position(position, spans(state.get("windows"), unit))),
             _ => state.get(cursor).and_then(scalar).and_then(|id| id.parse().ok()).map(Frontier::Id),
         };
         frontier
@@ -123,11 +123,14 @@ impl Saved {
 /// The state of a stream that has been delivered so far.
 pub fn of(stream: Stream, delivered: Option<&Frontier>) -> Value {
     match (delivered, stream.output.cursor) {
-        (Some(Frontier::Position(position)), Some(cursor)) => {
+        (Some(Frontier::Position(position, beyond)), Some(cursor)) => {
             let mut state = Map::new();
             state.insert(cursor.to_owned(), position.time().into());
             if let Some(id) = position.id() {
                 state.insert("start_id".to_owned(), id.into());
+            }
+            if !beyond.is_empty() {
+                state.insert("windows".to_owned(), beyond.iter().map(window).collect());
             }
             Value::Object(state)
         }
@@ -152,6 +155,30 @@ fn exported(state: &Map<String, Value>, cursor: &str, unit: Unit) -> Option<Posi
     // A number in the stream's own unit is kept as it was written; one of another size is converted, and an id beside it kept.
     let own = Position::received(time, id.as_deref(), unit).filter(|position| position.nanos() == at);
     own.or_else(|| Position::received(&unit.text(at), id.as_deref(), unit))
+}
+
+/// What was delivered beyond the position, as it stands in a state.
+fn window(span: &Span) -> Value {
+    let mut window = Map::new();
+    window.insert("start_time".to_owned(), span.start.time().into());
+    window.insert("end_time".to_owned(), span.end.time().into());
+    if let Some(id) = span.end.id() {
+        window.insert("end_id".to_owned(), id.into());
+    }
+    Value::Object(window)
+}
+
+/// What was delivered beyond the position, in the order of time. What cannot be read of it is read again from the service.
+fn spans(windows: Option<&Value>, unit: Unit) -> Vec<Span> {
+    let read = |window: &Value| {
+        let text = |member: &str| scalar(window.get(member)?);
+        let start = Position::received(&text("start_time")?, None, unit)?;
+        let end = Position::received(&text("end_time")?, text("end_id").as_deref(), unit)?;
+        Some(Span { start, end })
+    };
+    let mut spans: Vec<Span> = windows.and_then(Value::as_array).into_iter().flatten().filter_map(read).collect();
+    spans.sort_by_key(|span| span.start.nanos());
+    spans
 }
 
 /// The end of the first stretch of finished slices that leaves no gap, as Airbyte's low-code connectors keep them.

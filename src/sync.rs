@@ -7,7 +7,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::client::{Answer, Body, Client, Held, Request, Wait, WaitReason};
+use crate::client::{Answer, Body, Client, Place, Rhythm, Wait, WaitReason};
 use crate::clock::Clock;
 use crate::error::{Error, FailureType, Kind};
 use crate::page::Page;
@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use crate::protocol::Status;
 use crate::sink::{Sink, Writer};
 use crate::streams::Stream;
-use crate::walk::{MARGIN, SETTLING, Walk};
+use crate::walk::{Asked, MARGIN, SETTLING, Walk};
 
 /// How often a run says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -45,8 +45,8 @@ enum Outcome {
     Failed(Error),
 }
 
-/// How a stream's records are fetched, while those of the page before are written.
-type Fetching = JoinSet<Result<Answer<(Page, Held)>, Error>>;
+/// A page that was fetched, or why it could not be.
+type Fetched = Result<Answer<Page>, Error>;
 
 impl<S: Sink> Run<S> {
     /// Reads every stream of a plan. One that fails does not stop the others; that it failed is the result.
@@ -147,6 +147,9 @@ impl<S: Sink> Run<S> {
         self.sink.status(stream.output.name, Status::Started);
         let mut course = Course {
             writer: self.sink.stream(stream, conform),
+            fetching: JoinSet::new(),
+            rhythm: Rhythm::default(),
+            failure: None,
             running: false,
             warned: false,
             onwards,
@@ -182,19 +185,11 @@ impl<S: Sink> Run<S> {
         })
     }
 
-    /// Begins to fetch a page.
-    fn fetch(self: &Arc<Self>, stream: Stream, request: Request) -> Fetching {
-        let run = Arc::clone(self);
-        let mut fetching = JoinSet::new();
-        fetching.spawn(async move {
-            let shape = stream.endpoint.shape;
-            let parse = |body: Body| {
-                let (bytes, held) = body.into_parts();
-                Ok((Page::parse(shape, bytes)?, held))
-            };
-            run.client.fetch(&request, &|wait| run.waiting(stream.output.name, wait), parse).await
-        });
-        fetching
+    /// Fetches and takes apart a page.
+    async fn fetch(&self, stream: Stream, asked: &Asked, place: Option<Place>) -> Fetched {
+        let shape = stream.endpoint.shape;
+        let parse = |body: Body| Page::parse(shape, body);
+        self.client.fetch(&asked.request, place, &|wait| self.waiting(stream.output.name, wait), parse).await
     }
 
     /// Tells of a wait where people look: in the log, and if it comes from the quota, as the stream's status.
@@ -216,6 +211,11 @@ struct Course<S: Sink> {
     run: Arc<Run<S>>,
     stream: Stream,
     writer: S::Writer,
+    /// The requests under way, while the pages of others are written.
+    fetching: JoinSet<(Asked, Fetched)>,
+    rhythm: Rhythm,
+    /// Why a part of it could not be read.
+    failure: Option<Error>,
     running: bool,
     warned: bool,
     onwards: bool,
@@ -227,46 +227,108 @@ impl<S: Sink> Course<S> {
     async fn read(&mut self, walk: &mut Walk) -> Result<(), Error> {
         let run = Arc::clone(&self.run);
         walk.settle(run.cutoff(false));
-        let mut pages = 0_u64;
-        let mut next = walk.next().map(|request| run.fetch(self.stream, request));
-        while let Some(mut fetching) = next.take() {
-            let fetched = fetching.join_next().await;
-            let Some(Ok(fetched)) = fetched else {
-                return Err(Error::new(Kind::Internal, "Fetching a page broke off"));
-            };
-            let answer = match fetched {
-                Err(error) if self.excused(walk, &error) => break,
-                fetched => fetched?,
-            };
-            self.run_on();
-            pages += 1;
-            walk.settle(run.cutoff(true));
-            let (page, _held) = answer.value;
-            if page.repaired() {
-                warn!("{}: page {pages} holds bytes that are no UTF-8; they were replaced", self.stream.output.name);
-            }
-            let delivery = walk.accept(answer.limit, page)?;
-            self.warn_of_cursors(delivery.without_cursor);
-            next = walk.next().map(|request| run.fetch(self.stream, request));
-            // A task that was just spawned waits in a slot of this thread from which no other takes it.
-            yield_now().await;
-            run.progress.reached(self.stream.output.name, delivery.page.len(), delivery.page.bytes(), walk.axis());
-            self.writer.write(delivery.page).await?;
-            if self.onwards && delivery.frontier.is_some() {
-                self.delivered = delivery.frontier;
-                self.writer.checkpoint(self.delivered.as_ref()).await?;
+        self.go_on(walk);
+        while !self.fetching.is_empty() {
+            tokio::select! {
+                // While there are pages to write, one request more would bring nothing sooner.
+                biased;
+                Some(fetched) = self.fetching.join_next() => {
+                    let Ok((asked, fetched)) = fetched else {
+                        return Err(Error::new(Kind::Internal, "Fetching a page broke off"));
+                    };
+                    self.take(walk, &asked, fetched).await?;
+                }
+                place = run.client.spare(self.rhythm), if walk.can_ask_beside() => {
+                    if let Some(asked) = walk.beside() {
+                        self.fetch(asked, Some(place));
+                    }
+                }
             }
         }
+        if let Some(error) = self.failure.take() {
+            return Err(error);
+        }
         self.run_on();
-        info!("{}: {} records in {pages} pages", self.stream.output.name, self.writer.total());
+        let (name, pages) = (self.stream.output.name, walk.pages());
+        let side_by_side = match walk.windows() {
+            1 => String::new(),
+            windows => format!(" of {windows} windows, and {} in vain", walk.in_vain()),
+        };
+        info!("{name}: {} records in {pages} pages{side_by_side}", self.writer.total());
         Ok(())
     }
 
+    /// Takes what a request brought.
+    async fn take(&mut self, walk: &mut Walk, asked: &Asked, fetched: Fetched) -> Result<(), Error> {
+        let run = Arc::clone(&self.run);
+        let answer = match fetched {
+            Ok(answer) => answer,
+            Err(error) if self.excused(walk, asked, &error) => return Ok(()),
+            Err(error) => {
+                self.fail(walk, asked, error);
+                return Ok(());
+            }
+        };
+        let began = Instant::now();
+        self.rhythm.exchanged(answer.took);
+        self.run_on();
+        walk.settle(run.cutoff(true));
+        let page = answer.value;
+        if page.repaired() {
+            let page = walk.pages() + 1;
+            warn!("{}: page {page} holds bytes that are no UTF-8; they were replaced", self.stream.output.name);
+        }
+        let delivery = match walk.accept(asked, answer.limit, page) {
+            Ok(delivery) => delivery,
+            Err(error) => {
+                self.fail(walk, asked, error);
+                return Ok(());
+            }
+        };
+        self.warn_of_cursors(delivery.without_cursor);
+        self.go_on(walk);
+        // A task that was just spawned waits in a slot of this thread from which no other takes it.
+        yield_now().await;
+        run.progress.reached(self.stream.output.name, delivery.page.len(), delivery.page.bytes(), walk.axis());
+        self.writer.write(delivery.page).await?;
+        if self.onwards && delivery.frontier.is_some() {
+            self.delivered = delivery.frontier;
+            self.writer.checkpoint(self.delivered.as_ref()).await?;
+        }
+        self.rhythm.taken(began.elapsed());
+        Ok(())
+    }
+
+    /// Asks for what comes next in the parts that are being read, as far as more under way is of use.
+    fn go_on(&mut self, walk: &mut Walk) {
+        let useful = self.run.client.useful(self.rhythm);
+        while self.fetching.len() < useful
+            && let Some(asked) = walk.next()
+        {
+            self.fetch(asked, None);
+        }
+    }
+
+    /// Begins to fetch a page.
+    fn fetch(&mut self, asked: Asked, place: Option<Place>) {
+        let (run, stream) = (Arc::clone(&self.run), self.stream);
+        self.fetching.spawn(async move {
+            let fetched = run.fetch(stream, &asked, place).await;
+            (asked, fetched)
+        });
+    }
+
+    /// Takes note that a part of the stream cannot be read; what is under way in others is still taken.
+    fn fail(&mut self, walk: &mut Walk, asked: &Asked, error: Error) {
+        walk.give_up(asked);
+        self.failure.get_or_insert(error);
+    }
+
     /// CUTOFF: whether a refusal only means that nothing is to be read yet.
-    fn excused(&self, walk: &mut Walk, error: &Error) -> bool {
+    fn excused(&self, walk: &mut Walk, asked: &Asked, error: &Error) -> bool {
         let Kind::Refused { status } = error.kind() else { return false };
         let clock = self.run.client.server_clock().unwrap_or_else(|| self.run.clock.now());
-        walk.excuses(status, position::nanos_of(clock))
+        walk.excuses(asked, status, position::nanos_of(clock))
     }
 
     fn run_on(&mut self) {

@@ -5,13 +5,15 @@
 
 mod export;
 mod numbered;
+mod seam;
+mod window;
 
 use crate::client::Request;
 use crate::error::{Error, Kind};
 use crate::page::{Page, Record};
 use crate::position::{Frontier, Nanos};
 use crate::progress::Axis;
-use crate::streams::{EXPORT_LIMIT, Shape, Stream};
+use crate::streams::{Shape, Stream};
 
 use export::Export;
 use numbered::Numbered;
@@ -38,17 +40,24 @@ pub struct Terms {
 pub struct Walk {
     stream: Stream,
     course: Course,
-    limit: Option<u32>,
-    largest: Option<u32>,
     pages: u64,
-    ended: bool,
+    in_vain: u64,
 }
 
 #[derive(Debug)]
 enum Course {
-    Once,
+    /// One request for everything; whether it was handed out.
+    Once(bool),
     Numbered(Numbered),
     Export(Box<Export>),
+}
+
+/// A request, and the part of the walk that it is for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// What is asked.
+    pub request: Request,
+    window: u32,
 }
 
 /// What of a page goes to the sink, and how far the stream is delivered once it is there.
@@ -67,90 +76,128 @@ struct Verdict {
     keep: Vec<bool>,
     frontier: Option<Frontier>,
     without_cursor: usize,
-    ended: bool,
 }
 
 impl Walk {
     /// A walk over a stream from its start, or from how far it has been delivered.
     pub fn new(stream: Stream, terms: &Terms, delivered: Option<&Frontier>) -> Self {
-        let (course, limit) = match (stream.endpoint.shape, delivered) {
-            (Shape::Export { unit, late, .. }, delivered) => {
-                let delivered = match delivered {
-                    Some(Frontier::Position(position)) => Some(position.clone()),
-                    _ => None,
-                };
-                (Course::Export(Box::new(Export::new(unit, late, terms, delivered))), Some(EXPORT_LIMIT))
+        let course = match (stream.endpoint.shape, delivered.cloned()) {
+            (Shape::Export { unit, late, .. }, Some(Frontier::Position(position, beyond))) => {
+                Course::Export(Box::new(Export::new(unit, late, terms, Some((position, beyond)))))
             }
-            (Shape::Numbered { limit, .. }, Some(&Frontier::Id(id))) => {
-                (Course::Numbered(Numbered::after(id)), Some(limit))
-            }
-            (Shape::Numbered { limit, .. }, _) => (Course::Numbered(Numbered::from_start()), Some(limit)),
-            (Shape::Object { .. } | Shape::List, _) => (Course::Once, None),
+            (Shape::Export { unit, late, .. }, _) => Course::Export(Box::new(Export::new(unit, late, terms, None))),
+            (Shape::Numbered { limit, .. }, Some(Frontier::Id(id))) => Course::Numbered(Numbered::after(id, limit)),
+            (Shape::Numbered { limit, .. }, _) => Course::Numbered(Numbered::from_start(limit)),
+            (Shape::Object { .. } | Shape::List, _) => Course::Once(false),
         };
-        Self { stream, course, limit, largest: limit, pages: 0, ended: false }
+        Self { stream, course, pages: 0, in_vain: 0 }
     }
 
-    /// CUTOFF: ends the walk's window at the cutoff, if it would reach further; called again, the earliest one holds.
+    /// CUTOFF: ends the walk at the cutoff, if it would reach further; called again, the earliest one holds.
     pub fn settle(&mut self, cutoff: Nanos) {
         if let Course::Export(export) = &mut self.course {
-            self.ended |= !export.settle(cutoff);
+            export.settle(cutoff);
         }
     }
 
-    /// The request that goes on from here; `None` when the stream is read to its end.
-    pub fn next(&self) -> Option<Request> {
-        if self.ended {
-            return None;
+    /// The next request in a part of the stream that is being read; none while all that can be asked is under way, and
+    /// when everything is read.
+    #[allow(clippy::should_implement_trait, reason = "what is next depends on what was accepted meanwhile")]
+    pub fn next(&mut self) -> Option<Asked> {
+        match &mut self.course {
+            Course::Once(asked) => {
+                let request = || Request { path: self.stream.endpoint.path.to_owned(), query: Vec::new(), limit: None };
+                (!std::mem::replace(asked, true)).then(|| Asked { request: request(), window: 0 })
+            }
+            Course::Numbered(numbered) => {
+                let request = numbered.next(self.stream.endpoint.path)?;
+                Some(Asked { request, window: 0 })
+            }
+            Course::Export(export) => {
+                let window = export.next()?;
+                self.ask(window)
+            }
         }
-        let query = match (&self.course, self.stream.endpoint.shape) {
-            (Course::Export(export), Shape::Export { records, expand, .. }) => export.query(records, expand),
-            (Course::Numbered(numbered), _) => numbered.query(),
-            _ => Vec::new(),
-        };
-        Some(Request { path: self.stream.endpoint.path.to_owned(), query, limit: self.limit })
     }
 
-    /// Takes the page that the last request brought, asked with `limit` in the end.
-    pub fn accept(&mut self, limit: Option<u32>, mut page: Page) -> Result<Delivery, Error> {
+    /// One more request beside those that are under way, if it is worth it: the first of another part of the stream.
+    pub fn beside(&mut self) -> Option<Asked> {
+        let Course::Export(export) = &mut self.course else { return None };
+        let window = export.beside()?;
+        self.ask(window)
+    }
+
+    /// Takes the page that a request brought, asked with `limit` in the end.
+    pub fn accept(&mut self, asked: &Asked, limit: Option<u32>, mut page: Page) -> Result<Delivery, Error> {
         self.pages += 1;
-        // A page too large for the client was asked for with a smaller limit; from there it grows again.
-        self.limit = limit.zip(self.largest).map(|(limit, largest)| limit.saturating_mul(2).min(largest));
-        if self.ended {
-            page.retain(&vec![false; page.len()]);
-            return Ok(Delivery { page, frontier: None, without_cursor: 0 });
-        }
         let name = self.stream.output.name;
         self.require_keys(&page)?;
         let verdict = match &mut self.course {
-            Course::Once => Ok(Verdict { keep: Vec::new(), frontier: None, without_cursor: 0, ended: true }),
-            Course::Numbered(numbered) => numbered.accept(&page),
-            Course::Export(export) => export.accept(self.stream.output, limit, &page),
+            Course::Once(_) => Ok(Verdict { keep: Vec::new(), frontier: None, without_cursor: 0 }),
+            Course::Numbered(numbered) => numbered.accept(limit, &page),
+            Course::Export(export) => export.accept(asked.window, self.stream.output, limit, &page),
         };
         let verdict = verdict.map_err(|error| error.at(name))?;
+        self.in_vain += verdict.keep.iter().filter(|keep| !**keep).count() as u64;
         page.retain(&verdict.keep);
-        self.ended = verdict.ended;
         Ok(Delivery { page, frontier: verdict.frontier, without_cursor: verdict.without_cursor })
     }
 
+    /// Takes note that a request brought nothing, for good: its part of the stream is left to the next run, what is
+    /// under way in others goes on, and no other is begun.
+    pub fn give_up(&mut self, asked: &Asked) {
+        if let Course::Export(export) = &mut self.course {
+            export.give_up(asked.window);
+        }
+    }
+
     /// CUTOFF: whether a refusal with that status only means that nothing is to be read yet; the walk has ended then.
-    pub fn excuses(&mut self, status: u16, server_clock: Nanos) -> bool {
-        let Course::Export(export) = &self.course else { return false };
-        let excused = status == 400 && self.pages == 0 && export.asked() > server_clock - SETTLING;
-        self.ended |= excused;
-        excused
+    pub fn excuses(&mut self, asked: &Asked, status: u16, server_clock: Nanos) -> bool {
+        let Course::Export(export) = &mut self.course else { return false };
+        status == 400 && export.excuses(asked.window, server_clock - SETTLING)
     }
 
     /// Where it is on the time axis, if it has one.
     pub fn axis(&self) -> Option<Axis> {
         match &self.course {
             Course::Export(export) => Some(export.axis()),
-            Course::Once | Course::Numbered(_) => None,
+            Course::Once(_) | Course::Numbered(_) => None,
         }
     }
 
     /// Whether no page has been accepted yet.
     pub fn untouched(&self) -> bool {
         self.pages == 0
+    }
+
+    /// Whether it has, or may come to have, parts that are not being read.
+    pub fn can_ask_beside(&self) -> bool {
+        matches!(&self.course, Course::Export(export) if export.can_ask_beside())
+    }
+
+    /// In how many windows it was read.
+    pub fn windows(&self) -> u32 {
+        match &self.course {
+            Course::Export(export) => export.windows(),
+            Course::Once(_) | Course::Numbered(_) => 1,
+        }
+    }
+
+    /// How many pages were accepted.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// How many records came and were not passed on, since others had brought them or will.
+    pub fn in_vain(&self) -> u64 {
+        self.in_vain
+    }
+
+    fn ask(&mut self, window: u32) -> Option<Asked> {
+        let Course::Export(export) = &mut self.course else { return None };
+        let Shape::Export { records, expand, .. } = self.stream.endpoint.shape else { return None };
+        let request = export.ask(window, self.stream.endpoint.path, records, expand)?;
+        Some(Asked { request, window })
     }
 
     /// LOUD: a record without its key cannot be told from others, so it is never passed on as if all were well.

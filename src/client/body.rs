@@ -1,9 +1,12 @@
 //! Bodies in memory, and the gate that bounds how many requests and bytes are in flight.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Mutex, watch};
+
+/// Memory beyond this is not kept for another body.
+const LARGEST_SPARE: usize = 8 * 1024 * 1024;
 
 /// A body as it arrived; its bytes count as in flight while `Held` lives.
 pub struct Body {
@@ -12,9 +15,18 @@ pub struct Body {
 }
 
 /// Bytes that count as in flight as long as this lives.
+#[derive(Default)]
 pub struct Held {
     bytes: usize,
-    gate: Arc<Gate>,
+    /// None where they came from nowhere.
+    gate: Option<Arc<Gate>>,
+}
+
+impl From<Vec<u8>> for Body {
+    /// A body that is in nobody's way.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, held: Held::default() }
+    }
 }
 
 impl Body {
@@ -45,16 +57,30 @@ impl Held {
     fn add(&mut self, bytes: usize) {
         self.bytes += bytes;
         // More bytes never open the gate: nobody needs to look again.
-        self.gate.load.send_if_modified(|load| {
-            load.bytes += bytes;
-            false
+        self.gate.iter().for_each(|gate| {
+            gate.load.send_if_modified(|load| {
+                load.bytes += bytes;
+                false
+            });
         });
+    }
+
+    /// Gives back the memory of a body that was read, for the next one.
+    pub fn give_back(&mut self, mut memory: Vec<u8>) {
+        let Some(gate) = &self.gate else { return };
+        let mut spare = gate.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.capacity() <= LARGEST_SPARE && spare.len() < gate.requests {
+            memory.clear();
+            spare.push(memory);
+        }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.gate.load.send_modify(|load| load.bytes -= self.bytes);
+        if let Some(gate) = &self.gate {
+            gate.load.send_modify(|load| load.bytes -= self.bytes);
+        }
     }
 }
 
@@ -69,6 +95,9 @@ pub struct Gate {
     bytes: usize,
     line: Mutex<()>,
     load: watch::Sender<Load>,
+    /// Memory of bodies that were read: a page has megabytes, and what is given back and taken by turns in several
+    /// threads leaves holes.
+    spare: std::sync::Mutex<Vec<Vec<u8>>>,
 }
 
 /// What is in flight.
@@ -83,7 +112,13 @@ impl Gate {
     pub fn new(requests: usize, bytes: usize) -> Arc<Self> {
         // None at all would wait for ever.
         let requests = requests.max(1);
-        Arc::new(Self { requests, bytes, line: Mutex::new(()), load: watch::Sender::default() })
+        Arc::new(Self {
+            requests,
+            bytes,
+            line: Mutex::new(()),
+            load: watch::Sender::default(),
+            spare: std::sync::Mutex::default(),
+        })
     }
 
     /// Returns, first come first served, when one more request may begin; it is under way as long as the passage lives.
@@ -92,6 +127,17 @@ impl Gate {
         let mut changes = self.load.subscribe();
         while !self.load.send_if_modified(|load| self.admit(load)) {
             // The sender is this gate's own, so there is always a next change to wait for.
+            if changes.changed().await.is_err() {
+                break;
+            }
+        }
+        Passage { gate: Arc::clone(self) }
+    }
+
+    /// Returns when one more request may begin while fewer than `useful` are under way.
+    pub async fn enter_below(self: &Arc<Self>, useful: impl Fn() -> usize) -> Passage {
+        let mut changes = self.load.subscribe();
+        while !self.load.send_if_modified(|load| load.requests < useful() && self.admit(load)) {
             if changes.changed().await.is_err() {
                 break;
             }
@@ -115,7 +161,9 @@ pub struct Passage {
 impl Passage {
     /// A body that has yet to arrive.
     pub fn arrival(&self) -> Arrival {
-        Arrival(Body { bytes: Vec::new(), held: Held { bytes: 0, gate: Arc::clone(&self.gate) } })
+        let spare = self.gate.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let held = Held { bytes: 0, gate: Some(Arc::clone(&self.gate)) };
+        Arrival(Body { bytes: spare.unwrap_or_default(), held })
     }
 }
 

@@ -46,7 +46,7 @@ async fn fetch(client: &Client, limit: Option<u32>) -> (Result<Answer<String>, E
             waits.lock().unwrap().push(wait.clone());
         }
     };
-    let answer = client.fetch(&request(limit), &watch, text).await;
+    let answer = client.fetch(&request(limit), None, &watch, text).await;
     (answer, waits.into_inner().unwrap())
 }
 
@@ -98,7 +98,7 @@ async fn a_request_says_what_it_wants_and_who_asks() {
     let mut wanted = request(None);
     wanted.query.push(("fields", "chats(*)".to_owned()));
     let api = api(&format!("{}/api/v2/chat", server.url));
-    Client::new(api, Clock::fixed(noon())).unwrap().fetch(&wanted, &|_| (), text).await.unwrap();
+    Client::new(api, Clock::fixed(noon())).unwrap().fetch(&wanted, None, &|_| (), text).await.unwrap();
     let head = server.seen()[0].head.to_lowercase();
     assert!(
         head.starts_with("get /api/v2/chat/incremental/chats?start_time=17&fields=chats%28*%29 http/1.1\r\n"),
@@ -117,7 +117,7 @@ async fn a_path_cannot_leave_the_base() {
     let client = client(&server);
     for path in ["//evil.example/x", "/../x", "https://evil.example/x", "x?limit=1#y", "@evil.example"] {
         let request = Request { path: path.to_owned(), query: vec![], limit: None };
-        client.fetch(&request, &|_| (), text).await.unwrap();
+        client.fetch(&request, None, &|_| (), text).await.unwrap();
     }
     let asked = server.asked();
     let expected = ["/evil.example/x", "/x", "/https:/evil.example/x", "/x%3Flimit=1%23y", "/@evil.example"];

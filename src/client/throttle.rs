@@ -1,6 +1,7 @@
 //! The account's quota: how many requests a minute may be sent, and when the service wants none at all.
 
 use std::num::NonZeroU32;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use governor::clock::Clock;
@@ -10,8 +11,9 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep_until};
+use tracing::debug;
 
-use super::{Wait, WaitReason, Watch};
+use super::{Rhythm, Wait, WaitReason, Watch};
 
 /// A minute, and half a second for requests that reach the service later than those behind them.
 const WINDOW: Duration = Duration::from_millis(60_500);
@@ -33,12 +35,45 @@ impl Clock for TokioClock {
     }
 }
 
-/// Lets requests through, first come first served, so that no 60 seconds ever see more than the quota.
+/// What is left of the pace when the service refuses a request that was sent at it.
+const EBB: f64 = 0.7;
+
+/// How much of the full pace comes back in a minute without a refusal.
+const FLOOD: f64 = 0.1;
+
+/// The least of the full pace that refusals leave.
+const LEAST: f64 = 0.02;
+
+/// More requests are under way than the pace takes by the length of an exchange, since no two take equally long.
+const SPARE: f64 = 1.25;
+
+/// Lets requests through, first come first served, so that no 60 seconds ever see more than the quota; where others use
+/// up the quota, too, no faster than the service bears.
 pub struct Throttle {
     line: Mutex<()>,
     limiter: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,
     paused_until: watch::Sender<Instant>,
     clock: TokioClock,
+    full: Duration,
+    tide: std::sync::Mutex<Tide>,
+}
+
+/// How the service takes what it is sent.
+#[derive(Default)]
+struct Tide {
+    /// How much of the full pace was left at the last refusal, and when that was.
+    slowed: Option<(f64, Instant)>,
+    /// When a request was let through.
+    last: Option<Instant>,
+}
+
+impl Tide {
+    /// How much of the full pace there is.
+    fn share(&self, now: Instant) -> f64 {
+        let Some((share, since)) = self.slowed else { return 1.0 };
+        let minutes = now.saturating_duration_since(since).as_secs_f64() / 60.0;
+        (share + FLOOD * minutes).min(1.0)
+    }
 }
 
 impl Throttle {
@@ -46,8 +81,15 @@ impl Throttle {
     pub fn new(requests_per_minute: f64) -> Self {
         let started = Instant::now();
         let clock = TokioClock { started };
-        let limiter = RateLimiter::direct_with_clock(quota(requests_per_minute), clock.clone());
-        Self { line: Mutex::new(()), limiter, paused_until: watch::Sender::new(started), clock }
+        let quota = quota(requests_per_minute);
+        Self {
+            line: Mutex::new(()),
+            limiter: RateLimiter::direct_with_clock(quota, clock.clone()),
+            paused_until: watch::Sender::new(started),
+            clock,
+            full: quota.replenish_interval(),
+            tide: std::sync::Mutex::default(),
+        }
     }
 
     /// Returns when one request may be sent; it counts as sent at that moment.
@@ -56,13 +98,54 @@ impl Throttle {
         let _head = self.line.lock().await;
         loop {
             self.pause_over(watch).await;
-            let Err(early) = self.limiter.check() else {
-                return;
+            let early = self.early();
+            let duration = if early.is_zero() {
+                let Err(early) = self.limiter.check() else { break };
+                early.wait_time_from(self.clock.now())
+            } else {
+                early
             };
-            let duration = early.wait_time_from(self.clock.now());
             watch(&Wait { duration, reason: WaitReason::Quota });
             tokio::time::sleep(duration).await;
         }
+        self.tide().last = Some(Instant::now());
+    }
+
+    /// How long it is too early for a request at the pace that refusals left.
+    fn early(&self) -> Duration {
+        let (tide, now) = (self.tide(), Instant::now());
+        let share = tide.share(now);
+        let next = tide.last.filter(|_| share < 1.0).map(|last| last + self.full.div_f64(share));
+        next.map(|next| next.saturating_duration_since(now)).unwrap_or_default()
+    }
+
+    /// Takes note of a request that the service had no quota for: unless it was sent before the last such news, the pace is lowered.
+    pub fn refused(&self, sent: Instant) {
+        let (mut tide, now) = (self.tide(), Instant::now());
+        if tide.slowed.is_none_or(|(_, since)| sent > since) {
+            let share = (tide.share(now) * EBB).max(LEAST);
+            debug!("the service refuses requests: going on at {:.0} % of the pace", share * 100.0);
+            tide.slowed = Some((share, now));
+        }
+    }
+
+    /// How many requests have to be under way at once to keep up the pace, or that of who takes the answers if it is lower.
+    pub fn useful(&self, rhythm: Rhythm) -> usize {
+        let pace = self.full.div_f64(self.tide().share(Instant::now()));
+        // Who takes the answers is to find the next one ready.
+        let ready = usize::from(rhythm.taking > pace);
+        let exchanges = rhythm.exchange.as_secs_f64() / pace.max(rhythm.taking).as_secs_f64();
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small number, or as many as there are"
+        )]
+        let useful = (exchanges * SPARE).ceil() as usize;
+        useful.max(1) + ready
+    }
+
+    fn tide(&self) -> std::sync::MutexGuard<'_, Tide> {
+        self.tide.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets nothing through before `moment`: over the limit, whatever is sent meanwhile only earns another refusal.
@@ -237,5 +320,119 @@ mod tests {
         assert!(waits.lock().unwrap().is_empty());
         throttle.admit(&watch).await;
         assert_eq!(*waits.lock().unwrap(), [Wait { duration: WINDOW, reason: WaitReason::Quota }]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_slows_what_follows_and_the_pace_comes_back() {
+        let throttle = Throttle::new(200.0);
+        let pace = async || {
+            throttle.admit(&unwatched).await;
+            let began = Instant::now();
+            throttle.admit(&unwatched).await;
+            began.elapsed()
+        };
+        while pace().await.is_zero() {}
+        let full = pace().await;
+        let sent = Instant::now();
+        sleep(Duration::from_secs(1)).await;
+        throttle.refused(sent);
+        throttle.refused(sent);
+        let slow = pace().await.as_secs_f64() / full.as_secs_f64();
+        assert!((1.35..1.43).contains(&slow), "those that were under way count once: {slow}");
+        sleep(MINUTE).await;
+        let slow = pace().await.as_secs_f64() / full.as_secs_f64();
+        assert!((1.2..1.3).contains(&slow), "{slow}");
+        sleep(2 * MINUTE).await;
+        while pace().await.is_zero() {}
+        assert_eq!(pace().await, full);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_requests_are_useful_than_the_pace_and_the_taker_need() {
+        let rhythm = |exchange, taking| Rhythm {
+            exchange: Duration::from_millis(exchange),
+            taking: Duration::from_millis(taking),
+        };
+        let throttle = Throttle::new(200.0);
+        let useful = [0, 200, 300, 1_000, 2_000].map(|exchange| throttle.useful(rhythm(exchange, 10)));
+        assert_eq!(useful, [1, 1, 2, 5, 9]);
+        // A pace that nobody keeps up with: the taker decides, and finds one ready.
+        let throttle = Throttle::new(1e8);
+        let useful = [5, 10, 100].map(|exchange| throttle.useful(rhythm(exchange, 10)));
+        assert_eq!(useful, [2, 3, 14]);
+        throttle.refused(Instant::now());
+        assert!(throttle.useful(rhythm(1_000, 0)) > 1_000);
+    }
+
+    /// How many requests each of two jobs gets through in each minute, from the second's beginning on, where both have the
+    /// account's whole quota configured; and the most refusals that one request met in a row.
+    async fn two_jobs(minutes: usize, fixed_window: bool) -> ([Vec<usize>; 2], u32) {
+        const QUOTA: usize = 200;
+        let began = Instant::now();
+        let passed = Arc::new(std::sync::Mutex::new(Vec::<(usize, Instant)>::new()));
+        let worst = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let head_start = Duration::from_secs(90);
+        let mut workers = tokio::task::JoinSet::new();
+        for job in 0..2 {
+            let throttle = Arc::new(Throttle::new(200.0));
+            for _ in 0..5 {
+                let (throttle, passed, worst) = (Arc::clone(&throttle), Arc::clone(&passed), Arc::clone(&worst));
+                workers.spawn(async move {
+                    sleep(head_start * u32::try_from(job).unwrap()).await;
+                    let mut in_a_row = 0;
+                    while began.elapsed() < head_start + MINUTE * u32::try_from(minutes).unwrap() {
+                        throttle.admit(&unwatched).await;
+                        let sent = Instant::now();
+                        let wait = {
+                            let mut passed = passed.lock().unwrap();
+                            let minute = |at: Instant| (at - began).as_secs() / 60;
+                            let counts = |at: Instant| {
+                                if fixed_window { minute(at) == minute(sent) } else { sent - at < MINUTE }
+                            };
+                            let oldest = passed.iter().map(|(_, at)| *at).find(|at| counts(*at));
+                            let full = passed.iter().rev().take_while(|(_, at)| counts(*at)).count() >= QUOTA;
+                            match oldest.filter(|_| full) {
+                                Some(oldest) if !fixed_window => Some(MINUTE.saturating_sub(sent - oldest)),
+                                Some(_) => Some(Duration::from_secs(60 - (sent - began).as_secs() % 60)),
+                                None => {
+                                    passed.push((job, sent));
+                                    None
+                                }
+                            }
+                        };
+                        sleep(Duration::from_secs(1)).await;
+                        in_a_row = if wait.is_some() { in_a_row + 1 } else { 0 };
+                        worst.fetch_max(in_a_row, std::sync::atomic::Ordering::Relaxed);
+                        if let Some(wait) = wait {
+                            // A service tells whole seconds.
+                            let wait = Duration::from_secs(wait.as_secs() + 1);
+                            throttle.refused(sent);
+                            throttle.pause_until(Instant::now() + wait);
+                        }
+                    }
+                });
+            }
+        }
+        workers.join_all().await;
+        let mut counts = [vec![0; minutes], vec![0; minutes]];
+        for (job, at) in passed.lock().unwrap().iter() {
+            let since = at.saturating_duration_since(began + head_start);
+            let minute = usize::try_from(since.as_secs() / 60).unwrap();
+            if *at >= began + head_start && minute < minutes {
+                counts[*job][minute] += 1;
+            }
+        }
+        (counts, worst.load(std::sync::atomic::Ordering::Relaxed))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_jobs_on_one_quota_both_get_on() {
+        for fixed_window in [false, true] {
+            let (counts, worst) = two_jobs(40, fixed_window).await;
+            let late = counts.each_ref().map(|counts| counts[20..].iter().sum::<usize>() / 20);
+            assert!(late.iter().all(|&count| count >= 60), "{fixed_window}: {late:?}");
+            assert!(late.iter().sum::<usize>() >= 160, "{fixed_window}: {late:?}");
+            assert!(worst <= 3, "{fixed_window}: {worst}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::page::Page;
 use crate::position::{Nanos, nanos_of};
 use crate::protocol;
 use crate::streams::{self, PROOF, Stream};
-use crate::walk::{MARGIN, SETTLING, Terms, Walk};
+use crate::walk::{Asked, MARGIN, SETTLING, Terms, Walk};
 
 /// How far back an export is probed: enough to be allowed, little enough to be cheap.
 const BACK: Nanos = SETTLING + 2 * MARGIN;
@@ -71,15 +71,15 @@ fn terms(context: &Context) -> Terms {
 
 /// Asks for one record of a stream.
 async fn probe(client: &Client, stream: Stream, terms: &Terms) -> Result<(), Error> {
-    let Some(request) = Walk::new(stream, terms, None).next() else { return Ok(()) };
+    let Some(Asked { request, .. }) = Walk::new(stream, terms, None).next() else { return Ok(()) };
     let request = Request { limit: request.limit.map(|_| 1), ..request };
-    let parse = |body: Body| Page::parse(stream.endpoint.shape, body.into_parts().0);
+    let parse = |body: Body| Page::parse(stream.endpoint.shape, body);
     let watch = |wait: &Wait| {
         if wait.matters() {
             warn!("{}: {wait}", stream.output.name);
         }
     };
-    client.fetch(&request, &watch, parse).await.map(|_| ())
+    client.fetch(&request, None, &watch, parse).await.map(|_| ())
 }
 
 /// The refusal of the deciding request, told by what it means for the account.

@@ -271,10 +271,10 @@ async fn prompted() -> Result<Option<String>, Error> {
 /// What the account says of itself, if the token may see it.
 async fn described(account: &Account) -> Option<String> {
     let terms = Terms { start: 0, end: None, lookback: 0 };
-    let request = Walk::new(streams::named("accounts")?, &terms, None).next()?;
+    let asked = Walk::new(streams::named("accounts")?, &terms, None).next()?;
     let parse =
         |body: Body| serde_json::from_slice(&body.into_parts().0).map_err(|_| Malformed("it is not JSON".to_owned()));
-    let told: Value = account.client.fetch(&request, &|_| (), parse).await.ok()?.value;
+    let told: Value = account.client.fetch(&asked.request, None, &|_| (), parse).await.ok()?.value;
     let text = |place: &str| {
         let text: String = told.pointer(place)?.as_str()?.chars().filter(|c| !c.is_control()).take(80).collect();
         Some(text).filter(|text| !text.is_empty())

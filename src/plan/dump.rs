@@ -174,7 +174,7 @@ impl Task {
     /// Whether a read that came so far takes the place of the whole table.
     pub fn replaces_by(&self, now: Option<&Frontier>) -> bool {
         let as_far = match (now, &self.reached) {
-            (Some(Frontier::Position(now)), Some(Frontier::Position(before))) => now.nanos() >= before.nanos(),
+            (Some(Frontier::Position(now, _)), Some(Frontier::Position(before, _))) => now.nanos() >= before.nanos(),
             (_, reached) => reached.is_none(),
         };
         self.replaces && as_far
@@ -185,7 +185,7 @@ impl Task {
         match (now, &self.reached) {
             // A table that was read and brought nothing is read no further than where it begins.
             (_, None) if self.began.is_some_and(|began| self.start > began) => None,
-            (Some(Frontier::Position(position)), Some(Frontier::Position(before))) => {
+            (Some(Frontier::Position(position, _)), Some(Frontier::Position(before, _))) => {
                 let forward = position.nanos() >= before.nanos() && position::nanos_of(self.start) <= before.nanos();
                 if forward { now } else { self.reached.as_ref() }
             }
@@ -207,7 +207,7 @@ fn is_export(stream: Stream) -> bool {
 }
 
 fn is_before(since: DateTime<Utc>, reached: Option<&Frontier>) -> bool {
-    matches!(reached, Some(Frontier::Position(reached)) if position::nanos_of(since) < reached.nanos())
+    matches!(reached, Some(Frontier::Position(reached, _)) if position::nanos_of(since) < reached.nanos())
 }
 
 /// How far a stream was read, as its table says.

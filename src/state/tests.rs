@@ -11,7 +11,7 @@ fn delivered(stream: &str, file: &str) -> Result<Option<Frontier>, Error> {
 
 #[allow(clippy::unnecessary_wraps, reason = "what it is compared with is an option")]
 fn position(time: &str, id: Option<&str>, unit: Unit) -> Option<Frontier> {
-    Some(Frontier::Position(Position::received(time, id, unit).unwrap()))
+    Some(Frontier::Position(Position::received(time, id, unit).unwrap(), Vec::new()))
 }
 
 fn of_chats(state: &str) -> Result<Option<Frontier>, Error> {

@@ -1,216 +1,259 @@
-//! The walk over an incremental export.
+//! The walk over an incremental export: windows on its time axis that are read side by side.
+//!
+//! It begins with one. A window that has pages to spare gives a part of itself to another whenever a request more could
+//! be sent; so a short read stays one walk, page after page, and a long one is spread over as many as the quota bears.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{HashMap, HashSet};
 
+use super::seam::{Hashes, Print};
+use super::window::{Stage, Window};
 use super::{Terms, Verdict};
-use crate::error::{Error, Kind};
-use crate::page::{self, Page, Record};
-use crate::position::{self, Frontier, Nanos, Position, Unit};
+use crate::client::Request;
+use crate::error::Error;
+use crate::page::Page;
+use crate::position::{Frontier, Nanos, Position, Span, Unit};
 use crate::progress::Axis;
 use crate::streams::Output;
 
-/// PROGRESS: a page of so many records may be all that a server gives at once, whatever was asked for.
-const MAYBE_FULL: usize = 100;
+/// So many pages are read one after the other before a window is divided: a run that finds a page or two, and then
+/// none, costs no request more.
+const PAGES_ALONE: u64 = 3;
 
-/// What tells a record from others, and from itself after a change.
-type Key = (String, Option<Nanos>);
-
-/// What the next page may repeat. It is kept as hashes: a moment that fills many pages takes no more than a few bytes a record.
-#[derive(Debug, Default)]
-struct Seam {
-    /// The keys and cursors of all records since the position last moved forward in time.
-    keys: HashSet<u64>,
-    /// The last page's records that stand where it ends, with all that they hold.
-    records: HashSet<(u64, u64)>,
-    hashers: (RandomState, RandomState),
-}
-
-impl Seam {
-    /// Whether a record of that key and cursor has come since the position last moved.
-    fn knows(&self, key: &Key) -> bool {
-        self.keys.contains(&self.hashers.0.hash_one(key))
-    }
-
-    /// Whether this very record stood at the end of the last page.
-    fn holds(&self, record: Record<'_>) -> bool {
-        self.records.contains(&self.print(record))
-    }
-
-    fn print(&self, record: Record<'_>) -> (u64, u64) {
-        (self.hashers.0.hash_one(record.text()), self.hashers.1.hash_one(record.text()))
-    }
-
-    /// Forgets what lies behind a position that has moved forward.
-    fn forget(&mut self) {
-        self.keys.clear();
-    }
-
-    /// Keeps a page's keys, and of its records the last and those for which `repeatable` holds.
-    fn keep(&mut self, keys: &[Key], page: &Page, repeatable: impl Fn(usize) -> bool) {
-        self.keys.extend(keys.iter().map(|key| self.hashers.0.hash_one(key)));
-        let last = page.len().saturating_sub(1);
-        let kept = page.records().enumerate().filter(|&(index, _)| index == last || repeatable(index));
-        self.records = kept.map(|(_, record)| self.print(record)).collect();
-    }
-}
+/// A window with fewer pages to go, the one under way counted, is not divided.
+const WORTH_DIVIDING: i64 = 3;
 
 /// Where an export is being read.
 #[derive(Debug)]
 pub(super) struct Export {
     unit: Unit,
-    early: Nanos,
     from: Nanos,
     to: Nanos,
-    position: Position,
-    delivered: Option<Position>,
-    seam: Seam,
+    /// What was not read to its end, in the order of time.
+    pub(super) windows: Vec<Window>,
+    /// Which records were passed on that stand just before a border between two windows.
+    pub(super) borders: HashMap<Nanos, HashSet<Print>>,
+    hashes: Hashes,
+    delivered: Option<(Position, Vec<Span>)>,
+    pages: u64,
+    numbers: u32,
+    /// Whether a window could not be read: what is under way goes on, nothing new is begun.
+    broken: bool,
 }
 
 impl Export {
     /// A walk from the start, or from what has been delivered; LOOKBACK: from some time before that, if records appear late.
-    pub fn new(unit: Unit, late: bool, terms: &Terms, delivered: Option<Position>) -> Self {
-        let start = Position::at(terms.start, unit);
-        let position = match &delivered {
-            None => start,
-            Some(delivered) if late => {
-                let earlier = (delivered.nanos() - terms.lookback).max(terms.start);
-                if earlier < delivered.nanos() { Position::at(earlier, unit) } else { delivered.clone() }
-            }
-            Some(delivered) => delivered.clone(),
+    pub fn new(unit: Unit, late: bool, terms: &Terms, delivered: Option<(Position, Vec<Span>)>) -> Self {
+        let lookback = if late { terms.lookback } else { 0 };
+        let earlier = |position: &Position| {
+            let earlier = (position.nanos() - lookback).max(terms.start);
+            if earlier < position.nanos() { Position::at(earlier, unit) } else { position.clone() }
         };
+        let start =
+            delivered.as_ref().map_or_else(|| Position::at(terms.start, unit), |(position, _)| earlier(position));
         let to = terms.end.map_or(Nanos::MAX, |end| unit.floor(end));
-        let from = position.nanos();
-        let fresh = delivered.is_none();
-        let mut export = Self { unit, early: from, from, to, position, delivered, seam: Seam::default() };
-        if fresh && !late {
-            export.early = export.asked();
+        let mut export = Self {
+            unit,
+            from: start.nanos(),
+            to,
+            windows: Vec::new(),
+            borders: HashMap::new(),
+            hashes: Hashes::default(),
+            delivered,
+            pages: 0,
+            numbers: 0,
+            broken: false,
+        };
+        let Some((position, spans)) = export.delivered.clone() else {
+            let window = export.window(start, to);
+            export.windows.push(if late { window } else { window.beginning_there() });
+            return export;
+        };
+        // LOOKBACK: the last that was read is where the last span ends; what lies well before that is complete.
+        let ends = spans.iter().map(|span| &span.end).chain([&position]);
+        let horizon = ends.max_by_key(|end| end.nanos()).map_or(position.nanos(), |end| earlier(end).nanos());
+        let mut at = start;
+        for span in spans {
+            let end = if span.end.nanos() > horizon { Position::at(horizon, unit) } else { span.end };
+            if !end.is_beyond(&at) || end.nanos() < span.start.nanos() {
+                continue;
+            }
+            if at.nanos() < span.start.nanos() {
+                let window = export.window(at, span.start.nanos());
+                export.windows.push(window);
+            }
+            at = end;
         }
+        let window = export.window(at, to);
+        export.windows.push(window);
         export
     }
 
-    /// Ends the window at the cutoff at the latest; false if nothing of it is left.
-    pub fn settle(&mut self, cutoff: Nanos) -> bool {
+    /// Ends the walk at the cutoff at the latest.
+    pub fn settle(&mut self, cutoff: Nanos) {
         self.to = self.to.min(self.unit.floor(cutoff));
-        self.from < self.to
+        self.windows.retain(|window| window.from < self.to);
+        for window in &mut self.windows {
+            window.to = window.to.min(self.to);
+        }
     }
 
     /// Where it is on the time axis.
     pub fn axis(&self) -> Axis {
-        Axis { from: self.from, at: self.position.nanos(), to: self.to }
+        let open = || self.windows.iter().filter(|window| window.stage != Stage::Left);
+        let at = open().next().map_or(self.to, |window| window.delivered().nanos());
+        Axis { at, left: open().map(Window::length_left).sum(), length: self.to - self.from }
     }
 
-    /// SEAM: the time that is asked for. Without an id it is one unit earlier, so that neither an inclusive nor an exclusive bound loses a record.
-    pub fn asked(&self) -> Nanos {
-        if self.position.id().is_some() {
-            return self.position.nanos();
-        }
-        self.unit.floor(self.position.nanos() - self.unit.nanos()).max(0)
+    /// The window that can be asked next, if one can: first those that were begun, and if none is under way, another.
+    pub fn next(&mut self) -> Option<u32> {
+        let under_way = self.at_stage(Stage::Asked).is_some();
+        let begins = || self.at_stage(Stage::New).filter(|_| !under_way && !self.broken);
+        self.at_stage(Stage::Ready).or_else(begins)
     }
 
-    /// The query that goes on from here.
-    pub fn query(&self, records: &str, expand: bool) -> Vec<(&'static str, String)> {
-        let time =
-            if self.position.id().is_some() { self.position.time().to_owned() } else { self.unit.text(self.asked()) };
-        page::export_query(records, expand, time, self.position.id())
+    /// Whether there is more to ask beside what is under way.
+    pub fn can_ask_beside(&self) -> bool {
+        // The first answer of a run says where all windows end.
+        let begins = !self.broken && self.pages > 0;
+        self.at_stage(Stage::Ready).is_some()
+            || (begins && (self.at_stage(Stage::New).is_some() || self.division().is_some()))
     }
 
-    /// Judges a page by all the rules.
-    pub fn accept(&mut self, output: &Output, limit: Option<u32>, page: &Page) -> Result<Verdict, Error> {
-        let cursors: Vec<Option<Nanos>> = page.records().map(|record| cursor_of(record, output.cursor)).collect();
-        let without_cursor = cursors.iter().filter(|cursor| cursor.is_none()).count();
-        // STOP: an empty page is the end, and it never moves the frontier.
-        if page.is_empty() {
-            return Ok(Verdict { keep: Vec::new(), frontier: None, without_cursor, ended: true });
-        }
-        let next = self.next_position(page, &cursors)?;
-        // WINDOW: a page that reaches the end of the window is cut there; the rest is left to the next walk.
-        let reached = next.nanos() >= self.to;
-        let outside = |cursor: Nanos| (reached && cursor >= self.to) || self.before_window(cursor);
-        let key = |(record, &cursor)| (output.key_text(record), cursor);
-        let keys: Vec<Key> = page.records().zip(&cursors).map(key).collect();
-        let mut unseen = false;
-        let mut keep = Vec::with_capacity(page.len());
-        for ((record, &cursor), key) in page.records().zip(&cursors).zip(&keys) {
-            let known = self.seam.knows(key);
-            unseen |= !known;
-            // A record that comes again with another content is passed on, though it is no progress.
-            let repeated = known && self.seam.holds(record);
-            keep.push(!repeated && !cursor.is_some_and(outside));
-        }
-        let before = self.position.nanos();
-        let ended = reached || !self.go_on(&next, unseen, limit, page.len())?;
-        if self.position.nanos() > before {
-            self.seam.forget();
-        }
-        if !ended {
-            // Without an id any record of the page may come again: their own time need not be what the export is ordered by.
-            let (asked, named) = (self.asked(), self.position.id().is_some());
-            self.seam.keep(&keys, page, |index| !named || cursors[index].is_none_or(|cursor| cursor >= asked));
-        }
-        let frontier = self.advance(if reached { Position::at(self.to, self.unit) } else { next });
-        Ok(Verdict { keep, frontier, without_cursor, ended })
-    }
-
-    /// SEAM: where the page says that it ends; LOUD: failing that, its last cursor; failing both, an error.
-    fn next_position(&self, page: &Page, cursors: &[Option<Nanos>]) -> Result<Position, Error> {
-        let last = || cursors.iter().flatten().max().map(|&at| Position::at(at, self.unit));
-        let Some(next) = page.next().cloned().or_else(last) else {
-            let problem = "a page says neither where it ends nor when its records were changed";
-            return Err(Error::new(Kind::Paging, format!("{problem} ({})", self.place())));
-        };
-        if next.nanos() < self.asked() {
-            let problem = format!("a page ends at {}, before what was asked for", next.time());
-            return Err(Error::new(Kind::Disorder, format!("{problem} ({})", self.place())));
-        }
-        Ok(next)
-    }
-
-    /// PROGRESS: takes up the next position if it leads on, and tells whether the walk goes on.
-    fn go_on(&mut self, next: &Position, unseen: bool, limit: Option<u32>, records: usize) -> Result<bool, Error> {
-        let forward = next.nanos() > self.position.nanos();
-        if !forward && !unseen {
-            let full = records >= MAYBE_FULL || limit.is_some_and(|limit| records >= limit as usize);
-            if full {
-                let problem = format!("a full page of {records} records repeats what was read and leads no further");
-                return Err(Error::new(Kind::Paging, format!("{problem} ({})", self.place())));
-            }
-            return Ok(false);
-        }
-        // What was asked one unit earlier may end before the kept position; only an id leads on from there.
-        if next.nanos() >= self.position.nanos() || next.id().is_some() {
-            self.position = next.clone();
-        }
-        Ok(true)
-    }
-
-    /// ORDER: the frontier moves forward or not at all.
-    fn advance(&mut self, next: Position) -> Option<Frontier> {
-        let ahead = self.delivered.as_ref().is_none_or(|delivered| {
-            next.nanos() > delivered.nanos()
-                || (next.nanos() == delivered.nanos() && next.id().is_some() && next != *delivered)
-        });
-        if !ahead {
+    /// A window that can be asked beside those that are under way.
+    pub fn beside(&mut self) -> Option<u32> {
+        if !self.can_ask_beside() {
             return None;
         }
-        self.delivered = Some(next.clone());
-        Some(Frontier::Position(next))
+        self.at_stage(Stage::Ready).or_else(|| self.at_stage(Stage::New)).or_else(|| self.divide())
     }
 
-    /// WINDOW: what comes only because a first start was asked for one unit early. Behind a position of an earlier run it is
-    /// passed on: that run had it only if the export is ordered by the record's own time, and that is not known.
-    fn before_window(&self, cursor: Nanos) -> bool {
-        (self.early..self.from).contains(&cursor)
+    /// The request that goes on with a window.
+    pub fn ask(&mut self, number: u32, path: &str, records: &str, expand: bool) -> Option<Request> {
+        let window = self.windows.iter_mut().find(|window| window.number == number)?;
+        window.stage = Stage::Asked;
+        Some(window.request(path, records, expand))
     }
 
-    fn place(&self) -> String {
-        let id = self.position.id().map(|id| format!(", start_id {id}")).unwrap_or_default();
-        format!("after {}, start_time {}{id}", position::readable(self.position.nanos()), self.position.time())
+    /// CUTOFF: whether a window's refused request means that nothing is to be read yet.
+    pub fn excuses(&mut self, number: u32, latest: Nanos) -> bool {
+        let excused =
+            self.pages == 0 && self.windows.iter().any(|window| window.number == number && window.asked() > latest);
+        if excused {
+            self.give_up(number);
+        }
+        excused
+    }
+
+    /// Gives a window up: its part is left to the next run.
+    pub fn give_up(&mut self, number: u32) {
+        self.broken = true;
+        for window in self.windows.iter_mut().filter(|window| window.number == number) {
+            window.stage = Stage::Left;
+        }
+    }
+
+    /// Judges a page of a window by all the rules.
+    pub fn accept(&mut self, number: u32, output: &Output, limit: Option<u32>, page: &Page) -> Result<Verdict, Error> {
+        self.pages += 1;
+        let Some(index) = self.windows.iter().position(|window| window.number == number) else {
+            // CUTOFF: the answer that told the time ended the window before it began.
+            return Ok(Verdict { keep: vec![false; page.len()], frontier: None, without_cursor: 0 });
+        };
+        let judged = self.windows[index].accept(output, &self.hashes, limit, page)?;
+        let without_cursor = judged.cursors.iter().filter(|cursor| cursor.is_none()).count();
+        let mut keep = judged.keep;
+        self.heed_borders(page, &judged.cursors, &mut keep);
+        if judged.reached {
+            self.windows.remove(index);
+        }
+        let frontier = if page.is_empty() { None } else { self.advance() };
+        Ok(Verdict { keep, frontier, without_cursor })
+    }
+
+    /// SEAM: a window that begins at a border is asked one unit earlier, so both sides may bring what stands there.
+    fn heed_borders(&mut self, page: &Page, cursors: &[Option<Nanos>], keep: &mut [bool]) {
+        if self.borders.is_empty() {
+            return;
+        }
+        for ((record, cursor), keep) in page.records().zip(cursors).zip(keep) {
+            let border = cursor.map(|cursor| self.unit.floor(cursor) + self.unit.nanos());
+            if let Some(passed_on) = border.filter(|_| *keep).and_then(|border| self.borders.get_mut(&border)) {
+                *keep = passed_on.insert(self.hashes.print(record));
+            }
+        }
+    }
+
+    /// ORDER: the frontier, if it moved; it moves forward or not at all.
+    fn advance(&mut self) -> Option<Frontier> {
+        let end = || Position::at(self.to, self.unit);
+        let mut position = self.windows.first().map_or_else(end, Window::delivered);
+        let next = self.windows.iter().skip(1).map(Window::delivered).chain([end()]);
+        let read = self.windows.iter().zip(next);
+        let mut beyond: Vec<Span> =
+            read.map(|(window, end)| Span { start: Position::at(window.to, self.unit), end }).collect();
+        if let Some((delivered, before)) = &self.delivered {
+            if !position.is_beyond(delivered) {
+                position.clone_from(delivered);
+            }
+            beyond.extend_from_slice(before);
+        }
+        let now = (position.clone(), joined(beyond, &position));
+        if self.delivered.as_ref() == Some(&now) {
+            return None;
+        }
+        self.delivered = Some(now.clone());
+        Some(Frontier::Position(now.0, now.1))
+    }
+
+    /// Which window has most to go and is worth dividing, and where.
+    fn division(&self) -> Option<(usize, Nanos)> {
+        if self.pages < PAGES_ALONE {
+            return None;
+        }
+        let going_on = self.windows.iter().enumerate().filter(|(_, window)| window.stage == Stage::Asked);
+        let sized = going_on.filter_map(|(index, window)| Some((window.pages_left()?, index)));
+        let (pages, index) = sized.max().filter(|&(pages, _)| pages >= WORTH_DIVIDING)?;
+        Some((index, self.windows[index].moment_ahead(pages / 2 + pages % 2)?))
+    }
+
+    /// Gives half of what the largest window has to go to a new one.
+    fn divide(&mut self) -> Option<u32> {
+        let (index, border) = self.division()?;
+        let rest = self.windows[index].cut(self.numbers, border);
+        self.numbers += 1;
+        self.borders.insert(border, HashSet::new());
+        let number = rest.number;
+        self.windows.insert(index + 1, rest);
+        Some(number)
+    }
+
+    /// How many windows there were.
+    pub fn windows(&self) -> u32 {
+        self.numbers
+    }
+
+    /// A window of a number of its own.
+    fn window(&mut self, position: Position, to: Nanos) -> Window {
+        self.numbers += 1;
+        Window::new(self.numbers - 1, position, to, self.unit)
+    }
+
+    fn at_stage(&self, stage: Stage) -> Option<u32> {
+        self.windows.iter().find(|window| window.stage == stage).map(|window| window.number)
     }
 }
 
-/// The instant that a record's cursor names, be it ISO text or an epoch number.
-fn cursor_of(record: Record<'_>, member: Option<&str>) -> Option<Nanos> {
-    let text = page::unquoted(record.member(member?)?);
-    position::iso(text).or_else(|| position::epoch(text))
+/// The spans as far as they lie beyond a position, in the order of time and joined where they meet.
+fn joined(mut spans: Vec<Span>, position: &Position) -> Vec<Span> {
+    spans.retain(|span| span.end.is_beyond(&span.start) && span.end.nanos() > position.nanos());
+    spans.sort_by_key(|span| span.start.nanos());
+    let mut joined: Vec<Span> = Vec::new();
+    for span in spans {
+        match joined.last_mut().filter(|last| span.start.nanos() <= last.end.nanos()) {
+            Some(last) if span.end.nanos() > last.end.nanos() => last.end = span.end,
+            Some(_) => {}
+            None => joined.push(span),
+        }
+    }
+    joined
 }

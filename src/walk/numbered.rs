@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Verdict, number};
+use crate::client::Request;
 use crate::error::{Error, Kind};
 use crate::page::{self, Page};
 use crate::position::Frontier;
@@ -12,29 +13,37 @@ use crate::position::Frontier;
 pub(super) struct Numbered {
     since: i64,
     seen: HashSet<i64>,
+    limit: u32,
+    largest: u32,
+    /// Whether there is a request to hand out.
+    pub(super) ready: bool,
 }
 
 impl Numbered {
-    /// A walk over all numbers.
-    pub fn from_start() -> Self {
-        Self { since: 0, seen: HashSet::new() }
+    /// A walk over all numbers, `limit` records at a time.
+    pub fn from_start(limit: u32) -> Self {
+        Self { since: 0, seen: HashSet::new(), limit, largest: limit, ready: true }
     }
 
-    /// A walk over the numbers above `id`.
-    pub fn after(id: i64) -> Self {
-        Self { since: id.saturating_add(1), seen: HashSet::new() }
+    /// A walk over the numbers above `id`, `limit` records at a time.
+    pub fn after(id: i64, limit: u32) -> Self {
+        Self { since: id.saturating_add(1), ..Self::from_start(limit) }
     }
 
-    /// The query that goes on from here; the bound is inclusive.
-    pub fn query(&self) -> Vec<(&'static str, String)> {
-        page::numbered_query(self.since)
+    /// The request that goes on from here, once; the bound is inclusive.
+    pub fn next(&mut self, path: &str) -> Option<Request> {
+        let request =
+            || Request { path: path.to_owned(), query: page::numbered_query(self.since), limit: Some(self.limit) };
+        std::mem::replace(&mut self.ready, false).then(request)
     }
 
     /// Passes on what has not been seen. With several arrays the walk goes on from the one that ends first: each may have been
     /// cut by itself, and asking again for what the others held beyond it costs less than a skipped record.
-    pub fn accept(&mut self, page: &Page) -> Result<Verdict, Error> {
+    pub fn accept(&mut self, limit: Option<u32>, page: &Page) -> Result<Verdict, Error> {
+        // A page too large for the client was asked for with a smaller limit; from there it grows again.
+        self.limit = limit.map_or(self.largest, |limit| limit.saturating_mul(2).min(self.largest));
         if page.is_empty() {
-            return Ok(Verdict { keep: Vec::new(), frontier: None, without_cursor: 0, ended: true });
+            return Ok(Verdict { keep: Vec::new(), frontier: None, without_cursor: 0 });
         }
         let mut ends: Vec<(usize, i64)> = Vec::new();
         let mut keep = Vec::with_capacity(page.len());
@@ -60,7 +69,8 @@ impl Numbered {
             ));
         }
         self.since = next;
+        self.ready = true;
         self.seen.retain(|&id| id >= next);
-        Ok(Verdict { keep, frontier: Some(Frontier::Id(end)), without_cursor: 0, ended: false })
+        Ok(Verdict { keep, frontier: Some(Frontier::Id(end)), without_cursor: 0 })
     }
 }

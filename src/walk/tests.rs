@@ -19,13 +19,15 @@ struct Server {
     with_ids: bool,
     pair_inclusive: bool,
     time_inclusive: bool,
+    /// By how much a record's own time is before its place in the export, at the most.
+    lag: i64,
 }
 
 impl Server {
     fn new(stream: &'static str, records: impl IntoIterator<Item = (i64, &'static str)>) -> Self {
         let mut records: Vec<_> = records.into_iter().map(|(time, id)| (time, id.to_owned())).collect();
         records.sort();
-        Self { stream, records, page_size: 1_000, with_ids: true, pair_inclusive: false, time_inclusive: true }
+        Self { stream, records, page_size: 1_000, with_ids: true, pair_inclusive: false, time_inclusive: true, lag: 0 }
     }
 
     fn answer(&self, request: &Request) -> Page {
@@ -48,12 +50,16 @@ impl Server {
     }
 
     fn record(&self, time: i64, id: &str) -> String {
-        match self.stream {
-            "chats" => {
-                format!(r#"{{"id":"{id}","update_timestamp":"{}"}}"#, position::readable(Nanos::from(time) * SECOND))
-            }
-            _ => format!(r#"{{"agent_id":"{id}","start_time":"{time}"}}"#),
+        if self.stream == "chats" {
+            let changed = position::readable(Nanos::from(time) * SECOND);
+            return format!(r#"{{"id":"{id}","update_timestamp":"{changed}"}}"#);
         }
+        let began = position::written(Nanos::from(time - self.lag_of(id)) * 1_000).unwrap();
+        format!(r#"{{"agent_id":"{id}","start_time":"{began}"}}"#)
+    }
+
+    fn lag_of(&self, id: &str) -> i64 {
+        id.bytes().map(i64::from).sum::<i64>() * 37 % (self.lag + 1)
     }
 }
 
@@ -83,7 +89,7 @@ fn timeline(terms: &Terms, delivered: Option<&Frontier>) -> Walk {
 }
 
 fn at(seconds: i64, id: Option<&str>) -> Frontier {
-    Frontier::Position(Position::received(&seconds.to_string(), id, Unit::Seconds).unwrap())
+    Frontier::Position(Position::received(&seconds.to_string(), id, Unit::Seconds).unwrap(), Vec::new())
 }
 
 /// The texts of a delivery's first-named members.
@@ -98,18 +104,35 @@ fn delivered_keys(delivery: &Delivery) -> Vec<String> {
 /// Everything that a walk delivers, each page's frontier, and how many requests it took.
 fn drive(walk: &mut Walk, server: &Server) -> Result<(Vec<String>, Vec<Frontier>, usize), Error> {
     let (mut all, mut frontiers, mut requests) = (Vec::new(), Vec::new(), 0);
-    while let Some(request) = walk.next() {
+    while let Some(asked) = walk.next() {
         requests += 1;
         assert!(requests < 10_000, "the walk does not end");
-        let delivery = walk.accept(request.limit, server.answer(&request))?;
+        let delivery = walk.accept(&asked, asked.request.limit, server.answer(&asked.request))?;
         all.extend(delivered_keys(&delivery));
         frontiers.extend(delivery.frontier);
     }
     Ok((all, frontiers, requests))
 }
 
-fn query(walk: &Walk) -> Vec<(&'static str, String)> {
-    walk.next().unwrap().query
+fn query(walk: &mut Walk) -> Vec<(&'static str, String)> {
+    peek(walk).unwrap().query
+}
+
+/// The next request, which stays the next one.
+fn peek(walk: &mut Walk) -> Option<Request> {
+    let asked = walk.next()?;
+    match &mut walk.course {
+        Course::Once(asked) => *asked = false,
+        Course::Numbered(numbered) => numbered.ready = true,
+        Course::Export(export) => export.windows.iter_mut().for_each(|window| window.stage = window::Stage::Ready),
+    }
+    Some(asked.request)
+}
+
+/// Gives the walk the page of its next request.
+fn accept(walk: &mut Walk, limit: Option<u32>, page: Page) -> Result<Delivery, Error> {
+    let asked = walk.next().expect("the walk has not ended");
+    walk.accept(&asked, limit, page)
 }
 
 #[test]
@@ -128,9 +151,10 @@ fn cutoff_a_start_at_or_after_it_asks_nothing() {
 fn cutoff_learned_with_the_first_answer_delivers_nothing_beyond_it() {
     let mut walk = chats(900, None);
     walk.settle(1_000 * SECOND);
-    let request = walk.next().unwrap();
+    let asked = walk.next().unwrap();
     walk.settle(500 * SECOND);
-    let delivery = walk.accept(request.limit, envelope("chats", &[chat("a", 950)], r#""end_time":950"#)).unwrap();
+    let delivery =
+        walk.accept(&asked, asked.request.limit, envelope("chats", &[chat("a", 950)], r#""end_time":950"#)).unwrap();
     assert!(delivery.page.is_empty());
     assert_eq!(delivery.frontier, None);
     assert_eq!(walk.next(), None);
@@ -139,17 +163,19 @@ fn cutoff_learned_with_the_first_answer_delivers_nothing_beyond_it() {
 #[test]
 fn cutoff_a_400_to_a_first_request_for_the_last_five_minutes_means_nothing_yet() {
     let mut walk = chats(1_000, None);
-    assert!(!walk.excuses(400, 1_400 * SECOND));
-    assert!(!walk.excuses(404, 1_200 * SECOND));
-    assert!(walk.excuses(400, 1_200 * SECOND));
+    let asked = walk.next().unwrap();
+    assert!(!walk.excuses(&asked, 400, 1_400 * SECOND));
+    assert!(!walk.excuses(&asked, 404, 1_200 * SECOND));
+    assert!(walk.excuses(&asked, 400, 1_200 * SECOND));
     assert_eq!(walk.next(), None);
 }
 
 #[test]
 fn cutoff_a_400_to_a_later_request_is_no_excuse() {
     let mut walk = chats(1_000, None);
-    walk.accept(Some(1_000), envelope("chats", &[chat("a", 1_001)], r#""end_time":1001,"end_id":"a""#)).unwrap();
-    assert!(!walk.excuses(400, 1_200 * SECOND));
+    accept(&mut walk, Some(1_000), envelope("chats", &[chat("a", 1_001)], r#""end_time":1001,"end_id":"a""#)).unwrap();
+    let asked = walk.next().unwrap();
+    assert!(!walk.excuses(&asked, 400, 1_200 * SECOND));
 }
 
 #[test]
@@ -177,7 +203,7 @@ fn window_behind_a_saved_position_passes_on_what_the_unit_before_it_holds() {
     // Nobody knows that the earlier run had it: the export may not be ordered by the record's own time.
     let mut walk = chats(0, Some(&at(100, None)));
     let delivery =
-        walk.accept(Some(1_000), envelope("chats", &[chat("a", 99)], r#""end_time":100,"end_id":"a""#)).unwrap();
+        accept(&mut walk, Some(1_000), envelope("chats", &[chat("a", 99)], r#""end_time":100,"end_id":"a""#)).unwrap();
     assert_eq!(delivery.page.len(), 1);
 }
 
@@ -185,8 +211,8 @@ fn window_behind_a_saved_position_passes_on_what_the_unit_before_it_holds() {
 fn seam_takes_only_the_position_from_next_page() {
     let mut walk = chats(0, None);
     let body = r#""next_page":"http://evil.example/x?start_id=a%7Cb&fields=none&start_time=7&limit=1","end_time":9,"end_id":"z""#;
-    walk.accept(Some(1_000), envelope("chats", &[chat("a", 7)], body)).unwrap();
-    let request = walk.next().unwrap();
+    accept(&mut walk, Some(1_000), envelope("chats", &[chat("a", 7)], body)).unwrap();
+    let request = peek(&mut walk).unwrap();
     assert_eq!(request.path, "api/v2/chat/incremental/chats");
     assert_eq!(
         request.query,
@@ -200,8 +226,8 @@ fn seam_without_next_page_takes_the_end() {
     for (rest, id) in [(r#""end_time":7,"end_id":"z""#, "z"), (r#""next_page":null,"end_time":"7","end_id":12"#, "12")]
     {
         let mut walk = chats(0, None);
-        walk.accept(Some(1_000), envelope("chats", &[chat("a", 7)], rest)).unwrap();
-        assert_eq!(query(&walk)[..2], [("start_time", "7".to_owned()), ("start_id", id.to_owned())]);
+        accept(&mut walk, Some(1_000), envelope("chats", &[chat("a", 7)], rest)).unwrap();
+        assert_eq!(query(&mut walk)[..2], [("start_time", "7".to_owned()), ("start_id", id.to_owned())]);
     }
 }
 
@@ -209,26 +235,29 @@ fn seam_without_next_page_takes_the_end() {
 fn seam_keeps_a_float_as_it_was_received() {
     let mut walk = Walk::new(streams::named("agent_events").unwrap(), &terms(0, None), None);
     let event = r#"{"id":"e","timestamp":"2023-10-20T09:44:12.123456Z"}"#.to_owned();
-    let delivery = walk
-        .accept(Some(1_000), envelope("agent_events", &[event], r#""end_time":1697795052.123456,"end_id":"e""#))
-        .unwrap();
-    assert_eq!(query(&walk), [("start_time", "1697795052.123456".to_owned()), ("start_id", "e".to_owned())]);
-    let Some(Frontier::Position(position)) = delivery.frontier else { panic!("no frontier") };
+    let delivery = accept(
+        &mut walk,
+        Some(1_000),
+        envelope("agent_events", &[event], r#""end_time":1697795052.123456,"end_id":"e""#),
+    )
+    .unwrap();
+    assert_eq!(query(&mut walk), [("start_time", "1697795052.123456".to_owned()), ("start_id", "e".to_owned())]);
+    let Some(Frontier::Position(position, _)) = delivery.frontier else { panic!("no frontier") };
     assert_eq!(position.time(), "1697795052.123456");
 }
 
 #[test]
 fn seam_without_an_id_is_asked_one_unit_earlier() {
-    assert_eq!(query(&chats(10, None))[0], ("start_time", "9".to_owned()));
-    assert_eq!(query(&timeline(&terms(10, None), None))[0], ("start_time", "9999999".to_owned()));
-    assert_eq!(query(&chats(0, None))[0], ("start_time", "0".to_owned()));
+    assert_eq!(query(&mut chats(10, None))[0], ("start_time", "9".to_owned()));
+    assert_eq!(query(&mut timeline(&terms(10, None), None))[0], ("start_time", "9999999".to_owned()));
+    assert_eq!(query(&mut chats(0, None))[0], ("start_time", "0".to_owned()));
 }
 
 #[test]
 fn seam_refuses_a_position_before_the_one_asked() {
     let mut walk = chats(0, Some(&at(100, Some("x"))));
-    let error =
-        walk.accept(Some(1_000), envelope("chats", &[chat("a", 50)], r#""end_time":50,"end_id":"a""#)).unwrap_err();
+    let error = accept(&mut walk, Some(1_000), envelope("chats", &[chat("a", 50)], r#""end_time":50,"end_id":"a""#))
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::Disorder);
     assert!(error.to_string().contains("chats"), "{error}");
 }
@@ -239,8 +268,8 @@ fn progress_none_on_a_full_page_is_an_error_and_never_a_loop() {
         (0..100).map(|agent| format!(r#"{{"agent_id":{agent},"start_time":"1970-01-01T00:00:05.000001Z"}}"#)).collect();
     let mut walk = timeline(&terms(0, None), None);
     let page = || envelope("agent_timeline", &spans, r#""end_time":5000001"#);
-    assert_eq!(walk.accept(Some(1_000), page()).unwrap().page.len(), 100);
-    let error = walk.accept(Some(1_000), page()).unwrap_err();
+    assert_eq!(accept(&mut walk, Some(1_000), page()).unwrap().page.len(), 100);
+    let error = accept(&mut walk, Some(1_000), page()).unwrap_err();
     assert_eq!(error.kind(), Kind::Paging);
     assert!(error.to_string().contains("agent_timeline") && error.to_string().contains("5000001"), "{error}");
 }
@@ -250,8 +279,8 @@ fn progress_none_on_a_short_page_is_the_end() {
     let span = r#"{"agent_id":1,"start_time":"1970-01-01T00:00:05.000001Z"}"#.to_owned();
     let mut walk = timeline(&terms(0, None), None);
     let page = || envelope("agent_timeline", std::slice::from_ref(&span), r#""end_time":5000001"#);
-    assert_eq!(walk.accept(Some(1_000), page()).unwrap().page.len(), 1);
-    assert_eq!(walk.accept(Some(1_000), page()).unwrap().page.len(), 0);
+    assert_eq!(accept(&mut walk, Some(1_000), page()).unwrap().page.len(), 1);
+    assert_eq!(accept(&mut walk, Some(1_000), page()).unwrap().page.len(), 0);
     assert_eq!(walk.next(), None);
 }
 
@@ -260,7 +289,8 @@ fn progress_is_not_faked_by_a_repeated_record_that_changes() {
     let mut walk = timeline(&terms(0, None), None);
     for duration in 1..=2 {
         let span = format!(r#"{{"agent_id":1,"start_time":"1970-01-01T00:00:05.000001Z","duration":{duration}}}"#);
-        let delivery = walk.accept(Some(1_000), envelope("agent_timeline", &[span], r#""end_time":5000001"#)).unwrap();
+        let delivery =
+            accept(&mut walk, Some(1_000), envelope("agent_timeline", &[span], r#""end_time":5000001"#)).unwrap();
         assert_eq!(delivery.page.len(), 1, "a record that came again changed is passed on");
     }
     assert_eq!(walk.next(), None);
@@ -275,8 +305,8 @@ fn progress_is_not_faked_by_a_repeated_span_that_began_before_what_was_asked() {
         let spans: Vec<String> = agents.iter().map(|&agent| span(agent)).collect();
         envelope("agent_timeline", &spans, r#""end_time":9000000"#)
     };
-    assert_eq!(walk.accept(Some(1_000), page(&[1, 2])).unwrap().page.len(), 2);
-    assert_eq!(walk.accept(Some(1_000), page(&[2])).unwrap().page.len(), 0);
+    assert_eq!(accept(&mut walk, Some(1_000), page(&[1, 2])).unwrap().page.len(), 2);
+    assert_eq!(accept(&mut walk, Some(1_000), page(&[2])).unwrap().page.len(), 0);
     assert_eq!(walk.next(), None);
 }
 
@@ -284,8 +314,8 @@ fn progress_is_not_faked_by_a_repeated_span_that_began_before_what_was_asked() {
 fn progress_is_not_faked_by_a_repeated_chat_whose_position_is_later_than_its_cursor() {
     let mut walk = chats(0, None);
     let page = || envelope("chats", &[chat("a", 7)], r#""end_time":9,"end_id":"a""#);
-    assert_eq!(walk.accept(Some(1_000), page()).unwrap().page.len(), 1);
-    assert_eq!(walk.accept(Some(1_000), page()).unwrap().page.len(), 0);
+    assert_eq!(accept(&mut walk, Some(1_000), page()).unwrap().page.len(), 1);
+    assert_eq!(accept(&mut walk, Some(1_000), page()).unwrap().page.len(), 0);
     assert_eq!(walk.next(), None);
 }
 
@@ -296,9 +326,9 @@ fn progress_between_two_pages_that_take_turns_is_none() {
         envelope("chats", &chats, r#""end_time":7,"end_id":"x""#)
     };
     let mut walk = chats(7, None);
-    walk.accept(Some(1_000), page(0..100)).unwrap();
-    walk.accept(Some(1_000), page(100..200)).unwrap();
-    assert_eq!(walk.accept(Some(1_000), page(0..100)).unwrap_err().kind(), Kind::Paging);
+    accept(&mut walk, Some(1_000), page(0..100)).unwrap();
+    accept(&mut walk, Some(1_000), page(100..200)).unwrap();
+    assert_eq!(accept(&mut walk, Some(1_000), page(0..100)).unwrap_err().kind(), Kind::Paging);
 }
 
 #[test]
@@ -321,9 +351,12 @@ fn stop_only_on_an_empty_page_and_never_for_a_short_one() {
 #[test]
 fn stop_an_empty_page_never_moves_the_frontier() {
     let mut walk = chats(0, Some(&at(100, Some("x"))));
-    let delivery = walk
-        .accept(Some(1_000), envelope("chats", &[], r#""end_time":900,"next_page":"https://h/p?start_time=900""#))
-        .unwrap();
+    let delivery = accept(
+        &mut walk,
+        Some(1_000),
+        envelope("chats", &[], r#""end_time":900,"next_page":"https://h/p?start_time=900""#),
+    )
+    .unwrap();
     assert_eq!(delivery.frontier, None);
     assert_eq!(walk.next(), None);
 }
@@ -332,7 +365,7 @@ fn stop_an_empty_page_never_moves_the_frontier() {
 fn order_the_frontier_never_moves_backwards() {
     let mut walk = chats(0, Some(&at(100, None)));
     let delivery =
-        walk.accept(Some(1_000), envelope("chats", &[chat("a", 99)], r#""end_time":99,"end_id":"a""#)).unwrap();
+        accept(&mut walk, Some(1_000), envelope("chats", &[chat("a", 99)], r#""end_time":99,"end_id":"a""#)).unwrap();
     assert_eq!(delivery.frontier, None);
 }
 
@@ -345,7 +378,8 @@ fn loud_a_record_without_its_key_is_an_error() {
         ("chats", r#"{"id":["a"],"update_timestamp":"1970-01-01T00:00:07Z"}"#),
     ] {
         let mut walk = Walk::new(streams::named(stream).unwrap(), &terms(0, None), None);
-        let error = walk.accept(Some(1_000), envelope(stream, &[record.to_owned()], r#""end_time":7"#)).unwrap_err();
+        let error =
+            accept(&mut walk, Some(1_000), envelope(stream, &[record.to_owned()], r#""end_time":7"#)).unwrap_err();
         assert_eq!(error.kind(), Kind::Record);
         assert!(error.to_string().contains(stream) && error.to_string().contains("page 1"), "{error}");
     }
@@ -354,9 +388,12 @@ fn loud_a_record_without_its_key_is_an_error() {
 #[test]
 fn loud_a_record_without_its_cursor_is_passed_on_and_counted() {
     let mut walk = chats(0, None);
-    let delivery = walk
-        .accept(Some(1_000), envelope("chats", &[r#"{"id":"a"}"#.to_owned()], r#""end_time":7,"end_id":"a""#))
-        .unwrap();
+    let delivery = accept(
+        &mut walk,
+        Some(1_000),
+        envelope("chats", &[r#"{"id":"a"}"#.to_owned()], r#""end_time":7,"end_id":"a""#),
+    )
+    .unwrap();
     assert_eq!((delivery.page.len(), delivery.without_cursor), (1, 1));
     assert_eq!(delivery.frontier, Some(at(7, Some("a"))));
 }
@@ -364,30 +401,35 @@ fn loud_a_record_without_its_cursor_is_passed_on_and_counted() {
 #[test]
 fn loud_a_page_without_any_position_takes_its_last_cursor_or_fails() {
     let mut walk = chats(0, None);
-    let delivery = walk.accept(Some(1_000), envelope("chats", &[chat("a", 7), chat("b", 9)], r#""count":2"#)).unwrap();
+    let delivery =
+        accept(&mut walk, Some(1_000), envelope("chats", &[chat("a", 7), chat("b", 9)], r#""count":2"#)).unwrap();
     assert_eq!(delivery.frontier, Some(at(9, None)));
     let mut walk = chats(0, None);
-    let error = walk.accept(Some(1_000), envelope("chats", &[r#"{"id":"a"}"#.to_owned()], r#""count":1"#)).unwrap_err();
+    let error =
+        accept(&mut walk, Some(1_000), envelope("chats", &[r#"{"id":"a"}"#.to_owned()], r#""count":1"#)).unwrap_err();
     assert_eq!(error.kind(), Kind::Paging);
 }
 
 #[test]
 fn lookback_reads_again_before_the_frontier_and_keeps_it() {
     let day = 86_400_i64;
-    let delivered = Frontier::Position(Position::received("200000000000", None, Unit::Microseconds).unwrap());
+    let delivered =
+        Frontier::Position(Position::received("200000000000", None, Unit::Microseconds).unwrap(), Vec::new());
     let mut walk = timeline(&terms(0, None), Some(&delivered));
-    assert_eq!(query(&walk)[0].1, format!("{}", (200_000 - day) * 1_000_000 - 1));
+    assert_eq!(query(&mut walk)[0].1, format!("{}", (200_000 - day) * 1_000_000 - 1));
     let late = r#"{"agent_id":7,"start_time":"1970-01-02T08:00:00.000000Z"}"#.to_owned();
-    let delivery = walk.accept(Some(1_000), envelope("agent_timeline", &[late], r#""end_time":115200000000"#)).unwrap();
+    let delivery =
+        accept(&mut walk, Some(1_000), envelope("agent_timeline", &[late], r#""end_time":115200000000"#)).unwrap();
     assert_eq!(delivery.page.len(), 1);
     assert_eq!(delivery.frontier, None);
 }
 
 #[test]
 fn lookback_never_goes_before_the_start() {
-    let delivered = Frontier::Position(Position::received("200000000000", None, Unit::Microseconds).unwrap());
-    let walk = timeline(&terms(190_000, None), Some(&delivered));
-    assert_eq!(query(&walk)[0].1, "189999999999");
+    let delivered =
+        Frontier::Position(Position::received("200000000000", None, Unit::Microseconds).unwrap(), Vec::new());
+    let mut walk = timeline(&terms(190_000, None), Some(&delivered));
+    assert_eq!(query(&mut walk)[0].1, "189999999999");
 }
 
 #[test]
@@ -395,8 +437,8 @@ fn a_smaller_limit_grows_again() {
     let mut walk = chats(0, None);
     let page = |seconds| envelope("chats", &[chat("a", seconds)], &format!(r#""end_time":{seconds},"end_id":"a""#));
     for (asked, next) in [(250, 500), (500, 1_000), (1_000, 1_000)] {
-        walk.accept(Some(asked), page(i64::from(asked))).unwrap();
-        assert_eq!(walk.next().unwrap().limit, Some(next));
+        accept(&mut walk, Some(asked), page(i64::from(asked))).unwrap();
+        assert_eq!(peek(&mut walk).unwrap().limit, Some(next));
     }
 }
 
@@ -407,13 +449,14 @@ fn numbered(stream: &str, delivered: Option<&Frontier>) -> Walk {
 #[test]
 fn agents_are_asked_from_the_number_after_the_last() {
     let mut walk = numbered("agents", Some(&Frontier::Id(41)));
-    assert_eq!(query(&walk), [("since_id", "42".to_owned())]);
-    assert_eq!(walk.next().unwrap().limit, Some(100));
+    assert_eq!(query(&mut walk), [("since_id", "42".to_owned())]);
+    assert_eq!(peek(&mut walk).unwrap().limit, Some(100));
     let shape = streams::named("agents").unwrap().endpoint.shape;
-    let delivery = walk.accept(Some(100), Page::parse(shape, br#"[{"id":50},{"id":"77"}]"#.to_vec()).unwrap()).unwrap();
+    let delivery =
+        accept(&mut walk, Some(100), Page::parse(shape, br#"[{"id":50},{"id":"77"}]"#.to_vec()).unwrap()).unwrap();
     assert_eq!(delivery.frontier, Some(Frontier::Id(77)));
-    assert_eq!(query(&walk), [("since_id", "78".to_owned())]);
-    walk.accept(Some(100), Page::parse(shape, b"[]".to_vec()).unwrap()).unwrap();
+    assert_eq!(query(&mut walk), [("since_id", "78".to_owned())]);
+    accept(&mut walk, Some(100), Page::parse(shape, b"[]".to_vec()).unwrap()).unwrap();
     assert_eq!(walk.next(), None);
 }
 
@@ -421,7 +464,7 @@ fn agents_are_asked_from_the_number_after_the_last() {
 fn a_numbered_page_that_leads_backwards_is_an_error() {
     let mut walk = numbered("agents", Some(&Frontier::Id(41)));
     let shape = streams::named("agents").unwrap().endpoint.shape;
-    let error = walk.accept(Some(100), Page::parse(shape, br#"[{"id":3}]"#.to_vec()).unwrap()).unwrap_err();
+    let error = accept(&mut walk, Some(100), Page::parse(shape, br#"[{"id":3}]"#.to_vec()).unwrap()).unwrap_err();
     assert_eq!(error.kind(), Kind::Disorder);
     assert!(error.to_string().starts_with("agents: "), "{error}");
 }
@@ -430,9 +473,9 @@ fn a_numbered_page_that_leads_backwards_is_an_error() {
 fn a_list_is_read_with_one_request() {
     let mut walk = numbered("skills", None);
     let shape = streams::named("skills").unwrap().endpoint.shape;
-    assert_eq!(walk.next().unwrap().limit, None);
+    assert_eq!(peek(&mut walk).unwrap().limit, None);
     assert_eq!(
-        walk.accept(None, Page::parse(shape, br#"[{"id":1},{"id":2}]"#.to_vec()).unwrap()).unwrap().page.len(),
+        accept(&mut walk, None, Page::parse(shape, br#"[{"id":1},{"id":2}]"#.to_vec()).unwrap()).unwrap().page.len(),
         2
     );
     assert_eq!(walk.next(), None);
@@ -488,8 +531,8 @@ proptest! {
         let mut all = BTreeSet::new();
         let mut frontier = None;
         for _ in 0..cut {
-            let Some(request) = walk.next() else { break };
-            let delivery = walk.accept(request.limit, server.answer(&request)).unwrap();
+            let Some(asked) = walk.next() else { break };
+            let delivery = walk.accept(&asked, asked.request.limit, server.answer(&asked.request)).unwrap();
             all.extend(delivered_keys(&delivery));
             frontier = delivery.frontier.or(frontier);
         }
@@ -534,9 +577,9 @@ proptest! {
         for pages in [cut, usize::MAX] {
             let mut walk = numbered("bans", delivered.as_ref());
             for _ in 0..pages {
-                let Some(request) = walk.next() else { break };
-                let since = request.query[0].1.parse().unwrap();
-                let delivery = walk.accept(request.limit, bans_page(&bans, since, limit, shared, leave_out_empty)).unwrap();
+                let Some(asked) = walk.next() else { break };
+                let since = asked.request.query[0].1.parse().unwrap();
+                let delivery = walk.accept(&asked, asked.request.limit, bans_page(&bans, since, limit, shared, leave_out_empty)).unwrap();
                 all.extend(delivery.page.records().map(|record| number(record, "id").unwrap()));
                 delivered = delivery.frontier.or(delivered);
             }
@@ -553,7 +596,9 @@ proptest! {
     fn any_page_is_accepted_or_refused_without_panic(body in r#"\{"chats":\[(\{"id":("a"|1|null|\{\})(,"update_timestamp":("[0-9T:Z-]{0,22}"|[0-9]{1,25}))?\},?){0,3}\](,"end_time":[-0-9.e]{1,30})?\}"#) {
         let shape = streams::named("chats").unwrap().endpoint.shape;
         if let Ok(page) = Page::parse(shape, body.into_bytes()) {
-            let _ = chats(0, None).accept(Some(1_000), page);
+            let _ = accept(&mut chats(0, None), Some(1_000), page);
         }
     }
 }
+
+mod windows;

@@ -56,18 +56,18 @@ fn walk_over(stream: Stream, mut frontier: Option<Frontier>, pages: &[&[u8]]) {
     let mut walk = Walk::new(stream, &TERMS, frontier.as_ref());
     walk.settle(CUTOFF);
     let from = match &frontier {
-        Some(Frontier::Position(position)) => position.nanos(),
+        Some(Frontier::Position(position, _)) => position.nanos(),
         _ => TERMS.start,
     };
     let mut came = HashSet::new();
     for body in pages {
-        let Some(request) = walk.next() else { return };
+        let Some(asked) = walk.next() else { return };
         let Ok(page) = Page::parse(stream.endpoint.shape, body.to_vec()) else { return };
         let received: Vec<(String, String, bool)> = page
             .records()
             .map(|record| (record.text().to_owned(), identity(stream, record), is_outside(stream, record, from)))
             .collect();
-        let Ok(delivery) = walk.accept(request.limit, page) else { return };
+        let Ok(delivery) = walk.accept(&asked, asked.request.limit, page) else { return };
         let mut delivered = delivery.page.records().map(Record::text).peekable();
         for (text, identity, outside) in received {
             let passed = delivered.next_if_eq(&text.as_str()).is_some();
@@ -95,7 +95,7 @@ pub fn state(bytes: &[u8]) {
             Err(error) => return assert_eq!(error.kind(), Kind::State),
         };
         let at = |frontier: &Frontier| match frontier {
-            Frontier::Position(position) => position.nanos(),
+            Frontier::Position(position, _) => position.nanos(),
             Frontier::Id(_) => TOLD_BY_SIZE.start,
         };
         if let Some(before) = frontier.as_ref().filter(|frontier| TOLD_BY_SIZE.contains(&at(frontier))) {
@@ -213,7 +213,7 @@ fn is_outside(stream: Stream, record: Record<'_>, from: Nanos) -> bool {
 fn is_forward(before: Option<&Frontier>, after: &Frontier) -> bool {
     match (before, after) {
         (None, _) => true,
-        (Some(Frontier::Position(before)), Frontier::Position(after)) => before.nanos() <= after.nanos(),
+        (Some(Frontier::Position(before, _)), Frontier::Position(after, _)) => before.nanos() <= after.nanos(),
         (Some(Frontier::Id(before)), Frontier::Id(after)) => before <= after,
         _ => false,
     }

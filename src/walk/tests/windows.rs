@@ -1,0 +1,334 @@
+//! Windows that are read side by side, with answers in any order, ends at any moment and records that move meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::*;
+use crate::state::{self, Saved};
+
+/// Where an account's history begins and, at first, ends for a run.
+const FROM: i64 = 1_000;
+const CUTOFF: i64 = 100_000;
+
+/// Records around several moments: (moment, spread, count).
+fn records(crowds: &[(i64, i64, i64)]) -> BTreeMap<String, i64> {
+    let mut records = BTreeMap::new();
+    for (crowd, &(moment, spread, count)) in crowds.iter().enumerate() {
+        for number in 0..count {
+            records.insert(format!("{crowd}.{number:05}"), moment + number * spread / count.max(1));
+        }
+    }
+    records
+}
+
+fn crowds() -> impl Strategy<Value = Vec<(i64, i64, i64)>> {
+    let moment = prop_oneof![FROM..CUTOFF, Just(50_500), Just(CUTOFF - 1)];
+    let spread = prop_oneof![Just(0_i64), 1..500_i64, 1_000..90_000_i64];
+    prop::collection::vec((moment, spread, 0..900_i64), 1..5)
+}
+
+/// A run on its way: what it asks, in the order of asking, and what it delivered.
+struct Run<'a> {
+    walk: Walk,
+    server: &'a mut Server,
+    under_way: VecDeque<Asked>,
+    most: usize,
+    delivered: Vec<String>,
+    frontier: Option<Frontier>,
+    requests: usize,
+}
+
+impl<'a> Run<'a> {
+    fn new(server: &'a mut Server, most: usize, cutoff: i64, delivered: Option<&Frontier>) -> Self {
+        let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(FROM, None), delivered);
+        walk.settle(Nanos::from(cutoff) * SECOND);
+        let (under_way, frontier) = (VecDeque::new(), delivered.cloned());
+        Self { walk, server, under_way, most, delivered: Vec::new(), frontier, requests: 0 }
+    }
+
+    /// Asks all that can be asked; false if nothing is under way then.
+    fn ask(&mut self) -> bool {
+        self.under_way.extend(std::iter::from_fn(|| self.walk.next()));
+        while self.under_way.len() < self.most && self.walk.can_ask_beside() {
+            self.under_way.push_back(self.walk.beside().expect("there is more to ask"));
+        }
+        assert!(self.under_way.len() <= self.most);
+        !self.under_way.is_empty()
+    }
+
+    /// Answers one of the requests under way.
+    fn answer(&mut self, pick: usize) {
+        self.requests += 1;
+        assert!(self.requests < 10_000, "the walk does not end");
+        let asked = self.under_way.remove(pick % self.under_way.len()).unwrap();
+        let page = self.server.answer(&asked.request);
+        let delivery = self.walk.accept(&asked, asked.request.limit, page).unwrap();
+        self.delivered.extend(delivered_keys(&delivery));
+        if let Some(next) = delivery.frontier {
+            self.frontier = Some(next);
+        }
+    }
+
+    /// Goes on to the end.
+    fn finish(&mut self, picks: &[usize]) {
+        let mut picks = picks.iter().cycle();
+        while self.ask() {
+            self.answer(*picks.next().unwrap());
+        }
+    }
+
+    fn distinct(&self) -> BTreeSet<&String> {
+        self.delivered.iter().collect()
+    }
+}
+
+fn server(records: &BTreeMap<String, i64>) -> Server {
+    let mut server = Server::new("chats", []);
+    server.records = records.iter().map(|(id, time)| (*time, id.clone())).collect();
+    server.records.sort();
+    server.page_size = 100;
+    server
+}
+
+/// A record as a run delivers it.
+fn line(id: &str, time: i64) -> String {
+    format!("\"{id}\"@\"{}\"", position::readable(Nanos::from(time) * SECOND))
+}
+
+/// What a run up to a cutoff has to deliver.
+fn wanted(records: &BTreeMap<String, i64>, cutoff: i64) -> BTreeSet<String> {
+    records.iter().filter(|(_, time)| (FROM..cutoff).contains(*time)).map(|(id, time)| line(id, *time)).collect()
+}
+
+/// The state as another run reads it.
+fn kept(frontier: Option<&Frontier>) -> Option<Frontier> {
+    let stream = streams::named("chats").unwrap();
+    let mut saved = Saved::default();
+    saved.keep("chats", state::of(stream, frontier));
+    Saved::parse(&saved.text()).unwrap().delivered(stream).unwrap()
+}
+
+/// Whether a state says that a record of that time and id was delivered.
+fn covers(frontier: &Frontier, time: i64, id: &str) -> bool {
+    let Frontier::Position(position, beyond) = frontier else { panic!("no position") };
+    let at = Nanos::from(time) * SECOND;
+    let before = |end: &Position| at < end.nanos() || (at == end.nanos() && end.id().is_some_and(|end| id <= end));
+    before(position) || beyond.iter().any(|span| at >= span.start.nanos() && before(&span.end))
+}
+
+/// The moments of which a run that goes on after this one may bring records again: where it begins, and the seconds
+/// before borders, which both sides may have brought.
+fn repeatable(run: &Run<'_>) -> BTreeSet<Nanos> {
+    let Some(Frontier::Position(position, beyond)) = &run.frontier else { return BTreeSet::new() };
+    let Course::Export(export) = &run.walk.course else { panic!("no export") };
+    let ends = beyond.iter().map(|span| &span.end).chain([position]);
+    let seams = ends.map(|end| if end.id().is_some() { end.nanos() } else { end.nanos() - SECOND });
+    seams.chain(export.borders.keys().map(|border| border - SECOND)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the order of the answers, the bounds and the ties: each record once, the same end, and little in vain.
+    #[test]
+    fn side_by_side_every_record_comes_once(
+        crowds in crowds(), picks in prop::collection::vec(0_usize..8, 1..40), most in 1_usize..9,
+        pair_inclusive: bool, time_inclusive: bool,
+    ) {
+        let records = records(&crowds);
+        let mut server = Server { pair_inclusive, time_inclusive, ..server(&records) };
+        let mut alone = Run::new(&mut server, 1, CUTOFF, None);
+        alone.finish(&[0]);
+        let (requests, frontier) = (alone.requests, alone.frontier.clone());
+        prop_assert_eq!(alone.walk.windows(), 1);
+        let mut run = Run::new(&mut server, most, CUTOFF, None);
+        run.finish(&picks);
+        prop_assert_eq!(run.delivered.len(), run.distinct().len(), "each exactly once");
+        prop_assert_eq!(run.delivered.iter().cloned().collect::<BTreeSet<_>>(), wanted(&records, CUTOFF));
+        prop_assert_eq!(&run.frontier, &frontier);
+        if let Some(Frontier::Position(_, beyond)) = &run.frontier {
+            prop_assert!(beyond.is_empty());
+        }
+        // At a border there is at most one page in vain, and what stands in the second before it is read on both sides.
+        let ties = crowds.iter().filter(|(_, spread, _)| *spread == 0).map(|(.., count)| count / 100 + 1).sum::<i64>();
+        let borders = run.walk.windows() as usize - 1;
+        prop_assert!(run.requests <= requests + borders * (1 + usize::try_from(ties).unwrap()));
+    }
+
+    /// Ended at any moments, with records that are changed, and so move to the end, in between: none is missed, and what
+    /// was delivered comes again only where a bound is not known.
+    #[test]
+    fn side_by_side_nothing_is_missed_by_runs_that_are_cut_off(
+        crowds in crowds(), picks in prop::collection::vec(0_usize..8, 1..40), most in 2_usize..9,
+        pair_inclusive: bool, time_inclusive: bool,
+        runs in prop::collection::vec((0_usize..30, prop::collection::vec(0_usize..3_000, 0..20)), 1..5),
+    ) {
+        let mut records = records(&crowds);
+        let mut frontier: Option<Frontier> = None;
+        let mut seams: BTreeSet<Nanos> = BTreeSet::new();
+        let mut all: BTreeSet<String> = BTreeSet::new();
+        let mut cutoff = CUTOFF;
+        for (answers, changes) in runs.into_iter().chain([(usize::MAX, Vec::new())]) {
+            let mut server = Server { pair_inclusive, time_inclusive, ..server(&records) };
+            let mut run = Run::new(&mut server, most, cutoff, frontier.as_ref());
+            let mut changes = changes.into_iter();
+            for answer in 0..answers {
+                if !run.ask() {
+                    break;
+                }
+                run.answer(picks[answer % picks.len()]);
+                // Somebody changes a record: it comes to stand where no run of now looks.
+                if let Some(id) = changes.next().and_then(|nth| records.keys().nth(nth).cloned()) {
+                    records.insert(id.clone(), cutoff + i64::try_from(answer).unwrap());
+                    run.server.records.retain(|(_, other)| *other != id);
+                    run.server.records.push((records[&id], id));
+                    run.server.records.sort();
+                }
+            }
+            let before = seams.clone();
+            seams.extend(repeatable(&run));
+            frontier = run.frontier.clone();
+            prop_assert_eq!(&kept(frontier.as_ref()), &frontier, "a state is read as it was written");
+            let delivered = run.distinct().into_iter().cloned().collect::<BTreeSet<_>>();
+            let again: BTreeSet<String> = all.intersection(&delivered).cloned().collect();
+            let repeatable: Vec<String> =
+                before.into_iter().map(|at| format!("@\"{}\"", position::readable(at))).collect();
+            prop_assert!(again.iter().all(|line| repeatable.iter().any(|moment| line.ends_with(moment))), "{again:?}");
+            all.extend(delivered);
+            if let Some(frontier) = &frontier {
+                for (id, &time) in records.iter().filter(|(_, time)| **time >= FROM) {
+                    let delivered = all.contains(&line(id, time));
+                    prop_assert!(delivered || !covers(frontier, time, id), "{frontier:?} claims {id} at {time}");
+                }
+            }
+            cutoff += 1_000;
+        }
+        for (id, &time) in records.iter().filter(|(_, time)| (FROM..cutoff - 1_000).contains(*time)) {
+            prop_assert!(all.contains(&line(id, time)), "{id} at {time} was missed");
+        }
+    }
+
+    /// A window that cannot be read: what is under way in others comes to its end and is kept, and the next run brings the rest.
+    #[test]
+    fn side_by_side_the_work_of_others_is_kept(
+        crowds in crowds(), picks in prop::collection::vec(0_usize..8, 1..40), most in 2_usize..9, after in 0_usize..20,
+    ) {
+        let records = records(&crowds);
+        let mut server = server(&records);
+        let mut run = Run::new(&mut server, most, CUTOFF, None);
+        for answer in 0..after {
+            if run.ask() {
+                run.answer(picks[answer % picks.len()]);
+            }
+        }
+        let mut lost = 0;
+        if run.ask() {
+            let asked = run.under_way.remove(picks[0] % run.under_way.len()).unwrap();
+            run.walk.give_up(&asked);
+            let windows = run.walk.windows();
+            run.finish(&picks);
+            prop_assert_eq!(run.walk.windows(), windows, "no other is begun");
+            lost = wanted(&records, CUTOFF).len() - run.distinct().len();
+        }
+        let (frontier, first) = (run.frontier.clone(), run.delivered.len());
+        let before: BTreeSet<String> = run.delivered.iter().cloned().collect();
+        let mut next = Run::new(&mut server, most, CUTOFF, frontier.as_ref());
+        next.finish(&picks);
+        let all: BTreeSet<String> = before.into_iter().chain(next.delivered.clone()).collect();
+        prop_assert_eq!(all, wanted(&records, CUTOFF));
+        prop_assert!(next.delivered.len() >= lost && first + next.delivered.len() >= lost);
+    }
+
+    /// The time line tells no ids, and may be ordered by something later than a record's own time.
+    #[test]
+    fn side_by_side_an_export_without_ids_is_complete(
+        crowds in crowds(), picks in prop::collection::vec(0_usize..8, 1..40), most in 1_usize..9, lag in prop_oneof![Just(0_i64), 1..2_000_i64],
+    ) {
+        // More at one moment than a page holds cannot be read without ids.
+        let crowds: Vec<_> = crowds.into_iter().map(|(moment, spread, count)| (moment, spread, if spread == 0 { count.min(20) } else { count.min(spread * 15) })).collect();
+        let records = records(&crowds);
+        let mut server = Server { stream: "agent_timeline", with_ids: false, lag, ..server(&records) };
+        let mut run = Run::new(&mut server, most, CUTOFF, None);
+        run.walk = timeline(&Terms { start: Nanos::from(FROM) * 1_000, end: None, lookback: 0 }, None);
+        run.walk.settle(Nanos::from(CUTOFF) * 1_000);
+        run.finish(&picks);
+        let delivered: BTreeSet<String> = run.distinct().into_iter().cloned().collect();
+        prop_assert!(lag > 0 || delivered.len() == run.delivered.len(), "each exactly once");
+        for (id, &time) in records.iter().filter(|(_, time)| (FROM..CUTOFF).contains(*time)) {
+            let began = position::written(Nanos::from(time - run.server.lag_of(id)) * 1_000).unwrap();
+            let line = format!("\"{id}\"@\"{began}\"");
+            prop_assert!(delivered.contains(&line), "{line} of {time} was missed");
+        }
+    }
+
+    /// A run that finds no more than two pages costs no request more, wherever on the time axis they lie.
+    #[test]
+    fn side_by_side_a_short_run_costs_no_request_more(crowds in crowds(), most in 2_usize..9, start in FROM..CUTOFF) {
+        let mut records: Vec<(String, i64)> = records(&crowds).into_iter().collect();
+        records.sort_by_key(|(_, time)| *time);
+        let records: BTreeMap<String, i64> = records.into_iter().filter(|(_, time)| *time >= start).take(200).collect();
+        let mut server = server(&records);
+        let state = at(start, None);
+        let mut alone = Run::new(&mut server, 1, CUTOFF, Some(&state));
+        alone.finish(&[0]);
+        let requests = alone.requests;
+        let mut run = Run::new(&mut server, most, CUTOFF, Some(&state));
+        run.finish(&[0]);
+        prop_assert_eq!(run.requests, requests);
+    }
+}
+
+/// How long a run takes and how many requests, where each request takes so long and the quota bears one in each period.
+fn timed(run: &mut Run<'_>, latency: u64, period: u64, burst: u64) -> (u64, usize) {
+    let mut now = 0;
+    let mut sent: VecDeque<u64> = VecDeque::new();
+    let mut quota_from = 0;
+    loop {
+        run.ask();
+        while sent.len() < run.under_way.len() {
+            // A token bucket: `quota_from` is when the next would be due if none had been saved.
+            let at = now.max(quota_from.max(burst * period) - burst * period);
+            quota_from = quota_from.max(now) + period;
+            sent.push_back(at + latency);
+        }
+        let Some(answered) = sent.pop_front() else { return (now, run.requests) };
+        now = now.max(answered);
+        run.answer(0);
+    }
+}
+
+/// Records at moments that a seed decides: `crowded` of ten in a tenth of the time.
+fn scattered(count: i64, crowded: i64, place: i64) -> BTreeMap<String, i64> {
+    let tenth = (CUTOFF - FROM) / 10;
+    let mut seed = 7_u64;
+    let mut chance = move |below: i64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        i64::try_from(seed >> 33).unwrap() % below
+    };
+    let mut moment = |number: i64| {
+        if number % 10 < crowded { FROM + place * tenth + chance(tenth) } else { FROM + chance(10 * tenth) }
+    };
+    (0..count).map(|number| (format!("{number:06}"), moment(number))).collect()
+}
+
+/// A tenth of the benchmarks: pages of a hundred instead of a thousand.
+#[test]
+fn side_by_side_an_even_account_is_read_nearly_three_times_as_fast() {
+    let records = scattered(6_000, 0, 0);
+    let time = |most| timed(&mut Run::new(&mut server(&records), most, CUTOFF, None), 1_000, 307, 4);
+    let ((alone, pages), (side_by_side, requests)) = (time(1), time(5));
+    assert!(alone * 10 >= side_by_side * 27, "{alone} {side_by_side}");
+    assert!(requests <= pages + 4, "{requests}");
+}
+
+#[test]
+fn side_by_side_a_crowded_account_uses_the_quota_wherever_the_crowd_is() {
+    for place in [0, 4, 9] {
+        let records = scattered(60_000, 9, place);
+        let time = |most| timed(&mut Run::new(&mut server(&records), most, CUTOFF, None), 200, 31, 40);
+        let ((alone, pages), (side_by_side, requests)) = (time(1), time(9));
+        assert!(alone >= side_by_side * 5, "{alone} {side_by_side}");
+        // 600 pages, 2,000 requests a minute.
+        assert!(600 * 30 * 100 >= side_by_side * 90, "{side_by_side}");
+        assert!(requests <= pages + pages / 20, "{requests}");
+    }
+}
