@@ -30,6 +30,7 @@ use tokio::sync::Notify;
 pub const LIMITS: Limits = Limits {
     waiting: 40_000,
     open: 1,
+    unfinished: 32 * 1024 * 1024,
     uncommitted: 150_000,
     unsaved: chrono::TimeDelta::hours(1),
     small: 60_000,

@@ -29,9 +29,6 @@ use crate::error::{Error, Kind};
 /// Rows that are compressed together: what analytical readers divide their work by.
 const ROW_GROUP: usize = 122_880;
 
-/// The most memory that rows which are not compressed yet may take.
-const UNFINISHED_BYTES: usize = 32 * 1024 * 1024;
-
 /// The size of a page of a column, and of its dictionary: each of a hundred columns holds as much in memory while a file grows.
 const PAGE: usize = 256 * 1024;
 
@@ -70,11 +67,11 @@ impl Growing {
         Ok(Self { path, writer, cursor, rows: 0, range: None })
     }
 
-    /// Adds rows.
-    pub async fn write(&mut self, rows: &RecordBatch) -> Result<(), Error> {
+    /// Adds rows; those that are not compressed yet may take `room` bytes of memory.
+    pub async fn write(&mut self, rows: &RecordBatch, room: usize) -> Result<(), Error> {
         self.writer.write(rows).await.map_err(broken)?;
-        if self.writer.memory_size() > UNFINISHED_BYTES {
-            self.writer.flush().await.map_err(broken)?;
+        if self.memory() > room {
+            self.rest().await?;
         }
         self.rows += rows.num_rows() as u64;
         if let Some(cursor) = self.cursor {
@@ -83,6 +80,16 @@ impl Growing {
             }
         }
         Ok(())
+    }
+
+    /// The memory that rows take which are not compressed yet.
+    pub fn memory(&self) -> usize {
+        self.writer.memory_size()
+    }
+
+    /// Compresses what waits, and so gives its memory back.
+    pub async fn rest(&mut self) -> Result<(), Error> {
+        self.writer.flush().await.map_err(broken)
     }
 
     /// How large it is so far.

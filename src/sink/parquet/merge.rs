@@ -155,7 +155,7 @@ impl Merge<'_> {
                     let path = self.dataset.fresh_path(folder);
                     growing.insert(Growing::begin(self.dataset, path, &self.columns.schema(), self.output.cursor)?)
                 };
-                into.write(&self.columns.fitted(self.output, batch)?).await?;
+                into.write(&self.columns.fitted(self.output, batch)?, self.limits.unfinished).await?;
                 if into.bytes() >= self.limits.large
                     && let Some(full) = growing.take()
                 {

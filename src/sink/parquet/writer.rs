@@ -1,11 +1,11 @@
 //! One stream on its way into its table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::Serialize;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tracing::error;
 
 use super::columns::{self, Columns, Rows};
@@ -23,6 +23,9 @@ use crate::sink::Sink;
 use crate::state;
 use crate::streams::{Output, Stream};
 
+/// Pages that are turned into rows at once.
+const LANES: usize = 3;
+
 /// Where rows stand whose month is not known.
 const NO_MONTH: &str = "__HIVE_DEFAULT_PARTITION__";
 
@@ -31,8 +34,10 @@ const NO_MONTH: &str = "__HIVE_DEFAULT_PARTITION__";
 pub struct Limits {
     /// The most JSON of a stream whose rows wait in memory.
     pub waiting: usize,
-    /// How many files of a stream grow at once.
+    /// How many files of a stream grow at once: windows side by side lie in several months.
     pub open: usize,
+    /// The most memory that rows of growing files may take which are not compressed yet.
+    pub unfinished: usize,
     /// After so much JSON a long read is committed.
     pub uncommitted: usize,
     /// After so long, too.
@@ -50,7 +55,8 @@ impl Default for Limits {
         const MEGABYTE: usize = 1024 * 1024;
         Self {
             waiting: 8 * MEGABYTE,
-            open: 1,
+            open: 6,
+            unfinished: 32 * MEGABYTE,
             uncommitted: 512 * MEGABYTE,
             unsaved: TimeDelta::minutes(2),
             small: 32 * MEGABYTE as u64,
@@ -136,7 +142,9 @@ impl Sink for Parquet {
             stream,
             began: now,
             saved: now,
-            rows: BTreeMap::new(),
+            taking: VecDeque::new(),
+            rows: Vec::new(),
+            read: i64::MIN,
             encoding: JoinSet::new(),
             growing: Vec::new(),
             fresh: Vec::new(),
@@ -176,6 +184,9 @@ impl Sink for Parquet {
 /// The month of a row: none where it is not known, or the table has no months.
 type Month = Option<(i32, u32)>;
 
+/// Rows that wait for their files.
+type Waiting = BTreeMap<Month, Rows>;
+
 /// One stream's place in the sink.
 pub struct Writer {
     sink: Parquet,
@@ -184,7 +195,12 @@ pub struct Writer {
     columns: Arc<Columns>,
     began: DateTime<Utc>,
     saved: DateTime<Utc>,
-    rows: BTreeMap<Month, Rows>,
+    /// Pages that are being turned into rows, in the order in which they came.
+    taking: VecDeque<JoinHandle<(Waiting, Result<(), Error>)>>,
+    /// Rows that wait, as many as there are lanes: each page goes into one of them.
+    rows: Vec<Waiting>,
+    /// When the last page was read, in microseconds: no two at the same moment, so that rows know their order.
+    read: i64,
     /// The file that is being written to.
     encoding: JoinSet<Result<(Month, Growing), Error>>,
     /// The other files that grow, the one that was written to last at the end.
@@ -215,9 +231,13 @@ impl crate::sink::Writer for Writer {
         self.uncommitted += bytes;
         self.take_in(page).await?;
         while self.waiting > self.sink.0.limits.waiting {
-            let largest = self.rows.iter().max_by_key(|(_, rows)| rows.bytes()).map(|(&month, _)| month);
-            let Some(largest) = largest else { break };
-            self.encode(largest).await?;
+            let waiting = self.rows.iter().enumerate().flat_map(|(lane, rows)| rows.iter().map(move |row| (lane, row)));
+            let largest = waiting.max_by_key(|(_, (_, rows))| rows.bytes()).map(|(lane, (&month, _))| (lane, month));
+            match largest {
+                Some((lane, month)) => self.encode(lane, month).await?,
+                None if self.taking.is_empty() => break,
+                None => self.taken().await?,
+            }
         }
         Ok(())
     }
@@ -245,39 +265,58 @@ impl crate::sink::Writer for Writer {
 }
 
 impl Writer {
-    /// Turns the records of a page into rows, on a thread that has nothing else to do: meanwhile the next page is
+    /// Begins to turn the records of a page into rows, on a thread that has nothing else to do: meanwhile others are
     /// fetched and taken apart, and rows from before go into their file.
     async fn take_in(&mut self, page: Page) -> Result<(), Error> {
-        let (output, now) = (self.stream.output, self.sink.0.clock.now().timestamp_micros());
+        if self.taking.len() == LANES {
+            self.taken().await?;
+        }
+        self.read = self.sink.0.clock.now().timestamp_micros().max(self.read.saturating_add(1));
+        let (output, read) = (self.stream.output, self.read);
         let (columns, sink) = (Arc::clone(&self.columns), self.sink.clone());
-        let mut rows = std::mem::take(&mut self.rows);
-        let broken = std::mem::replace(&mut self.broken, true);
-        let taken = spawn_blocking(move || {
+        let mut rows = self.rows.pop().unwrap_or_default();
+        self.taking.push_back(spawn_blocking(move || {
             let taken = page.records().try_for_each(|record| {
                 let month = rows.entry(month(output, record));
-                month.or_insert_with(|| Rows::new(&columns, &sink.0.dataset.run)).push(output, record, now)
+                month.or_insert_with(|| Rows::new(&columns, &sink.0.dataset.run)).push(output, record, read)
             });
             (rows, taken)
-        });
-        let broke_off = |error| Error::new(Kind::Internal, "Taking in rows broke off").because(error);
-        let (rows, taken) = taken.await.map_err(broke_off)?;
-        self.rows = rows;
-        self.broken = broken;
-        taken
+        }));
+        Ok(())
     }
 
-    /// Begins to write the waiting rows of a month into its file, while others are taken in.
-    async fn encode(&mut self, month: Month) -> Result<(), Error> {
+    /// Waits until the earliest page is turned into rows.
+    async fn taken(&mut self) -> Result<(), Error> {
+        let Some(taking) = self.taking.front_mut() else { return Ok(()) };
+        let broken = std::mem::replace(&mut self.broken, true);
+        let broke_off = |error| Error::new(Kind::Internal, "Taking in rows broke off").because(error);
+        let (rows, taken) = taking.await.map_err(broke_off)?;
+        self.taking.pop_front();
+        self.rows.push(rows);
+        taken?;
+        self.broken = broken;
+        Ok(())
+    }
+
+    /// Begins to write the rows of a month that wait in a lane into their file, while others are taken in.
+    async fn encode(&mut self, lane: usize, month: Month) -> Result<(), Error> {
         self.settle().await?;
-        let Some(mut rows) = self.rows.remove(&month) else { return Ok(()) };
+        let Some(mut rows) = self.rows.get_mut(lane).and_then(|rows| rows.remove(&month)) else { return Ok(()) };
         let broken = std::mem::replace(&mut self.broken, true);
         self.waiting = self.waiting.saturating_sub(rows.bytes());
-        let mut growing = match self.growing.iter().position(|(known, _)| *known == month) {
-            Some(index) => self.growing.remove(index).1,
-            None => self.begin(month)?,
+        let known = self.growing.iter().position(|(known, _)| *known == month);
+        let mut growing = if let Some(index) = known {
+            self.growing.remove(index).1
+        } else {
+            // A window has come to another month: the one before is hardly written to again.
+            if let Some((_, idle)) = self.growing.last_mut() {
+                idle.rest().await?;
+            }
+            self.begin(month)?
         };
+        let room = self.room();
         self.encoding.spawn(async move {
-            growing.write(&rows.finish()?).await?;
+            growing.write(&rows.finish()?, room).await?;
             Ok((month, growing))
         });
         self.broken = broken;
@@ -298,15 +337,23 @@ impl Writer {
         // Months come one after the other: what was not written to for a while is hardly written to again.
         if self.growing.len() > self.sink.0.limits.open {
             let (month, mut idle) = self.growing.remove(0);
+            let room = self.room();
             // The stragglers of a month would else make a file of their own, and all of the month be merged with it.
-            if let Some(mut rows) = self.rows.remove(&month) {
+            for mut rows in self.rows.iter_mut().filter_map(|rows| rows.remove(&month)) {
                 self.waiting = self.waiting.saturating_sub(rows.bytes());
-                idle.write(&rows.finish()?).await?;
+                idle.write(&rows.finish()?, room).await?;
             }
             self.fresh.push(idle.close().await?);
         }
         self.broken = broken;
         Ok(())
+    }
+
+    /// The memory that others which grow leave to a file.
+    fn room(&self) -> usize {
+        let unfinished = self.sink.0.limits.unfinished;
+        let others: usize = self.growing.iter().map(|(_, growing)| growing.memory()).sum();
+        unfinished.saturating_sub(others).max(unfinished / 8)
     }
 
     fn begin(&self, month: Month) -> Result<Growing, Error> {
@@ -321,14 +368,22 @@ impl Writer {
             return Err(Error::new(Kind::Internal, problem));
         };
         self.broken = true;
-        for month in self.rows.keys().copied().collect::<Vec<_>>() {
-            self.encode(month).await?;
+        while !self.taking.is_empty() {
+            self.taken().await?;
+        }
+        for lane in 0..self.rows.len() {
+            for month in self.rows[lane].keys().copied().collect::<Vec<_>>() {
+                self.encode(lane, month).await?;
+            }
         }
         self.settle().await?;
-        for (_, growing) in std::mem::take(&mut self.growing) {
-            self.fresh.push(growing.close().await?);
+        let closing: JoinSet<_> = self.growing.drain(..).map(|(_, growing)| growing.close()).collect();
+        for closed in closing.join_all().await {
+            self.fresh.push(closed?);
         }
-        let fresh = std::mem::take(&mut self.fresh);
+        let mut fresh = std::mem::take(&mut self.fresh);
+        // Which was closed first is chance; which holds what was read first is not.
+        fresh.sort_by(|one, other| one.path.cmp(&other.path));
         let made = fresh.iter().map(|file| file.path.clone()).collect();
         self.uncommitted = 0;
         self.saved = self.sink.0.clock.now();
