@@ -56,7 +56,7 @@ pub struct Place(Passage);
 /// How long it takes to get an answer, and to do with it what is to be done.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rhythm {
-    /// From the request to the last byte of the answer, when the service is not kept busy by others of ours.
+    /// From the request until the answer is parsed, when the service is not kept busy by others of ours.
     pub exchange: Duration,
     /// To take the answer.
     pub taking: Duration,
@@ -65,7 +65,7 @@ pub struct Rhythm {
 impl Rhythm {
     /// Takes note of how long an exchange took: the shortest of late counts, since more at once make each take longer.
     pub fn exchanged(&mut self, took: Duration) {
-        let known = if self.exchange.is_zero() { took } else { self.exchange + self.exchange / 256 };
+        let known = if self.exchange.is_zero() { took } else { self.exchange + self.exchange / 64 };
         self.exchange = took.min(known);
     }
 
@@ -100,7 +100,7 @@ pub struct Answer<T> {
     pub value: T,
     /// The limit that was asked with in the end: halved where the service could not serve more.
     pub limit: Option<u32>,
-    /// How long the exchange took that brought it.
+    /// How long it took to get and parse.
     pub took: Duration,
 }
 
@@ -208,9 +208,9 @@ impl Client {
         })))
     }
 
-    /// How many requests it takes under way to use all of the quota, or to keep busy who takes the answers.
+    /// How many requests it takes under way to use all of the quota, or to keep busy who takes the answers; never more than may be.
     pub fn useful(&self, rhythm: Rhythm) -> usize {
-        self.0.throttle.useful(rhythm)
+        self.0.throttle.useful(rhythm).min(self.0.gate.requests())
     }
 
     /// Returns a place for one more request when fewer are under way than are useful.
@@ -240,11 +240,10 @@ impl Client {
             let began = Instant::now();
             let question = Question::Get(self.0.address(request, limit), bearer.header.clone());
             let answer = self.0.service.ask(path, question, &passage).await;
-            let took = began.elapsed();
             drop(passage);
             let answer = answer.and_then(|body| parse(body).map_err(|Malformed(why)| Fault::Unreadable(why)));
             let fault = match answer {
-                Ok(value) => return Ok(Answer { value, limit, took }),
+                Ok(value) => return Ok(Answer { value, limit, took: began.elapsed() }),
                 Err(fault) => fault,
             };
             debug!(path, limit, %fault, "no usable answer");
@@ -278,8 +277,8 @@ impl Client {
     ///
     /// The quota comes last: a request that it let through and that then waited for something else would reach the
     /// service together with later ones. So a request holds its place among those under way while it waits for the
-    /// quota, which costs nothing, since all others wait for it too. It holds none during a pause that is already in
-    /// force, nor between attempts.
+    /// quota, which costs nothing, since all others wait for it too. It gets none during a pause that is already in
+    /// force, and holds none between attempts.
     async fn admission(&self, place: Option<Place>, watch: &Watch<'_>) -> Passage {
         self.0.throttle.pause_over(watch).await;
         let turn = async {

@@ -33,7 +33,7 @@ pub struct Reach {
 /// How far a stretch of the time axis is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Axis {
-    /// Up to where it is read without a gap.
+    /// Up to where it is read, apart from what was given up.
     pub at: Nanos,
     /// How much of it is left.
     pub left: Nanos,

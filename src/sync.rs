@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use crate::protocol::Status;
 use crate::sink::{Sink, Writer};
 use crate::streams::Stream;
-use crate::walk::{Asked, MARGIN, SETTLING, Walk};
+use crate::walk::{Asked, MARGIN, MAYBE_FULL, SETTLING, Walk};
 
 /// How often a run says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -229,6 +229,7 @@ impl<S: Sink> Course<S> {
         walk.settle(run.cutoff(false));
         self.go_on(walk);
         while !self.fetching.is_empty() {
+            let more = self.fetching.len() < run.client.useful(self.rhythm) && walk.can_ask_beside();
             tokio::select! {
                 // While there are pages to write, one request more would bring nothing sooner.
                 biased;
@@ -238,7 +239,7 @@ impl<S: Sink> Course<S> {
                     };
                     self.take(walk, &asked, fetched).await?;
                 }
-                place = run.client.spare(self.rhythm), if walk.can_ask_beside() => {
+                place = run.client.spare(self.rhythm), if more => {
                     if let Some(asked) = walk.beside() {
                         self.fetch(asked, Some(place));
                     }
@@ -250,6 +251,12 @@ impl<S: Sink> Course<S> {
         }
         self.run_on();
         let (name, pages) = (self.stream.output.name, walk.pages());
+        if let Some(from) = walk.gap() {
+            let from = position::readable(from);
+            warn!(
+                "{name}: the service shows nothing after {from}, but did show later records; the next run asks again"
+            );
+        }
         let side_by_side = match walk.windows() {
             1 => String::new(),
             windows => format!(" of {windows} windows, and {} in vain", walk.in_vain()),
@@ -270,7 +277,10 @@ impl<S: Sink> Course<S> {
             }
         };
         let began = Instant::now();
-        self.rhythm.exchanged(answer.took);
+        // A short page comes sooner than those that make a read long.
+        if answer.value.len() >= MAYBE_FULL {
+            self.rhythm.exchanged(answer.took);
+        }
         self.run_on();
         walk.settle(run.cutoff(true));
         let page = answer.value;
@@ -291,11 +301,11 @@ impl<S: Sink> Course<S> {
         yield_now().await;
         run.progress.reached(self.stream.output.name, delivery.page.len(), delivery.page.bytes(), walk.axis());
         self.writer.write(delivery.page).await?;
+        self.rhythm.taken(began.elapsed());
         if self.onwards && delivery.frontier.is_some() {
             self.delivered = delivery.frontier;
             self.writer.checkpoint(self.delivered.as_ref()).await?;
         }
-        self.rhythm.taken(began.elapsed());
         Ok(())
     }
 
@@ -322,6 +332,7 @@ impl<S: Sink> Course<S> {
     fn fail(&mut self, walk: &mut Walk, asked: &Asked, error: Error) {
         walk.give_up(asked);
         self.failure.get_or_insert(error);
+        self.go_on(walk);
     }
 
     /// CUTOFF: whether a refusal only means that nothing is to be read yet.

@@ -8,6 +8,8 @@ mod numbered;
 mod seam;
 mod window;
 
+pub use window::MAYBE_FULL;
+
 use crate::client::Request;
 use crate::error::{Error, Kind};
 use crate::page::{Page, Record};
@@ -173,6 +175,14 @@ impl Walk {
     /// Whether it has, or may come to have, parts that are not being read.
     pub fn can_ask_beside(&self) -> bool {
         matches!(&self.course, Course::Export(export) if export.can_ask_beside())
+    }
+
+    /// STOP: from where on the service showed nothing, although it showed what lies later; the next run asks again.
+    pub fn gap(&self) -> Option<Nanos> {
+        match &self.course {
+            Course::Export(export) => export.gap(),
+            Course::Once(_) | Course::Numbered(_) => None,
+        }
     }
 
     /// In how many windows it was read.

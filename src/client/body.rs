@@ -5,9 +5,6 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Mutex, watch};
 
-/// Memory beyond this is not kept for another body.
-const LARGEST_SPARE: usize = 8 * 1024 * 1024;
-
 /// A body as it arrived; its bytes count as in flight while `Held` lives.
 pub struct Body {
     bytes: Vec<u8>,
@@ -69,7 +66,8 @@ impl Held {
     pub fn give_back(&mut self, mut memory: Vec<u8>) {
         let Some(gate) = &self.gate else { return };
         let mut spare = gate.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if memory.capacity() <= LARGEST_SPARE && spare.len() < gate.requests {
+        let kept: usize = spare.iter().map(Vec::capacity).sum();
+        if kept + memory.capacity() <= gate.bytes {
             memory.clear();
             spare.push(memory);
         }
@@ -119,6 +117,11 @@ impl Gate {
             load: watch::Sender::default(),
             spare: std::sync::Mutex::default(),
         })
+    }
+
+    /// How many requests may be under way at once.
+    pub fn requests(&self) -> usize {
+        self.requests
     }
 
     /// Returns, first come first served, when one more request may begin; it is under way as long as the passage lives.

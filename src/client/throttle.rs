@@ -132,16 +132,16 @@ impl Throttle {
     /// How many requests have to be under way at once to keep up the pace, or that of who takes the answers if it is lower.
     pub fn useful(&self, rhythm: Rhythm) -> usize {
         let pace = self.full.div_f64(self.tide().share(Instant::now()));
-        // Who takes the answers is to find the next one ready.
-        let ready = usize::from(rhythm.taking > pace);
-        let exchanges = rhythm.exchange.as_secs_f64() / pace.max(rhythm.taking).as_secs_f64();
+        // What keeps a processor busy takes the longer the more of it there is: none is to be spared for that.
+        let (pace, spare) = if rhythm.taking > pace { (rhythm.taking, 1.0) } else { (pace, SPARE) };
+        let exchanges = rhythm.exchange.as_secs_f64() / pace.as_secs_f64();
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a small number, or as many as there are"
         )]
-        let useful = (exchanges * SPARE).ceil() as usize;
-        useful.max(1) + ready
+        let useful = (exchanges * spare).ceil() as usize;
+        useful.max(1)
     }
 
     fn tide(&self) -> std::sync::MutexGuard<'_, Tide> {
@@ -356,10 +356,10 @@ mod tests {
         let throttle = Throttle::new(200.0);
         let useful = [0, 200, 300, 1_000, 2_000].map(|exchange| throttle.useful(rhythm(exchange, 10)));
         assert_eq!(useful, [1, 1, 2, 5, 9]);
-        // A pace that nobody keeps up with: the taker decides, and finds one ready.
+        // A pace that nobody keeps up with: who takes the answers decides.
         let throttle = Throttle::new(1e8);
         let useful = [5, 10, 100].map(|exchange| throttle.useful(rhythm(exchange, 10)));
-        assert_eq!(useful, [2, 3, 14]);
+        assert_eq!(useful, [1, 1, 10]);
         throttle.refused(Instant::now());
         assert!(throttle.useful(rhythm(1_000, 0)) > 1_000);
     }

@@ -171,3 +171,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn windows_are_read_as_they_are_written() {
+    let text = r#"{"update_timestamp":"100","start_id":"a","windows":[{"start_time":"200","end_time":"300"},{"start_time":"400","end_time":"400","end_id":"b"}]}"#;
+    let frontier = of_chats(text).unwrap();
+    let Some(Frontier::Position(_, beyond)) = &frontier else { panic!("no position") };
+    assert_eq!(beyond.len(), 2);
+    assert_eq!(of(streams::named("chats").unwrap(), frontier.as_ref()).to_string(), text);
+}
+
+#[test]
+fn windows_that_cannot_be_read_are_read_from_the_service_again() {
+    for windows in ["7", "{}", "[7]", r#"[{"start_time":"200"}]"#, r#"[{"start_time":"x","end_time":"300"}]"#, "null"] {
+        let frontier = of_chats(&format!(r#"{{"update_timestamp":"100","windows":{windows}}}"#)).unwrap();
+        assert_eq!(frontier, position("100", None, Unit::Seconds), "{windows}");
+    }
+}

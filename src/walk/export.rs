@@ -34,6 +34,8 @@ pub(super) struct Export {
     pub(super) borders: HashMap<Nanos, HashSet<Print>>,
     hashes: Hashes,
     delivered: Option<(Position, Vec<Span>)>,
+    /// LOOKBACK: up to here an earlier run had come, and what was read again of that is known only as far as one window goes.
+    again_to: Nanos,
     pages: u64,
     numbers: u32,
     /// Whether a window could not be read: what is under way goes on, nothing new is begun.
@@ -59,6 +61,7 @@ impl Export {
             borders: HashMap::new(),
             hashes: Hashes::default(),
             delivered,
+            again_to: Nanos::MIN,
             pages: 0,
             numbers: 0,
             broken: false,
@@ -70,7 +73,11 @@ impl Export {
         };
         // LOOKBACK: the last that was read is where the last span ends; what lies well before that is complete.
         let ends = spans.iter().map(|span| &span.end).chain([&position]);
-        let horizon = ends.max_by_key(|end| end.nanos()).map_or(position.nanos(), |end| earlier(end).nanos());
+        let last = ends.max_by_key(|end| end.nanos()).unwrap_or(&position).clone();
+        let horizon = earlier(&last).nanos();
+        if late {
+            export.again_to = last.nanos();
+        }
         let mut at = start;
         for span in spans {
             let end = if span.end.nanos() > horizon { Position::at(horizon, unit) } else { span.end };
@@ -210,7 +217,8 @@ impl Export {
         if self.pages < PAGES_ALONE {
             return None;
         }
-        let going_on = self.windows.iter().enumerate().filter(|(_, window)| window.stage == Stage::Asked);
+        let divisible = |window: &Window| window.stage == Stage::Asked && window.delivered().nanos() >= self.again_to;
+        let going_on = self.windows.iter().enumerate().filter(|(_, window)| divisible(window));
         let sized = going_on.filter_map(|(index, window)| Some((window.pages_left()?, index)));
         let (pages, index) = sized.max().filter(|&(pages, _)| pages >= WORTH_DIVIDING)?;
         Some((index, self.windows[index].moment_ahead(pages / 2 + pages % 2)?))
@@ -225,6 +233,12 @@ impl Export {
         let number = rest.number;
         self.windows.insert(index + 1, rest);
         Some(number)
+    }
+
+    /// STOP: from where on the service showed nothing, although it showed what lies later.
+    pub fn gap(&self) -> Option<Nanos> {
+        let left = self.windows.iter().find(|window| window.stage == Stage::Left)?;
+        (left.to < self.to && !self.broken).then(|| left.delivered().nanos())
     }
 
     /// How many windows there were.

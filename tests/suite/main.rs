@@ -25,3 +25,4 @@ mod scenarios;
 mod streams;
 mod table;
 mod tokens;
+mod windows;

@@ -12,6 +12,8 @@ use source_zendesk_chat::sandbox::options::{
     BansLimit, Bound, BulkEdit, FiveMinuteRule, Ids, Late, Refusal, TimelineOrder,
 };
 
+use source_zendesk_chat::streams;
+
 use crate::account::{Account, CUTOFF, NOW, Reading, instant, key};
 
 /// Enough chats for three full pages and a short one.
@@ -465,4 +467,24 @@ async fn a_bounded_backfill_ends_at_its_end_and_goes_on_from_there() {
     let rest = account.read("incremental", &["chats"], &bounded.state_file()).await;
     assert!(set(&rest, "chats").is_disjoint(&set(&bounded, "chats")));
     assert_eq!(set(&rest, "chats").len() + set(&bounded, "chats").len(), account.truth("chats", CUTOFF).len());
+}
+
+/// What the README says of a run that finds nothing new.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_finds_nothing_new_asks_no_more_than_it_must() {
+    let names: Vec<&str> = streams::all().map(|stream| stream.output.name).collect();
+    let account = Account::open(|_| ()).await;
+    let first = account.read("incremental", &names, "").await;
+    first.result.as_ref().unwrap();
+    account.set_now("2025-03-01T12:10:00Z");
+    let second = account.read("incremental", &names, &first.state_file()).await;
+    second.result.as_ref().unwrap();
+    for stream in streams::all() {
+        let path = format!("/{}?", stream.endpoint.path);
+        let requests = second.requests.iter().filter(|request| request.starts_with(&path)).count();
+        // The last day of the time line is read again, and ends with a page that says so.
+        let expected = if stream.output.name == "agent_timeline" { 2 } else { 1 };
+        assert_eq!(requests, expected, "{}: {:?}", stream.output.name, second.requests);
+    }
+    assert_eq!(second.requests.len(), names.len() + 1);
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::*;
+use crate::position::Span;
 use crate::state::{self, Saved};
 
 /// Where an account's history begins and, at first, ends for a run.
@@ -275,6 +276,61 @@ proptest! {
         run.finish(&[0]);
         prop_assert_eq!(run.requests, requests);
     }
+}
+
+#[test]
+fn lookback_begins_before_where_the_last_window_was_read() {
+    let at = |seconds: i64| Position::at(Nanos::from(seconds) * SECOND, Unit::Microseconds);
+    let read = Span { start: at(200_000), end: at(300_000) };
+    let delivered = Frontier::Position(at(100_000), vec![read.clone()]);
+    let mut walk = timeline(&terms(0, None), Some(&delivered));
+    walk.settle(400_000 * SECOND);
+    let first = walk.next().unwrap();
+    assert_eq!(first.request.query[0].1, "13599999999", "a day before the cursor");
+    let span = r#"{"agent_id":7,"start_time":"1970-01-01T04:00:00.000000Z"}"#.to_owned();
+    let page = envelope("agent_timeline", &[span], r#""end_time":14400000000"#);
+    let delivery = walk.accept(&first, Some(1_000), page).unwrap();
+    assert_eq!((delivery.page.len(), delivery.frontier), (1, None), "what was read stays read");
+    assert_eq!(walk.next().unwrap().request.query[0].1, "14399999999");
+    let second = walk.beside().unwrap();
+    assert_eq!(second.request.query[0].1, "213599999999", "a day before the end of what was read last");
+    let span = r#"{"agent_id":7,"start_time":"1970-01-04T18:00:00.000000Z"}"#.to_owned();
+    let page = envelope("agent_timeline", &[span], r#""end_time":324000000000"#);
+    let Some(Frontier::Position(position, beyond)) = walk.accept(&second, Some(1_000), page).unwrap().frontier else {
+        panic!("no frontier")
+    };
+    assert_eq!(position, at(100_000));
+    assert_eq!(beyond, [Span { end: at(324_000), ..read }]);
+}
+
+/// What was read again is known by one window's position only: were it divided, the part behind the border would tell of
+/// spans before it as read again that were not.
+#[test]
+fn lookback_is_not_divided_where_it_reads_again() {
+    let at = |seconds: i64| Position::at(Nanos::from(seconds) * SECOND, Unit::Microseconds);
+    let read = Span { start: at(100_000), end: at(300_000) };
+    let mut walk = timeline(&terms(0, None), Some(&Frontier::Position(at(100_000), vec![read])));
+    walk.settle(10_000_000 * SECOND);
+    let page = |from: i64| {
+        let span = |number: i64| {
+            let began = position::written(Nanos::from(from + number) * SECOND).unwrap();
+            format!(r#"{{"agent_id":7,"start_time":"{began}"}}"#)
+        };
+        let spans: Vec<String> = (0..1_000).map(span).collect();
+        envelope("agent_timeline", &spans, &format!(r#""end_time":{}"#, (from + 999) * 1_000_000))
+    };
+    let mut first = walk.next().unwrap();
+    walk.accept(&first, Some(1_000), page(14_000)).unwrap();
+    first = walk.next().unwrap();
+    let mut second = walk.beside().unwrap();
+    for from in [214_000, 230_000, 290_000] {
+        walk.accept(&second, Some(1_000), page(from)).unwrap();
+        second = walk.next().unwrap();
+        assert!(!walk.can_ask_beside(), "{first:?} and {second:?} both read again");
+    }
+    walk.accept(&second, Some(1_000), page(300_000)).unwrap();
+    walk.next().unwrap();
+    assert!(walk.can_ask_beside(), "what was never read is divided");
 }
 
 /// How long a run takes and how many requests, where each request takes so long and the quota bears one in each period.

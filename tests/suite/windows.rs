@@ -1,0 +1,186 @@
+//! Whole runs that read exports in windows side by side, because answers take their time and there is quota to spare.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+use source_zendesk_chat::position::nanos_of;
+use source_zendesk_chat::sandbox::Options;
+use source_zendesk_chat::sandbox::faults::{Fault, Rule};
+use source_zendesk_chat::sandbox::options::{Bound, BulkEdit, Ids, TimelineOrder};
+
+use crate::account::{Account, CUTOFF, Reading, instant, key};
+
+const EXPORTS: [&str; 5] = ["chats", "agent_timeline", "agent_events", "conversions", "department_events"];
+
+/// An account of some forty pages of chats, each answer of which takes a while.
+async fn account(arrange: impl FnOnce(&mut Options)) -> Account {
+    let mut account = Account::open(|options| {
+        options.holdings.chats = 24_000;
+        options.holdings.spans = Some(24_000);
+        options.behaviour.page_cap = Some(100);
+        options.behaviour.requests_per_minute = None;
+        options.behaviour.latency = Duration::from_millis(200);
+        arrange(options);
+    })
+    .await;
+    account.requests_per_minute = 1e8;
+    account
+}
+
+/// How many windows of a stream were read beside the first at the most.
+fn beside(reading: &Reading, stream: &str) -> usize {
+    let windows = reading.states(stream).into_iter().filter_map(|state| state["windows"].as_array());
+    windows.map(Vec::len).max().unwrap_or(0)
+}
+
+fn set(reading: &Reading, stream: &str) -> BTreeSet<String> {
+    reading.keys(stream).into_iter().collect()
+}
+
+/// Reads a stream from nothing and holds it to the truth.
+async fn complete(account: &Account, stream: &str) -> Reading {
+    let reading = account.read("incremental", &[stream], "").await;
+    assert_eq!(reading.errors(), [], "{stream}");
+    assert_eq!(set(&reading, stream), account.truth(stream, CUTOFF), "{stream} is complete");
+    let state = *reading.states(stream).last().unwrap();
+    assert_eq!(state["windows"], Value::Null, "{stream}: there is no gap in the end");
+    reading
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_export_is_complete_whatever_is_not_known_of_the_service() {
+    for bound in [Bound::Inclusive, Bound::Exclusive] {
+        for (timeline_ids, agent_events_ids) in [(Ids::Untold, Ids::Told), (Ids::Told, Ids::Untold)] {
+            let account = account(|options| {
+                options.behaviour.bound_with_id = bound;
+                options.behaviour.bound_without_id = bound;
+                options.behaviour.timeline_bound = bound;
+                options.behaviour.timeline_ids = timeline_ids;
+                options.behaviour.agent_events_ids = agent_events_ids;
+            })
+            .await;
+            for stream in EXPORTS {
+                let reading = complete(&account, stream).await;
+                assert!(reading.counts(stream).values().all(|&count| count == 1), "{stream} has each record once");
+                let pages = reading.records(stream).len() / 100;
+                assert!(beside(&reading, stream) > 0 || pages < 5, "{stream}: {pages} pages");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_line_that_grows_or_is_ordered_by_ends_is_complete() {
+    for (growing, order) in [(true, TimelineOrder::Start), (false, TimelineOrder::End), (true, TimelineOrder::End)] {
+        let account = account(|options| {
+            options.holdings.growing_spans = growing;
+            options.behaviour.timeline_order = order;
+        })
+        .await;
+        let reading = complete(&account, "agent_timeline").await;
+        let beside = beside(&reading, "agent_timeline");
+        assert!(beside > 0);
+        // What is ordered by its end may come on both sides of a border that lies between start and end.
+        let twice = reading.counts("agent_timeline").values().filter(|&&count| count > 1).count();
+        assert!(twice <= beside * 20, "{twice} {beside}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn thousands_of_chats_in_one_second_and_a_trickle_come_once_each() {
+    let edit = BulkEdit { moment: instant("2025-02-15T12:00:00Z"), chats: 1_500 };
+    let account = account(|options| {
+        options.holdings.bulk_edit = Some(edit);
+        options.behaviour.trickle_since = Some(instant("2025-02-28T12:00:00Z"));
+    })
+    .await;
+    let reading = complete(&account, "chats").await;
+    assert!(reading.counts("chats").values().all(|&count| count == 1));
+    assert!(beside(&reading, "chats") > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn years_without_a_chat_cost_no_more_than_a_request_a_window() {
+    let mut account = account(|_| ()).await;
+    account.terms.start = nanos_of(instant("2001-01-01T00:00:00Z"));
+    let reading = complete(&account, "chats").await;
+    let pages = reading.records("chats").len().div_ceil(100);
+    assert!(beside(&reading, "chats") > 0);
+    assert!(reading.requests.len() <= pages + pages / 4, "{} {pages}", reading.requests.len());
+}
+
+/// A run that was killed after any of its states, in whatever stage its windows were, and a day later goes on.
+#[tokio::test(start_paused = true)]
+async fn a_run_killed_after_any_state_goes_on_without_loss() {
+    for stream in ["chats", "agent_timeline"] {
+        let account = account(|options| options.holdings.chats = 12_000).await;
+        let whole = complete(&account, stream).await;
+        let states = whole.states(stream).len();
+        assert!(beside(&whole, stream) > 2, "{stream}");
+        account.set_now("2025-03-02T12:00:00Z");
+        let truth = account.truth(stream, "2025-03-02T11:54:00Z");
+        for count in (1..=states).step_by(3) {
+            let killed = whole.killed_after(stream, count);
+            let resumed = account.read("incremental", &[stream], &killed.state_file()).await;
+            resumed.result.as_ref().unwrap();
+            let both: BTreeSet<String> = set(&killed, stream).union(&set(&resumed, stream)).cloned().collect();
+            assert!(both.is_superset(&truth), "{stream} after {count} states");
+            // Chats that were changed meanwhile come again in their new form, and spans of the last hours.
+            let again = resumed.records(stream).len() + killed.records(stream).len() - truth.len();
+            assert!(again < truth.len() / 10, "{stream} after {count} states: {again}");
+        }
+    }
+}
+
+/// Airbyte's own connector reads the cursor alone.
+#[tokio::test(start_paused = true)]
+async fn the_cursor_alone_misses_nothing_either() {
+    let account = account(|_| ()).await;
+    let whole = complete(&account, "chats").await;
+    let truth = account.truth("chats", CUTOFF);
+    for count in (1..whole.states("chats").len()).step_by(7) {
+        let killed = whole.killed_after("chats", count);
+        let mut state = (*killed.states("chats").last().unwrap()).clone();
+        state.as_object_mut().unwrap().remove("windows");
+        let resumed = account.read("incremental", &["chats"], &format!(r#"{{"chats":{state}}}"#)).await;
+        let both: BTreeSet<String> = set(&killed, "chats").union(&set(&resumed, "chats")).cloned().collect();
+        assert_eq!(both, truth);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_fails_for_good_leaves_the_work_of_the_others() {
+    let account = account(|options| {
+        options.faults = vec![Rule::of_path("incremental/chats", 15..=15, Fault::status(400))];
+    })
+    .await;
+    let failed = account.read("incremental", &["chats"], "").await;
+    assert_eq!(failed.errors().len(), 1, "{:?}", failed.errors());
+    assert_eq!(failed.statuses("chats").last(), Some(&"INCOMPLETE"));
+    let state = *failed.states("chats").last().unwrap();
+    assert!(state["windows"].is_array(), "{state}");
+    account.sandbox.heal();
+    let resumed = account.read("incremental", &["chats"], &failed.state_file()).await;
+    resumed.result.as_ref().unwrap();
+    let both: BTreeSet<String> = set(&failed, "chats").union(&set(&resumed, "chats")).cloned().collect();
+    let truth = account.truth("chats", CUTOFF);
+    assert_eq!(both, truth);
+    let again = failed.records("chats").len() + resumed.records("chats").len() - truth.len();
+    assert!(again < 10, "only what lies at seams comes again: {again}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_finds_a_page_or_two_asks_no_more_than_one_after_the_other() {
+    let account = account(|_| ()).await;
+    let whole = complete(&account, "chats").await;
+    let mut last = whole.records("chats");
+    last.sort_by_key(|chat| std::cmp::Reverse(chat["update_timestamp"].as_str()));
+    for found in [1, 60, 150] {
+        let since = instant(last[found]["update_timestamp"].as_str().unwrap()).timestamp();
+        let state = format!(r#"{{"chats":{{"update_timestamp":"{since}"}}}}"#);
+        let run = account.read("incremental", &["chats"], &state).await;
+        assert!(run.requests.len() <= run.records("chats").len().div_ceil(100) + 1, "{:?}", run.requests);
+        assert!(run.keys("chats").contains(&key("chats", last[0])));
+    }
+}
