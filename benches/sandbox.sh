@@ -8,8 +8,12 @@ trap 'kill "${sandbox:-}" 2>/dev/null || true; rm -rf "$folder"' EXIT
 read=("$program" read --config "$folder/config.json" --catalog "$folder/catalog.json")
 
 # Starts a sandbox with these flags, without a rate limit, and writes the configuration that reads exactly its first year.
-serve() {
-    "$program" sandbox --rate 0 "$@" >"$folder/greeting" &
+serve() { serve_at 0 "$@"; }
+
+# The same with a rate limit, which the configuration does not know of.
+serve_at() {
+    rm -f "$folder/greeting"
+    "$program" sandbox --rate "$@" >"$folder/greeting" &
     sandbox=$!
     until [ "$(cat "$folder/greeting" 2>/dev/null | wc -l)" -ge 2 ]; do sleep 0.05; done
     sed -n 2p "$folder/greeting" |
