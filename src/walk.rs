@@ -225,6 +225,12 @@ impl Walk {
     }
 }
 
+/// What to ask for after a page that came with `limit`: one too large for the client was asked for with a smaller limit
+/// than the largest, and from there it grows again.
+fn next_limit(limit: Option<u32>, largest: u32) -> u32 {
+    limit.map_or(largest, |limit| limit.saturating_mul(2).min(largest))
+}
+
 /// The number that a record's member holds, be it written as a number or as text.
 fn number(record: Record<'_>, member: &str) -> Option<i64> {
     crate::page::unquoted(record.member(member)?).parse().ok()

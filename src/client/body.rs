@@ -127,20 +127,14 @@ impl Gate {
     /// Returns, first come first served, when one more request may begin; it is under way as long as the passage lives.
     pub async fn enter(self: &Arc<Self>) -> Passage {
         let _head = self.line.lock().await;
-        let mut changes = self.load.subscribe();
-        while !self.load.send_if_modified(|load| self.admit(load)) {
-            // The sender is this gate's own, so there is always a next change to wait for.
-            if changes.changed().await.is_err() {
-                break;
-            }
-        }
-        Passage { gate: Arc::clone(self) }
+        self.enter_below(|| usize::MAX).await
     }
 
     /// Returns when one more request may begin while fewer than `useful` are under way.
     pub async fn enter_below(self: &Arc<Self>, useful: impl Fn() -> usize) -> Passage {
         let mut changes = self.load.subscribe();
         while !self.load.send_if_modified(|load| load.requests < useful() && self.admit(load)) {
+            // The sender is this gate's own, so there is always a next change to wait for.
             if changes.changed().await.is_err() {
                 break;
             }

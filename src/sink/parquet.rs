@@ -2,6 +2,8 @@
 
 pub mod columns;
 mod file;
+mod files;
+mod lanes;
 mod merge;
 mod writer;
 

@@ -120,18 +120,19 @@ impl Export {
 
     /// Whether there is more to ask beside what is under way.
     pub fn can_ask_beside(&self) -> bool {
-        // The first answer of a run says where all windows end.
-        let begins = !self.broken && self.pages > 0;
-        self.at_stage(Stage::Ready).is_some()
-            || (begins && (self.at_stage(Stage::New).is_some() || self.division().is_some()))
+        self.open_beside().is_some() || self.division().is_some()
     }
 
     /// A window that can be asked beside those that are under way.
     pub fn beside(&mut self) -> Option<u32> {
-        if !self.can_ask_beside() {
-            return None;
-        }
-        self.at_stage(Stage::Ready).or_else(|| self.at_stage(Stage::New)).or_else(|| self.divide())
+        self.open_beside().or_else(|| self.divide())
+    }
+
+    /// The same, without dividing one.
+    fn open_beside(&self) -> Option<u32> {
+        // The first answer of a run says where all windows end.
+        let begins = !self.broken && self.pages > 0;
+        self.at_stage(Stage::Ready).or_else(|| self.at_stage(Stage::New).filter(|_| begins))
     }
 
     /// The request that goes on with a window.
@@ -172,6 +173,7 @@ impl Export {
         self.heed_borders(page, &judged.cursors, &mut keep);
         if judged.reached {
             self.windows.remove(index);
+            self.forget_borders();
         }
         let frontier = if page.is_empty() { None } else { self.advance() };
         Ok(Verdict { keep, frontier, without_cursor })
@@ -188,6 +190,12 @@ impl Export {
                 *keep = passed_on.insert(self.hashes.print(record));
             }
         }
+    }
+
+    /// What stands before a border comes from no other window than the two that meet there.
+    fn forget_borders(&mut self) {
+        let windows = &self.windows;
+        self.borders.retain(|&border, _| windows.iter().any(|window| (window.from..=window.to).contains(&border)));
     }
 
     /// ORDER: the frontier, if it moved; it moves forward or not at all.
@@ -214,7 +222,7 @@ impl Export {
 
     /// Which window has most to go and is worth dividing, and where.
     fn division(&self) -> Option<(usize, Nanos)> {
-        if self.pages < PAGES_ALONE {
+        if self.broken || self.pages < PAGES_ALONE {
             return None;
         }
         let divisible = |window: &Window| window.stage == Stage::Asked && window.delivered().nanos() >= self.again_to;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Verdict, number};
+use super::{Verdict, next_limit, number};
 use crate::client::Request;
 use crate::error::{Error, Kind};
 use crate::page::{self, Page};
@@ -40,8 +40,7 @@ impl Numbered {
     /// Passes on what has not been seen. With several arrays the walk goes on from the one that ends first: each may have been
     /// cut by itself, and asking again for what the others held beyond it costs less than a skipped record.
     pub fn accept(&mut self, limit: Option<u32>, page: &Page) -> Result<Verdict, Error> {
-        // A page too large for the client was asked for with a smaller limit; from there it grows again.
-        self.limit = limit.map_or(self.largest, |limit| limit.saturating_mul(2).min(self.largest));
+        self.limit = next_limit(limit, self.largest);
         if page.is_empty() {
             return Ok(Verdict { keep: Vec::new(), frontier: None, without_cursor: 0 });
         }

@@ -1,5 +1,6 @@
 //! One stretch of an export's time axis, read page after page.
 
+use super::next_limit;
 use super::seam::{Hashes, Key, Seam};
 use crate::client::Request;
 use crate::error::{Error, Kind};
@@ -122,8 +123,7 @@ impl Window {
         page: &Page,
     ) -> Result<Verdict, Error> {
         self.stage = Stage::Ready;
-        // A page too large for the client was asked for with a smaller limit; from there it grows again.
-        self.limit = limit.map_or(EXPORT_LIMIT, |limit| limit.saturating_mul(2).min(EXPORT_LIMIT));
+        self.limit = next_limit(limit, EXPORT_LIMIT);
         let cursors: Vec<Option<Nanos>> = page.records().map(|record| cursor_of(record, output.cursor)).collect();
         // STOP: an empty page is the end, and it never moves the frontier.
         if page.is_empty() {

@@ -1,33 +1,27 @@
 //! One stream on its way into its table.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tracing::error;
 
-use super::columns::{self, Columns, Rows};
-use super::file::Growing;
+use super::columns::{self, Columns};
+use super::files::Files;
+use super::lanes::Lanes;
 use super::merge::{Merge, Part, Rule};
 use crate::clock::Clock;
 use crate::conform::Conform;
 use crate::dataset::{DataFile, Dataset, Mode, Pending, Table};
 use crate::error::{Error, Kind};
-use crate::page::{Page, Record};
+use crate::page::Page;
 use crate::plan::dump::{Task, Tasks};
 use crate::position::Frontier;
 use crate::protocol::Status;
 use crate::sink::Sink;
 use crate::state;
-use crate::streams::{Output, Stream};
-
-/// Pages that are turned into rows at once.
-const LANES: usize = 3;
-
-/// Where rows stand whose month is not known.
-const NO_MONTH: &str = "__HIVE_DEFAULT_PARTITION__";
+use crate::streams::Stream;
 
 /// How much is held, and how large what is written becomes.
 #[derive(Debug, Clone, Copy)]
@@ -135,20 +129,17 @@ impl Sink for Parquet {
 
     fn stream(&self, stream: Stream, _: Conform) -> Writer {
         let now = self.0.clock.now();
+        let columns = Arc::new(Columns::of(stream.output));
+        let dataset = &self.0.dataset;
         Writer {
             task: self.0.tasks.get(stream.output.name).cloned(),
-            columns: Arc::new(Columns::of(stream.output)),
+            lanes: Lanes::new(stream.output, Arc::clone(&columns), Arc::clone(dataset)),
+            files: Files::new(stream.output, columns.schema(), Arc::clone(dataset), self.0.limits),
+            columns,
             sink: self.clone(),
             stream,
             began: now,
             saved: now,
-            taking: VecDeque::new(),
-            rows: Vec::new(),
-            read: i64::MIN,
-            encoding: JoinSet::new(),
-            growing: Vec::new(),
-            fresh: Vec::new(),
-            waiting: 0,
             uncommitted: 0,
             total: 0,
             before: None,
@@ -181,12 +172,6 @@ impl Sink for Parquet {
     }
 }
 
-/// The month of a row: none where it is not known, or the table has no months.
-type Month = Option<(i32, u32)>;
-
-/// Rows that wait for their files.
-type Waiting = BTreeMap<Month, Rows>;
-
 /// One stream's place in the sink.
 pub struct Writer {
     sink: Parquet,
@@ -195,19 +180,8 @@ pub struct Writer {
     columns: Arc<Columns>,
     began: DateTime<Utc>,
     saved: DateTime<Utc>,
-    /// Pages that are being turned into rows, in the order in which they came.
-    taking: VecDeque<JoinHandle<(Waiting, Result<(), Error>)>>,
-    /// Rows that wait, as many as there are lanes: each page goes into one of them.
-    rows: Vec<Waiting>,
-    /// When the last page was read, in microseconds: no two at the same moment, so that rows know their order.
-    read: i64,
-    /// The file that is being written to.
-    encoding: JoinSet<Result<(Month, Growing), Error>>,
-    /// The other files that grow, the one that was written to last at the end.
-    growing: Vec<(Month, Growing)>,
-    /// The files that are whole, but not committed yet.
-    fresh: Vec<DataFile>,
-    waiting: usize,
+    lanes: Lanes,
+    files: Files,
     uncommitted: usize,
     total: u64,
     /// How many rows the table had at first, if any were counted yet.
@@ -225,20 +199,16 @@ impl crate::sink::Writer for Writer {
     }
 
     async fn write(&mut self, page: Page) -> Result<(), Error> {
-        let bytes: usize = page.records().map(|record| record.text().len()).sum();
         self.total += page.len() as u64;
-        self.waiting += bytes;
-        self.uncommitted += bytes;
-        self.take_in(page).await?;
-        while self.waiting > self.sink.0.limits.waiting {
-            let waiting = self.rows.iter().enumerate().flat_map(|(lane, rows)| rows.iter().map(move |row| (lane, row)));
-            let largest = waiting.max_by_key(|(_, (_, rows))| rows.bytes()).map(|(lane, (&month, _))| (lane, month));
-            match largest {
-                Some((lane, month)) => self.encode(lane, month).await?,
-                None if self.taking.is_empty() => break,
-                None => self.taken().await?,
+        // Until all of it is on its way.
+        let broken = std::mem::replace(&mut self.broken, true);
+        self.uncommitted += self.lanes.take(page, self.sink.0.clock.now()).await?;
+        while self.lanes.waiting() > self.sink.0.limits.waiting {
+            if !self.files.write_largest(&mut self.lanes).await? && !self.lanes.taken().await? {
+                break;
             }
         }
+        self.broken = broken;
         Ok(())
     }
 
@@ -265,102 +235,6 @@ impl crate::sink::Writer for Writer {
 }
 
 impl Writer {
-    /// Begins to turn the records of a page into rows, on a thread that has nothing else to do: meanwhile others are
-    /// fetched and taken apart, and rows from before go into their file.
-    async fn take_in(&mut self, page: Page) -> Result<(), Error> {
-        if self.taking.len() == LANES {
-            self.taken().await?;
-        }
-        self.read = self.sink.0.clock.now().timestamp_micros().max(self.read.saturating_add(1));
-        let (output, read) = (self.stream.output, self.read);
-        let (columns, sink) = (Arc::clone(&self.columns), self.sink.clone());
-        let mut rows = self.rows.pop().unwrap_or_default();
-        self.taking.push_back(spawn_blocking(move || {
-            let taken = page.records().try_for_each(|record| {
-                let month = rows.entry(month(output, record));
-                month.or_insert_with(|| Rows::new(&columns, &sink.0.dataset.run)).push(output, record, read)
-            });
-            (rows, taken)
-        }));
-        Ok(())
-    }
-
-    /// Waits until the earliest page is turned into rows.
-    async fn taken(&mut self) -> Result<(), Error> {
-        let Some(taking) = self.taking.front_mut() else { return Ok(()) };
-        let broken = std::mem::replace(&mut self.broken, true);
-        let broke_off = |error| Error::new(Kind::Internal, "Taking in rows broke off").because(error);
-        let (rows, taken) = taking.await.map_err(broke_off)?;
-        self.taking.pop_front();
-        self.rows.push(rows);
-        taken?;
-        self.broken = broken;
-        Ok(())
-    }
-
-    /// Begins to write the rows of a month that wait in a lane into their file, while others are taken in.
-    async fn encode(&mut self, lane: usize, month: Month) -> Result<(), Error> {
-        self.settle().await?;
-        let Some(mut rows) = self.rows.get_mut(lane).and_then(|rows| rows.remove(&month)) else { return Ok(()) };
-        let broken = std::mem::replace(&mut self.broken, true);
-        self.waiting = self.waiting.saturating_sub(rows.bytes());
-        let known = self.growing.iter().position(|(known, _)| *known == month);
-        let mut growing = if let Some(index) = known {
-            self.growing.remove(index).1
-        } else {
-            // A window has come to another month: the one before is hardly written to again.
-            if let Some((_, idle)) = self.growing.last_mut() {
-                idle.rest().await?;
-            }
-            self.begin(month)?
-        };
-        let room = self.room();
-        self.encoding.spawn(async move {
-            growing.write(&rows.finish()?, room).await?;
-            Ok((month, growing))
-        });
-        self.broken = broken;
-        Ok(())
-    }
-
-    /// Waits until what is being written is in its file.
-    async fn settle(&mut self) -> Result<(), Error> {
-        let Some(written) = self.encoding.join_next().await else { return Ok(()) };
-        let broken = std::mem::replace(&mut self.broken, true);
-        let broke_off = |error| Error::new(Kind::Internal, "Writing rows broke off").because(error);
-        let (month, growing) = written.map_err(broke_off)??;
-        if growing.bytes() >= self.sink.0.limits.large {
-            self.fresh.push(growing.close().await?);
-        } else {
-            self.growing.push((month, growing));
-        }
-        // Months come one after the other: what was not written to for a while is hardly written to again.
-        if self.growing.len() > self.sink.0.limits.open {
-            let (month, mut idle) = self.growing.remove(0);
-            let room = self.room();
-            // The stragglers of a month would else make a file of their own, and all of the month be merged with it.
-            for mut rows in self.rows.iter_mut().filter_map(|rows| rows.remove(&month)) {
-                self.waiting = self.waiting.saturating_sub(rows.bytes());
-                idle.write(&rows.finish()?, room).await?;
-            }
-            self.fresh.push(idle.close().await?);
-        }
-        self.broken = broken;
-        Ok(())
-    }
-
-    /// The memory that others which grow leave to a file.
-    fn room(&self) -> usize {
-        let unfinished = self.sink.0.limits.unfinished;
-        let others: usize = self.growing.iter().map(|(_, growing)| growing.memory()).sum();
-        unfinished.saturating_sub(others).max(unfinished / 8)
-    }
-
-    fn begin(&self, month: Month) -> Result<Growing, Error> {
-        let (dataset, output) = (&self.sink.0.dataset, self.stream.output);
-        Growing::begin(dataset, dataset.fresh_path(&folder(output, month)), &self.columns.schema(), output.cursor)
-    }
-
     /// Commits all that was accepted, as far as it was checkpointed.
     async fn commit(&mut self, last: bool) -> Result<(), Error> {
         let Some(task) = self.task.clone() else {
@@ -368,22 +242,7 @@ impl Writer {
             return Err(Error::new(Kind::Internal, problem));
         };
         self.broken = true;
-        while !self.taking.is_empty() {
-            self.taken().await?;
-        }
-        for lane in 0..self.rows.len() {
-            for month in self.rows[lane].keys().copied().collect::<Vec<_>>() {
-                self.encode(lane, month).await?;
-            }
-        }
-        self.settle().await?;
-        let closing: JoinSet<_> = self.growing.drain(..).map(|(_, growing)| growing.close()).collect();
-        for closed in closing.join_all().await {
-            self.fresh.push(closed?);
-        }
-        let mut fresh = std::mem::take(&mut self.fresh);
-        // Which was closed first is chance; which holds what was read first is not.
-        fresh.sort_by(|one, other| one.path.cmp(&other.path));
+        let fresh = self.files.close(&mut self.lanes).await?;
         let made = fresh.iter().map(|file| file.path.clone()).collect();
         self.uncommitted = 0;
         self.saved = self.sink.0.clock.now();
@@ -464,7 +323,7 @@ impl Writer {
         if table.live.iter().any(|file| file.rows > 0) {
             table.live.retain(|file| file.rows > 0);
         } else if table.live.is_empty() {
-            table.live.push(self.begin(None)?.close().await?);
+            table.live.push(self.files.begin(None)?.close().await?);
         }
         Ok(())
     }
@@ -499,20 +358,4 @@ fn pending_files(
     let cursor = frontier.map(|frontier| state::of(stream, Some(frontier)));
     table.pending = Some(Pending { mode, start, end, columns: columns.clone(), cursor, files: files.clone() });
     files
-}
-
-/// The month of a record, where the table is parted by months.
-fn month(output: &Output, record: Record<'_>) -> Month {
-    let time = record.member(output.created?).and_then(columns::microseconds).and_then(DateTime::from_timestamp_micros);
-    time.map(|time| (time.year(), time.month()))
-}
-
-/// The folder of a month's rows: one a stream, and within it one a month for those that grow for ever.
-fn folder(output: &Output, month: Month) -> String {
-    let name = output.name;
-    match (output.created, month) {
-        (None, _) => name.to_owned(),
-        (Some(_), Some((year, month))) => format!("{name}/month={year:04}-{month:02}"),
-        (Some(_), None) => format!("{name}/month={NO_MONTH}"),
-    }
 }

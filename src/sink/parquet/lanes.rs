@@ -1,0 +1,102 @@
+//! Pages on their way into rows, several at once.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike, Utc};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::columns::{self, Columns, Rows};
+use crate::dataset::Dataset;
+use crate::error::{Error, Kind};
+use crate::page::{Page, Record};
+use crate::streams::Output;
+
+/// Pages that are turned into rows at once.
+const LANES: usize = 3;
+
+/// The month of a row: none where it is not known, or the table has no months.
+pub type Month = Option<(i32, u32)>;
+
+/// Rows that wait for their files.
+type Waiting = BTreeMap<Month, Rows>;
+
+/// Turns the pages of a stream into rows by month, each page in one of as many lanes.
+pub struct Lanes {
+    output: &'static Output,
+    columns: Arc<Columns>,
+    dataset: Arc<Dataset>,
+    /// Pages that are being turned into rows, in the order in which they came.
+    taking: VecDeque<JoinHandle<(Waiting, Result<(), Error>)>>,
+    /// What the other lanes hold.
+    rows: Vec<Waiting>,
+    /// When the last page was read, in microseconds: no two at the same moment, so that rows know their order.
+    read: i64,
+    waiting: usize,
+}
+
+impl Lanes {
+    /// The lanes of a stream, with nothing in them.
+    pub fn new(output: &'static Output, columns: Arc<Columns>, dataset: Arc<Dataset>) -> Self {
+        Self { output, columns, dataset, taking: VecDeque::new(), rows: Vec::new(), read: i64::MIN, waiting: 0 }
+    }
+
+    /// Begins to turn the records of a page into rows, on a thread that has nothing else to do: meanwhile others are
+    /// fetched and taken apart, and rows from before go into their file. Tells how much JSON the records are.
+    pub async fn take(&mut self, page: Page, now: DateTime<Utc>) -> Result<usize, Error> {
+        if self.taking.len() == LANES {
+            self.taken().await?;
+        }
+        let bytes = page.records().map(|record| record.text().len()).sum();
+        self.waiting += bytes;
+        self.read = now.timestamp_micros().max(self.read.saturating_add(1));
+        let (output, read) = (self.output, self.read);
+        let (columns, dataset) = (Arc::clone(&self.columns), Arc::clone(&self.dataset));
+        let mut rows = self.rows.pop().unwrap_or_default();
+        self.taking.push_back(spawn_blocking(move || {
+            let taken = page.records().try_for_each(|record| {
+                let month = rows.entry(month(output, record));
+                month.or_insert_with(|| Rows::new(&columns, &dataset.run)).push(output, record, read)
+            });
+            (rows, taken)
+        }));
+        Ok(bytes)
+    }
+
+    /// Waits until the earliest page is turned into rows; tells whether there was one.
+    pub async fn taken(&mut self) -> Result<bool, Error> {
+        let Some(taking) = self.taking.front_mut() else { return Ok(false) };
+        let broke_off = |error| Error::new(Kind::Internal, "Taking in rows broke off").because(error);
+        let (rows, taken) = taking.await.map_err(broke_off)?;
+        self.taking.pop_front();
+        self.rows.push(rows);
+        taken.map(|()| true)
+    }
+
+    /// How much JSON is held as rows, or on its way there.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Hands out the rows that take most, as far as lanes that are not at work hold any.
+    pub fn largest(&mut self) -> Option<(Month, Rows)> {
+        let held = self.rows.iter().enumerate().flat_map(|(lane, rows)| rows.iter().map(move |row| (lane, row)));
+        let (lane, month) = held.max_by_key(|(_, (_, rows))| rows.bytes()).map(|(lane, (&month, _))| (lane, month))?;
+        let rows = self.rows.get_mut(lane)?.remove(&month)?;
+        self.waiting = self.waiting.saturating_sub(rows.bytes());
+        Some((month, rows))
+    }
+
+    /// Hands out all rows of a month that such lanes hold.
+    pub fn all_of(&mut self, month: Month) -> Vec<Rows> {
+        let all: Vec<Rows> = self.rows.iter_mut().filter_map(|rows| rows.remove(&month)).collect();
+        self.waiting = self.waiting.saturating_sub(all.iter().map(Rows::bytes).sum());
+        all
+    }
+}
+
+/// The month of a record, where the table is parted by months.
+fn month(output: &Output, record: Record<'_>) -> Month {
+    let time = record.member(output.created?).and_then(columns::microseconds).and_then(DateTime::from_timestamp_micros);
+    time.map(|time| (time.year(), time.month()))
+}
