@@ -10,29 +10,8 @@ most_memory=300
 wanted_speed=100
 
 source benches/sandbox.sh
-token='Authorization: Bearer sandbox-token'
-environment=$PWD/target/dlt
-python=$environment/bin/python
+python=$PWD/target/dlt/bin/python
 TIMEFORMAT='%R %U %S'
-
-# Makes the Python environment, unless it is there with these very versions.
-install() {
-    cmp --silent benches/dump/requirements.txt "$environment/requirements.txt" && return
-    rm -rf "$environment"
-    python3 -m venv "$environment"
-    "$python" -m pip install --quiet --disable-pip-version-check --requirement benches/dump/requirements.txt
-    cp benches/dump/requirements.txt "$environment"
-}
-
-# The size in bytes of each page of that year.
-sizes() {
-    local page="$url/api/v2/chat/incremental/chats?start_time=1735689599&limit=1000&fields=chats(*)"
-    while [ "$(sed -E 's/.*start_time=([0-9]*).*/\1/' <<<"$page")" -lt 1767225600 ]; do
-        curl --silent --globoff --header "$token" "$page" >"$folder/page"
-        stat -c %s "$folder/page"
-        page=$(tail -c 600 "$folder/page" | sed -E 's/.*"next_page":"([^"]*)".*/\1/')
-    done
-}
 
 # The processor time in seconds that the sandbox has taken so far.
 served() { awk -v tick="$(getconf CLK_TCK)" '{print ($14 + $15) / tick}' "/proc/$sandbox/stat"; }
@@ -80,13 +59,13 @@ speed() { awk -v json="$megabytes" -v busy="$busy" 'BEGIN {printf "%.0f", json /
 
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN {printf "%.1f", a / b}'; }
 
-install
+environment dlt
 serve --chats "$chats" --spans 0
 before=$(served)
-sizes >"$folder/sizes"
+pages >"$folder/pages"
 serving=$(awk -v a="$(served)" -v b="$before" 'BEGIN {printf "%.2f", a - b}')
-pages=$(wc -l <"$folder/sizes")
-megabytes=$(awk '{sum += $1} END {printf "%.0f", sum / 1000000}' "$folder/sizes")
+count=$(wc -l <"$folder/pages")
+megabytes=$(awk '{sum += $1} END {printf "%.0f", sum / 1000000}' "$folder/pages")
 
 echo "| $chats chats | time | processor time | JSON a second of it | peak memory | Parquet |"
 echo "|---|---|---|---|---|---|"
@@ -102,14 +81,14 @@ rm -r "$folder/ours" "$folder/again"
 
 # Two levels are what dlt's own source for Zendesk Chat asks for, and all that chats have. As with `dump`, nested values
 # have types and columns of their own then.
-measure "$python" benches/dump/dlt_chats.py "$folder/config.json" "$folder/tables" 2
+measure "$python" benches/dlt/dlt_chats.py "$folder/config.json" "$folder/tables" 2
 theirs=$elapsed theirs_busy=$busy theirs_peak=$peak
 again=$(grep -c 'retrying task' "$folder/talk" || true)
 find "$folder/tables/zendesk/chats" -name '*.parquet' | row 'dlt, nested values in tables' "$folder/tables/zendesk"
 rm -r "$folder/tables"
 
 # The least that dlt can do is to leave nested values as text.
-measure "$python" benches/dump/dlt_chats.py "$folder/config.json" "$folder/text" 0
+measure "$python" benches/dlt/dlt_chats.py "$folder/config.json" "$folder/text" 0
 find "$folder/text/zendesk/chats" -name '*.parquet' | row 'dlt, nested values as text' "$folder/text/zendesk"
 stop
 
@@ -118,7 +97,7 @@ cat <<END
 
 | what | measured | must be |
 |---|---|---|
-| JSON, pages | $megabytes MB, $pages | |
+| JSON, pages | $megabytes MB, $count | |
 | sandbox's processor time for them, in each time above | $serving s | |
 | dlt / \`dump\`, time | $times | at least $least_ratio |
 | dlt / \`dump\`, processor time | $(ratio "$theirs_busy" "$ours_busy") | |

@@ -5,8 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 source benches/sandbox.sh
-token='Authorization: Bearer sandbox-token'
-environment=$PWD/target/cdk
 rounds=3
 missed=0
 
@@ -39,17 +37,6 @@ row() {
     [ -z "$bound" ] || awk "BEGIN {exit !($value $bound)}" || { echo "not reached: $name" >&2; missed=1; }
 }
 
-# The addresses of all pages of that year, as next_page names them.
-addresses() {
-    local page="$url/api/v2/chat/incremental/chats?start_time=1735689599&limit=1000&fields=chats(*)"
-    while :; do
-        echo "$page"
-        curl --silent --globoff --header "$token" "$page" >"$folder/page"
-        page=$(tail -c 600 "$folder/page" | sed -E 's/.*"next_page":"([^"]*)".*/\1/')
-        [ "$(sed -E 's/.*start_time=([0-9]*).*/\1/' <<<"$page")" -lt 1767225600 ] || break
-    done
-}
-
 fetch_with_curl() {
     local page
     while read -r page; do
@@ -61,7 +48,7 @@ fetch_with_curl() {
 curl_case() {
     choose chats
     serve --chats 100000 --spans 0
-    addresses >"$folder/addresses"
+    pages | cut -d " " -f 2 >"$folder/addresses"
     wall "${read[@]}" >/dev/null
     : >"$folder/read"; : >"$folder/curl"
     for _ in $(seq "$rounds"); do
@@ -77,13 +64,8 @@ curl_case() {
 
 # The same against Airbyte's runner of declarative connectors, and both programs' start.
 cdk_case() {
-    local ours=() theirs manifest runner=$environment/bin/source-declarative-manifest
-    if ! cmp --silent benches/cdk/requirements.txt "$environment/requirements.txt"; then
-        rm -rf "$environment"
-        python3 -m venv "$environment"
-        "$environment/bin/python" -m pip install --quiet --disable-pip-version-check -r benches/cdk/requirements.txt
-        cp benches/cdk/requirements.txt "$environment"
-    fi
+    local theirs runner=$PWD/target/cdk/bin/source-declarative-manifest
+    environment cdk
     choose chats
     sed 's/"name":"chats"/&,"json_schema":{},"supported_sync_modes":["incremental"]/; s/"sync_mode":"incremental"/&,"destination_sync_mode":"append"/' \
         "$folder/catalog.json" >"$folder/full-catalog.json"

@@ -5,6 +5,7 @@ cargo build --release --quiet
 program=$PWD/target/release/source-zendesk-chat
 folder=$(mktemp -d)
 trap 'kill "${sandbox:-}" 2>/dev/null || true; rm -rf "$folder"' EXIT
+token='Authorization: Bearer sandbox-token'
 read=("$program" read --config "$folder/config.json" --catalog "$folder/catalog.json")
 
 # Starts a sandbox with these flags, without a rate limit, and writes the configuration that reads exactly its first year.
@@ -39,4 +40,24 @@ memory() {
     done
     wait "$process"
     echo $((peak / 1024))
+}
+
+# Makes the Python environment `target/$1` of what benches/$1/requirements.txt names, unless it is there with these very versions.
+environment() {
+    local environment=target/$1 wanted=benches/$1/requirements.txt
+    cmp --silent "$wanted" "$environment/requirements.txt" && return
+    rm -rf "$environment"
+    python3 -m venv "$environment"
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$wanted"
+    cp "$wanted" "$environment"
+}
+
+# Fetches all pages of that year as next_page names them, and tells the size in bytes and the address of each.
+pages() {
+    local page="$url/api/v2/chat/incremental/chats?start_time=1735689599&limit=1000&fields=chats(*)"
+    while [ "$(sed -E 's/.*start_time=([0-9]*).*/\1/' <<<"$page")" -lt 1767225600 ]; do
+        curl --silent --globoff --header "$token" "$page" >"$folder/page"
+        echo "$(stat -c %s "$folder/page") $page"
+        page=$(tail -c 600 "$folder/page" | sed -E 's/.*"next_page":"([^"]*)".*/\1/')
+    done
 }
