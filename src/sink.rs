@@ -37,6 +37,10 @@ pub trait Writer: Send + 'static {
     /// Accepts the records of a page; waits while the sink is slow.
     fn write(&mut self, page: Page) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Returns when it has nothing to do with what was accepted but to keep it; may be given up at any time. While it is at
+    /// work on one page, more pages at once bring nothing sooner.
+    fn idle(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
+
     /// Takes note of how far the stream is delivered, after everything that was accepted before.
     fn checkpoint(&mut self, delivered: Option<&Frontier>) -> impl Future<Output = Result<(), Error>> + Send;
 

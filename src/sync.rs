@@ -206,6 +206,12 @@ impl<S: Sink> Run<S> {
     }
 }
 
+/// Returns a place for one request more once it is of use to whoever takes the pages.
+async fn spare(writer: &mut impl Writer, client: &Client, rhythm: Rhythm) -> Result<Place, Error> {
+    writer.idle().await?;
+    Ok(client.spare(rhythm).await)
+}
+
 /// One stream on its way.
 struct Course<S: Sink> {
     run: Arc<Run<S>>,
@@ -239,7 +245,8 @@ impl<S: Sink> Course<S> {
                     };
                     self.take(walk, &asked, fetched).await?;
                 }
-                place = run.client.spare(self.rhythm), if more => {
+                place = spare(&mut self.writer, &run.client, self.rhythm), if more => {
+                    let place = place?;
                     if let Some(asked) = walk.beside() {
                         self.fetch(asked, Some(place));
                     }

@@ -100,6 +100,11 @@ impl super::Writer for Writer {
         Ok(())
     }
 
+    async fn idle(&mut self) -> Result<(), Error> {
+        // What is accepted is written.
+        Ok(())
+    }
+
     async fn checkpoint(&mut self, delivered: Option<&Frontier>) -> Result<(), Error> {
         let name = self.stream.output.name;
         let state = state::of(self.stream, delivered);

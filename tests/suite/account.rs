@@ -12,12 +12,14 @@ use source_zendesk_chat::commands::dump::Fill;
 use source_zendesk_chat::dataset::{Dataset, Store};
 use source_zendesk_chat::error::Error;
 use source_zendesk_chat::output::Output;
-use source_zendesk_chat::plan::{self, dump::Wish};
+use source_zendesk_chat::plan::dump::Wish;
+use source_zendesk_chat::plan::{self, Plan};
 use source_zendesk_chat::position::{nanos_of, utc};
 use source_zendesk_chat::protocol::{self, configured_catalog};
 use source_zendesk_chat::sandbox::options::DEFAULT_TOKEN;
 use source_zendesk_chat::sandbox::{Options, Sandbox};
 use source_zendesk_chat::secrets::Secrets;
+use source_zendesk_chat::sink::Sink;
 use source_zendesk_chat::sink::airbyte::Airbyte;
 use source_zendesk_chat::state::Saved;
 use source_zendesk_chat::streams;
@@ -25,6 +27,7 @@ use source_zendesk_chat::sync::Run;
 use source_zendesk_chat::walk::Terms;
 
 use crate::lake::LIMITS;
+use crate::transcript;
 
 /// The moment at which the tests are run.
 pub const NOW: &str = "2025-03-01T12:00:00Z";
@@ -88,18 +91,11 @@ impl Account {
     pub async fn read_by(&self, clock: Clock, mode: &str, names: &[&str], state: &str) -> Reading {
         let lines = Lines { tap: Arc::clone(&self.tap), ..Lines::default() };
         let output = Output::onto(lines.clone());
-        let run = Run {
-            client: self.client(clock.clone()),
-            sink: Airbyte::new(output.clone(), clock.clone(), Secrets::default(), None),
-            clock,
-            skip_unavailable: self.skip_unavailable,
-            cutoff: OnceLock::new(),
-            progress: Arc::default(),
-        };
+        let sink = Airbyte::new(output.clone(), clock.clone(), Secrets::default(), None);
         let catalog = (!names.is_empty()).then(|| catalog(mode, names));
         let plan = plan::build(catalog.as_deref(), &Saved::parse(state).unwrap(), &self.terms);
         let before = self.sandbox.requests().len();
-        let result = run.read(plan).await;
+        let result = self.read_into(sink, clock, plan).await;
         output.drained().await.unwrap();
         let requests = self.sandbox.requests().split_off(before);
         let requests = requests
@@ -107,6 +103,14 @@ impl Account {
             .map(|request| format!("{}?{} {}", request.path, request.query, request.status.unwrap_or(0)))
             .collect();
         Reading { messages: lines.messages(), result, requests }
+    }
+
+    /// Carries out a plan, whatever becomes of what it reads.
+    pub async fn read_into(&self, sink: impl Sink, clock: Clock, plan: Plan) -> Result<(), Error> {
+        let (client, skip_unavailable) = (self.client(clock.clone()), self.skip_unavailable);
+        Run { client, sink, clock, skip_unavailable, cutoff: OnceLock::new(), progress: Arc::default() }
+            .read(plan)
+            .await
     }
 
     /// Fills a dataset, which is as if made on the first day of the year.
@@ -277,6 +281,7 @@ impl Lines {
         let bytes = self.bytes.lock().unwrap();
         let text = std::str::from_utf8(&bytes).unwrap();
         assert!(text.is_empty() || text.ends_with('\n'), "only whole lines are written");
+        transcript::keep(text);
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }

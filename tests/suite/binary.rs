@@ -1,6 +1,7 @@
 //! The built binary, run as users run it, against an account that this process serves.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::BufReader;
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::account::{NOW, instant};
+use crate::transcript;
 
 /// Longer than anything here takes on the slowest machine.
 pub const DEADLINE: Duration = Duration::from_mins(2);
@@ -184,10 +186,17 @@ pub struct Ended {
 impl Ended {
     /// Runs a command to its end.
     pub fn of(command: Command) -> Self {
+        let first = command.get_args().next().and_then(OsStr::to_str).unwrap_or_default();
+        let helps = command.get_args().any(|argument| argument == "--help");
+        let speaks_the_protocol = ["spec", "check", "discover", "read"].contains(&first) && !helps;
         let Output { status, stdout, stderr } =
             assert_cmd::Command::from_std(command).timeout(DEADLINE).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+        let ended = Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) };
+        if speaks_the_protocol && ended.code.is_some() {
+            transcript::keep(&ended.stdout);
+        }
+        ended
     }
 
     /// The lines of stdout, each of which is a message.

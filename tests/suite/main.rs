@@ -8,10 +8,12 @@
 //! - `corpus`: what no bytes may do to a parser.
 //! - `faults`: what goes wrong at the service, at every request of a run.
 //! - `login`: how an account is signed in to. `tokens`: what becomes of a run whose token dies.
+//! - `acceptance`: what Airbyte's acceptance tests ask of a source. `transcript`: what others may read of all these runs.
 //! - `table`: what holds of the table of streams itself, and of all that must agree with it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end on the spot")]
 
+mod acceptance;
 mod account;
 mod binary;
 mod commands;
@@ -25,4 +27,5 @@ mod scenarios;
 mod streams;
 mod table;
 mod tokens;
+mod transcript;
 mod windows;

@@ -1,15 +1,27 @@
 //! Whole runs that read exports in windows side by side, because answers take their time and there is quota to spare.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use source_zendesk_chat::position::nanos_of;
+use source_zendesk_chat::clock::Clock;
+use source_zendesk_chat::conform::Conform;
+use source_zendesk_chat::error::Error;
+use source_zendesk_chat::page::Page;
+use source_zendesk_chat::plan;
+use source_zendesk_chat::position::{Frontier, nanos_of};
+use source_zendesk_chat::protocol::Status;
 use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
 use source_zendesk_chat::sandbox::options::{Bound, BulkEdit, Ids, TimelineOrder};
+use source_zendesk_chat::sink::{Sink, Writer};
+use source_zendesk_chat::state::Saved;
+use source_zendesk_chat::streams::Stream;
+use tokio::time::{Instant, sleep_until};
 
-use crate::account::{Account, CUTOFF, Reading, instant, key};
+use crate::account::{Account, CUTOFF, NOW, Reading, catalog, instant, key};
 
 const EXPORTS: [&str; 5] = ["chats", "agent_timeline", "agent_events", "conversions", "department_events"];
 
@@ -182,5 +194,82 @@ async fn a_run_that_finds_a_page_or_two_asks_no_more_than_one_after_the_other() 
         let run = account.read("incremental", &["chats"], &state).await;
         assert!(run.requests.len() <= run.records("chats").len().div_ceil(100) + 1, "{:?}", run.requests);
         assert!(run.keys("chats").contains(&key("chats", last[0])));
+    }
+}
+
+/// A sink that forgets what it takes, and is at work on each page for so long.
+#[derive(Clone, Default)]
+struct Worker {
+    work: Duration,
+    /// The most windows that were read beside the first.
+    beside: Arc<AtomicUsize>,
+}
+
+struct WorkersPlace {
+    worker: Worker,
+    until: Instant,
+    total: u64,
+}
+
+impl Sink for Worker {
+    type Writer = WorkersPlace;
+
+    fn stream(&self, _: Stream, _: Conform) -> WorkersPlace {
+        WorkersPlace { worker: self.clone(), until: Instant::now(), total: 0 }
+    }
+
+    fn status(&self, _: &str, _: Status) {}
+
+    fn failure(&self, error: &Error, _: Option<&str>) {
+        panic!("{error}");
+    }
+
+    fn now(&self) -> i64 {
+        0
+    }
+}
+
+impl Writer for WorkersPlace {
+    fn total(&self) -> u64 {
+        self.total
+    }
+
+    async fn write(&mut self, page: Page) -> Result<(), Error> {
+        // Two pages may wait for their turn, so the first ones seem to take no time.
+        sleep_until(self.until.checked_sub(self.worker.work * 2).unwrap_or(self.until)).await;
+        self.until = self.until.max(Instant::now()) + self.worker.work;
+        self.total += page.len() as u64;
+        Ok(())
+    }
+
+    async fn idle(&mut self) -> Result<(), Error> {
+        sleep_until(self.until).await;
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self, delivered: Option<&Frontier>) -> Result<(), Error> {
+        if let Some(Frontier::Position(_, beyond)) = delivered {
+            self.worker.beside.fetch_max(beyond.len(), Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    async fn finish(self, _: Option<&Frontier>, complete: bool) -> Result<(), Error> {
+        assert!(complete);
+        Ok(())
+    }
+}
+
+/// A sink that can hardly keep up was given nine windows, since it took the first pages at once: months were opened side
+/// by side, and all of them had to be merged.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_is_at_work_all_the_time_is_given_one_window() {
+    for (work, windows) in [(250, false), (20, true)] {
+        let worker = Worker { work: Duration::from_millis(work), ..Worker::default() };
+        let account = account(|_| ()).await;
+        let catalog = catalog("incremental", &["chats"]);
+        let plan = plan::build(Some(&catalog), &Saved::default(), &account.terms);
+        account.read_into(worker.clone(), Clock::fixed(instant(NOW)), plan).await.unwrap();
+        assert_eq!(worker.beside.load(Ordering::Relaxed) > 0, windows, "{work} ms a page");
     }
 }

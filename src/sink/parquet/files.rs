@@ -53,7 +53,7 @@ impl Files {
 
     /// Ends all files, with all that waits for them.
     pub async fn close(&mut self, lanes: &mut Lanes) -> Result<Vec<DataFile>, Error> {
-        while lanes.taken().await? {}
+        lanes.settle().await?;
         while self.write_largest(lanes).await? {}
         let closing: JoinSet<_> = self.growing.drain(..).map(|(_, growing)| growing.close()).collect();
         for closed in closing.join_all().await {

@@ -73,6 +73,12 @@ impl Lanes {
         taken.map(|()| true)
     }
 
+    /// Waits until all pages are turned into rows; may be given up at any time.
+    pub async fn settle(&mut self) -> Result<(), Error> {
+        while self.taken().await? {}
+        Ok(())
+    }
+
     /// How much JSON is held as rows, or on its way there.
     pub fn waiting(&self) -> usize {
         self.waiting

@@ -212,6 +212,12 @@ impl crate::sink::Writer for Writer {
         Ok(())
     }
 
+    async fn idle(&mut self) -> Result<(), Error> {
+        let idle = self.lanes.settle().await;
+        self.broken |= idle.is_err();
+        idle
+    }
+
     async fn checkpoint(&mut self, delivered: Option<&Frontier>) -> Result<(), Error> {
         self.frontier = delivered.cloned();
         let Limits { uncommitted, unsaved, .. } = self.sink.0.limits;
