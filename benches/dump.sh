@@ -59,7 +59,7 @@ speed() { awk -v json="$megabytes" -v busy="$busy" 'BEGIN {printf "%.0f", json /
 
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN {printf "%.1f", a / b}'; }
 
-environment dlt
+environment dlt benches/dlt/requirements.txt
 serve --chats "$chats" --spans 0
 before=$(served)
 pages >"$folder/pages"

@@ -173,7 +173,7 @@ async fn incremental_append() {
     survives(Mode::IncrementalAppend, &TABLES[..1]).await;
 }
 
-/// At a place of an object store, which `tests/ecosystem/crashes.py` starts; `CRASHES_STEP` says at one of how many calls.
+/// At a place of an object store, which `tests/ecosystem/dataset/crashes.py` starts; `CRASHES_STEP` says at one of how many calls.
 #[tokio::test]
 #[ignore = "it needs an object store"]
 async fn in_a_bucket() {

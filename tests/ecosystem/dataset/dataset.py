@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 TABLES = tuple(sorted(path.stem for path in (REPOSITORY / "schemas").glob("*.json")))
 
