@@ -323,6 +323,25 @@ mod unix {
         }
     }
 
+    /// As the first process of a container it once ended by a fault, since no signal kills that.
+    #[test]
+    fn the_first_process_of_a_container_ends_with_the_number_of_the_signal() {
+        let place = many_pages();
+        let namespace = ["--user", "--map-root-user", "--pid", "--fork"];
+        let permitted = Command::new("unshare").args(namespace).arg("true").output();
+        if !permitted.is_ok_and(|ended| ended.status.success()) {
+            println!("this machine lets nobody be the first process of anything");
+            return;
+        }
+        let own = place.command(READ);
+        let mut command = Command::new("unshare");
+        command.args(namespace).arg(own.get_program()).args(own.get_args()).current_dir(place.path("."));
+        let (mut running, mut stdout) = Running::piped(command);
+        read_until(&mut stdout, "STARTED");
+        drop(stdout);
+        assert_eq!(running.0.wait().unwrap().code(), Some(128 + SIGPIPE));
+    }
+
     #[test]
     fn every_command_ends_quietly_without_a_reader() {
         let place = Place::open(|_| {});
