@@ -64,12 +64,12 @@ curl_case() {
 
 # The same against Airbyte's runner of declarative connectors, and both programs' start.
 cdk_case() {
-    local theirs runner=$PWD/target/cdk/bin/source-declarative-manifest
-    environment cdk benches/cdk/requirements.txt
+    local theirs runner=$PWD/target/ecosystem/airbyte/bin/source-declarative-manifest
+    environment ecosystem/airbyte tests/ecosystem/airbyte/requirements.txt
     choose chats
     sed 's/"name":"chats"/&,"json_schema":{},"supported_sync_modes":["incremental"]/; s/"sync_mode":"incremental"/&,"destination_sync_mode":"append"/' \
         "$folder/catalog.json" >"$folder/full-catalog.json"
-    theirs=("$runner" read --config "$folder/config.json" --catalog "$folder/full-catalog.json" --manifest-path benches/cdk/manifest.yaml)
+    theirs=("$runner" read --config "$folder/config.json" --catalog "$folder/full-catalog.json" --manifest-path tests/ecosystem/airbyte/manifest.yaml)
     serve --chats 100000 --spans 0
     local our_time their_time our_memory their_memory records
     our_time=$(wall "${read[@]}")
