@@ -156,8 +156,8 @@ dump_case() {
     serve --chats 250000 --spans 0
     local text parquet ratio
     : >"$folder/text"; : >"$folder/parquet"
-    # By turns, since a machine's pace changes.
-    for _ in $(seq "$rounds"); do
+    # By turns and often, since a machine's pace changes.
+    for _ in $(seq 6); do
         wall "${read[@]}" >>"$folder/text"
         wall "$program" dump --quiet --config "$folder/config.json" --streams chats --out "$folder/lake" \
             2>/dev/null >>"$folder/parquet"

@@ -10,7 +10,7 @@ mod outline;
 pub(crate) mod scan;
 
 use outline::{Entry, Outline, slice};
-use scan::Scanner;
+use scan::{Scanner, Span};
 
 /// One answer, taken apart down to the top-level members of its records.
 pub struct Page {
@@ -97,15 +97,22 @@ impl<'page> Record<'page> {
 
     /// Its top-level members in their order: the key without quotes (as escaped as it arrived) and the value's text.
     pub fn members(self) -> impl DoubleEndedIterator<Item = (&'page str, &'page str)> {
+        self.spans().iter().map(move |&(key, value)| (slice(&self.page.text, key), slice(&self.page.text, value)))
+    }
+
+    /// Where its members lie.
+    fn spans(self) -> &'page [(Span, Span)] {
         let first = self.entry.first_member;
-        let spans = &self.page.outline.members[first..first + self.entry.members];
-        spans.iter().map(move |&(key, value)| (slice(&self.page.text, key), slice(&self.page.text, value)))
+        &self.page.outline.members[first..first + self.entry.members]
     }
 
     /// The text of a member's value; the last one if it comes twice, none if it is null.
     pub fn member(self, name: &str) -> Option<&'page str> {
-        let value = self.members().rfind(|&(key, _)| key == name).map(|(_, value)| value);
-        value.filter(|&value| value != "null")
+        let text = self.page.text.as_bytes();
+        // Most names are told apart by their length, without a look at them.
+        let is = |key: Span| key.len() == name.len() && text[key.start as usize..key.end as usize] == *name.as_bytes();
+        let &(_, value) = self.spans().iter().rfind(|&&(key, _)| is(key))?;
+        Some(slice(&self.page.text, value)).filter(|&value| value != "null")
     }
 
     /// In which of the shape's arrays it came.

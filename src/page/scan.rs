@@ -20,6 +20,13 @@ pub(crate) struct Span {
     pub end: u32,
 }
 
+impl Span {
+    /// How many bytes long it is.
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
 /// Goes over a text from its beginning to its end.
 pub(crate) struct Scanner<'text> {
     text: &'text str,

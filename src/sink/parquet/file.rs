@@ -32,6 +32,9 @@ const ROW_GROUP: usize = 122_880;
 /// The size of a page of a column, and of its dictionary: each of a hundred columns holds as much in memory while a file grows.
 const PAGE: usize = 256 * 1024;
 
+/// Values of a column that are written at once, after which its pages are looked at.
+const WRITTEN: usize = 8_192;
+
 /// Rows that are read at once.
 const BATCH: usize = 2_048;
 
@@ -53,6 +56,7 @@ impl Growing {
             .set_statistics_enabled(EnabledStatistics::None)
             .set_max_row_group_row_count(Some(ROW_GROUP))
             .set_data_page_size_limit(PAGE)
+            .set_write_batch_size(WRITTEN)
             .set_dictionary_page_size_limit(PAGE)
             .set_created_by(concat!("source-zendesk-chat ", env!("CARGO_PKG_VERSION")).to_owned());
         // Readers pass over row groups by what stands at the top of a record; of what lies within it none of them asks.

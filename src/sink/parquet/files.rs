@@ -23,7 +23,7 @@ pub struct Files {
     dataset: Arc<Dataset>,
     limits: Limits,
     /// The file that is being written to.
-    encoding: JoinSet<Result<(Month, Growing), Error>>,
+    encoding: JoinSet<Result<(Month, Growing, Rows), Error>>,
     /// The other files that grow, the one that was written to last at the end.
     growing: Vec<(Month, Growing)>,
     /// The files that are whole, but not committed yet.
@@ -78,7 +78,7 @@ impl Files {
         let room = self.room();
         self.encoding.spawn(async move {
             growing.write(&rows.finish()?, room).await?;
-            Ok((month, growing))
+            Ok((month, growing, rows))
         });
         Ok(())
     }
@@ -87,7 +87,8 @@ impl Files {
     async fn settle(&mut self, lanes: &mut Lanes) -> Result<(), Error> {
         let Some(written) = self.encoding.join_next().await else { return Ok(()) };
         let broke_off = |error| Error::new(Kind::Internal, "Writing rows broke off").because(error);
-        let (month, growing) = written.map_err(broke_off)??;
+        let (month, growing, emptied) = written.map_err(broke_off)??;
+        lanes.give_back(emptied);
         if growing.bytes() >= self.limits.large {
             self.whole.push(growing.close().await?);
         } else {

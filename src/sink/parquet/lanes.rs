@@ -21,15 +21,25 @@ pub type Month = Option<(i32, u32)>;
 /// Rows that wait for their files.
 type Waiting = BTreeMap<Month, Rows>;
 
+/// What became of a page.
+struct Taken {
+    rows: Waiting,
+    /// What was not needed.
+    spare: Option<Rows>,
+    result: Result<(), Error>,
+}
+
 /// Turns the pages of a stream into rows by month, each page in one of as many lanes.
 pub struct Lanes {
     output: &'static Output,
     columns: Arc<Columns>,
     dataset: Arc<Dataset>,
     /// Pages that are being turned into rows, in the order in which they came.
-    taking: VecDeque<JoinHandle<(Waiting, Result<(), Error>)>>,
+    taking: VecDeque<JoinHandle<Taken>>,
     /// What the other lanes hold.
     rows: Vec<Waiting>,
+    /// Without rows, but with room for as many as they held.
+    spare: Vec<Rows>,
     /// When the last page was read, in microseconds: no two at the same moment, so that rows know their order.
     read: i64,
     waiting: usize,
@@ -38,7 +48,8 @@ pub struct Lanes {
 impl Lanes {
     /// The lanes of a stream, with nothing in them.
     pub fn new(output: &'static Output, columns: Arc<Columns>, dataset: Arc<Dataset>) -> Self {
-        Self { output, columns, dataset, taking: VecDeque::new(), rows: Vec::new(), read: i64::MIN, waiting: 0 }
+        let (taking, rows, spare) = (VecDeque::new(), Vec::new(), Vec::new());
+        Self { output, columns, dataset, taking, rows, spare, read: i64::MIN, waiting: 0 }
     }
 
     /// Begins to turn the records of a page into rows, on a thread that has nothing else to do: meanwhile others are
@@ -52,13 +63,14 @@ impl Lanes {
         self.read = now.timestamp_micros().max(self.read.saturating_add(1));
         let (output, read) = (self.output, self.read);
         let (columns, dataset) = (Arc::clone(&self.columns), Arc::clone(&self.dataset));
-        let mut rows = self.rows.pop().unwrap_or_default();
+        let (mut rows, mut spare) = (self.rows.pop().unwrap_or_default(), self.spare.pop());
         self.taking.push_back(spawn_blocking(move || {
-            let taken = page.records().try_for_each(|record| {
+            let result = page.records().try_for_each(|record| {
                 let month = rows.entry(month(output, record));
-                month.or_insert_with(|| Rows::new(&columns, &dataset.run)).push(output, record, read)
+                let rows = month.or_insert_with(|| spare.take().unwrap_or_else(|| Rows::new(&columns, &dataset.run)));
+                rows.push(output, record, read)
             });
-            (rows, taken)
+            Taken { rows, spare, result }
         }));
         Ok(bytes)
     }
@@ -67,10 +79,11 @@ impl Lanes {
     pub async fn taken(&mut self) -> Result<bool, Error> {
         let Some(taking) = self.taking.front_mut() else { return Ok(false) };
         let broke_off = |error| Error::new(Kind::Internal, "Taking in rows broke off").because(error);
-        let (rows, taken) = taking.await.map_err(broke_off)?;
+        let Taken { rows, spare, result } = taking.await.map_err(broke_off)?;
         self.taking.pop_front();
         self.rows.push(rows);
-        taken.map(|()| true)
+        self.spare.extend(spare);
+        result.map(|()| true)
     }
 
     /// Waits until all pages are turned into rows; may be given up at any time.
@@ -91,6 +104,13 @@ impl Lanes {
         let rows = self.rows.get_mut(lane)?.remove(&month)?;
         self.waiting = self.waiting.saturating_sub(rows.bytes());
         Some((month, rows))
+    }
+
+    /// Takes back what holds no rows any more.
+    pub fn give_back(&mut self, emptied: Rows) {
+        if self.spare.len() < LANES {
+            self.spare.push(emptied);
+        }
     }
 
     /// Hands out all rows of a month that such lanes hold.

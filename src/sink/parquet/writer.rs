@@ -51,7 +51,7 @@ impl Default for Limits {
             waiting: 8 * MEGABYTE,
             open: 6,
             unfinished: 32 * MEGABYTE,
-            uncommitted: 512 * MEGABYTE,
+            uncommitted: 1024 * MEGABYTE,
             unsaved: TimeDelta::minutes(2),
             small: 32 * MEGABYTE as u64,
             large: 256 * MEGABYTE as u64,

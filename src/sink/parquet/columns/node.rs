@@ -241,7 +241,7 @@ impl Node {
             }
             Values::Boolean(values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
             Values::Text { bytes, ends, .. } => {
-                let bytes = Buffer::from(std::mem::take(bytes));
+                let bytes = Buffer::from(renewed(bytes));
                 Arc::new(StringArray::try_new(offsets(ends)?, bytes, nulls)?)
             }
             Values::Struct { members, fields, .. } => {
@@ -321,9 +321,17 @@ fn offsets(ends: &mut Vec<i32>) -> Result<OffsetBuffer<i32>, ArrowError> {
     if !ends.is_sorted() {
         return Err(ArrowError::OffsetOverflowError(ends.len()));
     }
-    Ok(OffsetBuffer::new(std::mem::replace(ends, vec![0]).into()))
+    let whole = renewed(ends);
+    ends.push(0);
+    Ok(OffsetBuffer::new(whole.into()))
 }
 
 fn drained<T: arrow_buffer::ArrowNativeType>(values: &mut Vec<T>) -> ScalarBuffer<T> {
-    std::mem::take(values).into()
+    renewed(values).into()
+}
+
+/// Takes values out, and leaves room for about as many: what grows bit by bit is copied again and again.
+fn renewed<T>(values: &mut Vec<T>) -> Vec<T> {
+    let room = values.len() + values.len() / 8;
+    std::mem::replace(values, Vec::with_capacity(room))
 }

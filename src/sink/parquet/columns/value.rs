@@ -50,6 +50,11 @@ pub fn number(json: &str) -> Held<f64> {
 
 /// Whether a number's digits are those of the decimal text that it was read from.
 fn reproduces(text: &str, number: f64) -> bool {
+    // Nearly all are short and plain, and need no closer look.
+    let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'));
+    if plain && text.len() <= SAFE_DIGITS && number.is_normal() {
+        return true;
+    }
     let (digits, exponent) = significant(text);
     if digits.len() <= SAFE_DIGITS && (digits.is_empty() || number.is_normal()) {
         return true;
