@@ -23,10 +23,11 @@ mod system {
 
     /// Dies by a signal. The first process of a container is spared by its default action; it exits with 128 and the number.
     pub fn die_by(signal: i32) -> ExitCode {
-        // What does not die of a signal there is aborted in the end, which looks like a crash.
-        if std::process::id() != 1 {
-            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        if std::process::id() == 1 {
+            // At once, like one that is killed: a thread may be writing to somebody who does not read.
+            signal_hook::low_level::exit(128 + signal);
         }
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
         ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
     }
 

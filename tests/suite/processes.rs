@@ -201,10 +201,14 @@ mod unix {
     const SIGNALS: [(&str, i32); 2] = [("TERM", 15), ("INT", 2)];
     const SIGPIPE: i32 = 13;
 
+    fn send(name: &str, process: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status().unwrap();
+        assert!(sent.success());
+    }
+
     impl Running {
         fn signal(&self, name: &str) {
-            let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.0.id())]).status().unwrap();
-            assert!(sent.success());
+            send(name, &self.0.id().to_string());
         }
 
         /// The signal that it died of, and what it said on stderr.
@@ -330,16 +334,26 @@ mod unix {
         let namespace = ["--user", "--map-root-user", "--pid", "--fork"];
         let permitted = Command::new("unshare").args(namespace).arg("true").output();
         if !permitted.is_ok_and(|ended| ended.status.success()) {
-            println!("this machine lets nobody be the first process of anything");
+            assert!(std::env::var_os("CI").is_none(), "this machine lets nobody be the first process of anything");
             return;
         }
-        let own = place.command(READ);
-        let mut command = Command::new("unshare");
-        command.args(namespace).arg(own.get_program()).args(own.get_args()).current_dir(place.path("."));
-        let (mut running, mut stdout) = Running::piped(command);
-        read_until(&mut stdout, "STARTED");
+        let started = || {
+            let own = place.command(READ);
+            let mut command = Command::new("unshare");
+            command.args(namespace).arg(own.get_program()).args(own.get_args()).current_dir(place.path("."));
+            own.get_envs().for_each(|(name, _)| _ = command.env_remove(name));
+            let (running, mut stdout) = Running::piped(command);
+            read_until(&mut stdout, "STARTED");
+            (running, stdout)
+        };
+        let (mut running, stdout) = started();
         drop(stdout);
         assert_eq!(running.0.wait().unwrap().code(), Some(128 + SIGPIPE));
+        let (mut running, _stdout) = started();
+        let outer = running.0.id();
+        let inner = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap();
+        send("TERM", inner.trim());
+        assert_eq!(running.0.wait().unwrap().code(), Some(128 + 15));
     }
 
     #[test]
