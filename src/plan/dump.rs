@@ -130,7 +130,9 @@ impl Wish {
             Mode::IncrementalDeduped if !is_export(stream) => Mode::Overwrite,
             mode => mode,
         };
-        let bounded = self.since.is_some() || end.is_some();
+        // A configured end is a moment of the exports: what has no time is read whole all the same.
+        let ends = if is_export(stream) { end.is_some() } else { self.until.is_some() };
+        let bounded = self.since.is_some() || ends;
         let whole = !bounded && (!is_export(stream) || table.start.is_none_or(|began| start <= began));
         let replaces = mode == Mode::Overwrite && whole;
         let columns = Columns::of(stream.output).types();

@@ -165,6 +165,19 @@ fn quiet_is_quiet() {
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", ""));
 }
 
+/// Each run but the first once warned of every stream that is read in full.
+#[test]
+fn a_configured_end_bounds_nothing_that_has_no_time() {
+    let place = place();
+    place.configure(&json!({ "end_date": "2025-02-01T00:00:00Z" }));
+    assert_page!(dump(&place, "--quiet"), @"exit 0");
+    assert_page!(dump(&place, "--quiet"), @"exit 0");
+    assert_page!(dump(&place, "--quiet --streams roles --until 2025-02-01"), @"
+    exit 0
+     WARN roles holds more than this read goes over: what it does not bring stays
+    ");
+}
+
 #[test]
 fn the_environment_is_enough() {
     let place = place();
