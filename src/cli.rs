@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::commands::sandbox::SandboxArgs;
 use crate::dataset::Mode;
@@ -12,12 +13,27 @@ use crate::position;
 
 /// Moves a Zendesk Chat account's data, completely and incrementally, into Parquet files or to any Airbyte-protocol destination.
 #[derive(Debug, Parser)]
-#[command(name = "source-zendesk-chat", version, infer_long_args = true)]
+#[command(name = "source-zendesk-chat", version, infer_long_args = true, after_long_help = SURROUNDINGS)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// What the flags do not tell.
+const SURROUNDINGS: &str = "\
+Exit codes:
+  0      All is done, or `check` has come to a verdict
+  1      Something failed; the last line on standard error says what to do
+  2      The command line is wrong
+  128+n  Ended by the signal n, such as 143 by SIGTERM
+
+Environment:
+  ZENDESK_CHAT_ACCESS_TOKEN   Access token; wins over the configuration
+  ZENDESK_CHAT_CLIENT_SECRET  Secret of the API client; wins over the configuration
+  ZENDESK_CHAT_SUBDOMAIN      The account, where the configuration names none
+  LOG_LEVEL                   `debug` logs every request
+  NO_COLOR                    Any value leaves colours out";
 
 /// What the program can do.
 #[derive(Debug, Subcommand)]
@@ -46,6 +62,10 @@ pub enum Command {
     /// Serve a made-up Zendesk Chat account on this machine, to try things out.
     #[command(infer_long_args = true)]
     Sandbox(SandboxArgs),
+    /// Print what a shell needs to complete commands and flags.
+    Completions(CompletionsArgs),
+    /// Print a page of the manual: of the program, or of one of its commands.
+    Man(ManArgs),
 }
 
 /// What every Airbyte command takes.
@@ -203,6 +223,21 @@ pub struct LoginArgs {
     pub debug: bool,
 }
 
+/// The flags of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: Shell,
+}
+
+/// The flags of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The command [default: the program].
+    #[arg(value_name = "COMMAND", value_parser = described)]
+    pub command: Option<Box<clap::Command>>,
+}
+
 /// The ways to an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Flow {
@@ -212,6 +247,15 @@ pub enum Flow {
     Implicit,
     /// The client signs in by itself, without a browser: it must be confidential.
     ClientCredentials,
+}
+
+/// A command of this program, with all that is to be said of it.
+fn described(name: &str) -> Result<Box<clap::Command>, String> {
+    let mut program = Cli::command();
+    program.build();
+    let commands: Vec<&str> = program.get_subcommands().map(clap::Command::get_name).collect();
+    let found = program.find_subcommand(name).cloned().map(Box::new);
+    found.ok_or_else(|| format!("the commands are {}", commands.join(", ")))
 }
 
 /// A time, as a configuration has it.

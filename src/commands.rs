@@ -25,10 +25,12 @@ use crate::secrets::Secrets;
 use crate::signals;
 
 mod check;
+mod completions;
 mod discover;
 pub mod dump;
 mod inspect;
 mod login;
+mod man;
 mod read;
 pub mod sandbox;
 mod spec;
@@ -153,6 +155,8 @@ async fn run(command: Command, context: Context) -> ExitCode {
         Command::Inspect(args) => inspect::run(&args, &context).await,
         Command::Login(args) => login::run(&args, &context).await,
         Command::Sandbox(args) => sandbox::run(args, context.clock.clone(), std::io::stdout()).await,
+        Command::Completions(args) => completions::run(&args, &context).await,
+        Command::Man(args) => man::run(args, &context).await,
     };
     let result = match (result, output.drained().await) {
         (Ok(()), Err(broken)) => return report_broken(&broken, &secrets),
@@ -178,7 +182,7 @@ fn level(command: &Command) -> Level {
         Command::Dump(args) if args.quiet => return Level::WARN,
         Command::Dump(args) => args.debug,
         Command::Login(args) => args.debug,
-        Command::Inspect(_) | Command::Sandbox(_) => false,
+        Command::Inspect(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => false,
     };
     let debug = debug || std::env::var("LOG_LEVEL").is_ok_and(|level| level.eq_ignore_ascii_case("debug"));
     if debug { Level::DEBUG } else { Level::INFO }

@@ -1,6 +1,8 @@
 //! The command line: its pages of help, its flags, and `spec` and `discover`, which need nothing else.
 
+use clap::CommandFactory;
 use serde_json::json;
+use source_zendesk_chat::cli::Cli;
 
 use crate::binary::{Ended, Place, assert_page, assert_told, names};
 
@@ -17,19 +19,37 @@ fn the_first_page_of_help() {
     Usage: source-zendesk-chat <COMMAND>
 
     Commands:
-      spec      Print the specification of the configuration
-      check     Say whether a configuration works, and which streams it can read
-      discover  Print every stream with its schema, without asking the account
-      read      Print the streams' records, and states from which a later run goes on
-      dump      Write the streams into a dataset of Parquet files, which later runs go on from
-      inspect   Say what a dataset holds, and whether all of it is there
-      login     Sign in to an account with a browser, and write the configuration
-      sandbox   Serve a made-up Zendesk Chat account on this machine, to try things out
-      help      Print this message or the help of the given subcommand(s)
+      spec         Print the specification of the configuration
+      check        Say whether a configuration works, and which streams it can read
+      discover     Print every stream with its schema, without asking the account
+      read         Print the streams' records, and states from which a later run goes on
+      dump         Write the streams into a dataset of Parquet files, which later runs go on from
+      inspect      Say what a dataset holds, and whether all of it is there
+      login        Sign in to an account with a browser, and write the configuration
+      sandbox      Serve a made-up Zendesk Chat account on this machine, to try things out
+      completions  Print what a shell needs to complete commands and flags
+      man          Print a page of the manual: of the program, or of one of its commands
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
-      -h, --help     Print help
-      -V, --version  Print version
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Exit codes:
+      0      All is done, or `check` has come to a verdict
+      1      Something failed; the last line on standard error says what to do
+      2      The command line is wrong
+      128+n  Ended by the signal n, such as 143 by SIGTERM
+
+    Environment:
+      ZENDESK_CHAT_ACCESS_TOKEN   Access token; wins over the configuration
+      ZENDESK_CHAT_CLIENT_SECRET  Secret of the API client; wins over the configuration
+      ZENDESK_CHAT_SUBDOMAIN      The account, where the configuration names none
+      LOG_LEVEL                   `debug` logs every request
+      NO_COLOR                    Any value leaves colours out
     ");
 }
 
@@ -255,6 +275,31 @@ fn the_help_of_sandbox() {
       -h, --help
               Print help (see more with '--help')
     ");
+}
+
+#[test]
+fn every_flag_is_completed_and_stands_in_the_manual() {
+    let place = place();
+    let printed = |arguments: &str| {
+        let ended = place.run(arguments);
+        assert_eq!(ended.code, Some(0), "{arguments}: {}", ended.stderr);
+        // In a page a hyphen that is no end of a line is marked as one.
+        ended.stdout.replace("\\-", "-")
+    };
+    let scripts = ["bash", "elvish", "fish", "powershell", "zsh"].map(|shell| printed(&format!("completions {shell}")));
+    let whole = printed("man");
+    for command in Cli::command().get_subcommands() {
+        let name = command.get_name();
+        let page = printed(&format!("man {name}"));
+        assert!(whole.contains(&format!("source-zendesk-chat-{name}(1)")), "{name}");
+        for flag in command.get_arguments().filter(|flag| !flag.is_hide_set()).filter_map(clap::Arg::get_long) {
+            assert!(page.contains(&format!("--{flag}")), "{name} --{flag}");
+            let completed =
+                |script: &String| script.contains(&format!("--{flag}")) || script.contains(&format!("-l {flag} "));
+            assert!(scripts.iter().all(completed), "{name} --{flag}");
+        }
+    }
+    assert!(!printed("man spec").contains("--manifest-path"), "what is hidden is hidden");
 }
 
 #[test]
