@@ -1,9 +1,9 @@
 # What scripts share that run the program against a sandbox in a process of its own; sourced from the project's root.
-# PROGRAM names the program; without it, one is built.
+# PROGRAM names the program, from there; without it, one is built. PYTHON names the Python that environments are made of.
 export LC_ALL=C
 
 if [ -z "${PROGRAM:-}" ]; then cargo build --release --quiet; fi
-program=$(realpath "${PROGRAM:-target/release/source-zendesk-chat}")
+program=$(realpath "${PROGRAM:-${CARGO_TARGET_DIR:-target}/release/source-zendesk-chat}")
 folder=$(mktemp -d)
 trap 'kill "${sandbox:-}" 2>/dev/null || true; rm -rf "$folder"' EXIT
 
@@ -32,6 +32,7 @@ serve_at() {
 stop() {
     kill "$sandbox"
     wait "$sandbox" 2>/dev/null || true
+    sandbox=
 }
 
 # Makes the Python environment target/$1 of what lists name, unless it is there with these very versions.
@@ -40,7 +41,7 @@ environment() {
     shift
     cat "$@" | cmp --silent - "$environment/requirements.txt" && return
     rm -rf "$environment"
-    python3 -m venv "$environment"
+    "${PYTHON:-python3}" -m venv "$environment"
     "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "${@/#/--requirement=}"
     cat "$@" >"$environment/requirements.txt"
 }

@@ -17,6 +17,7 @@ if [ -z "${TRANSCRIPTS:-}" ]; then
     mkdir "$TRANSCRIPTS"
     cargo test --quiet --test suite >&2
 fi
+TRANSCRIPTS=$(realpath "$TRANSCRIPTS")
 
 export ECOSYSTEM_FOLDER=$folder ECOSYSTEM_PROGRAM=$program ECOSYSTEM_PYTHON=$PWD/target/ecosystem/airbyte/bin/python
 # Nothing is looked up elsewhere, and nothing told.

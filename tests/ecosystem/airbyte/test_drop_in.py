@@ -22,6 +22,7 @@ TIMES = ("chats", "agent_timeline")
 # Where its last run ended.
 MOMENT = datetime(2025, 6, 1, 12, 30, 7, tzinfo=UTC)
 
+
 def iso(moment, precision="seconds"):
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 

@@ -23,8 +23,6 @@ VALUES = {
     "TIMESTAMP": "CAST(replace(record->>'$.{}', 'Z', '') AS TIMESTAMP)",
 }
 
-LATE = "agent_timeline"
-
 
 class PyAirbyte(unittest.TestCase):
     maxDiff = None

@@ -7,11 +7,10 @@ import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
+from account import PROGRAM, account
 from dataset import PARTITIONED, environment, live
 
 FOLDER = Path(os.environ["ECOSYSTEM_FOLDER"])
-
-PROGRAM = os.environ["ECOSYSTEM_PROGRAM"]
 
 
 def spoiled(lake, month):
@@ -44,19 +43,9 @@ def ended(process, seconds=120):
 
 
 @contextmanager
-def sandbox(name, *arguments):
-    """A made-up account without a rate limit; gives the configuration file that reads its first year."""
-    with open(FOLDER / f"{name}.log", "w") as log:
-        command = [PROGRAM, "sandbox", "--rate", "0", *map(str, arguments)]
-        process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=log)
-        try:
-            process.stdout.readline()
-            configuration = json.loads(process.stdout.readline())
-            configuration |= {"end_date": "2026-01-01T00:00:00Z", "requests_per_minute": 100_000_000}
-            path = FOLDER / f"{name}.json"
-            path.write_text(json.dumps(configuration))
-            yield path
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+def sandbox(name, *flags):
+    """An account without a rate limit; gives the configuration file that reads its first year."""
+    with account(*flags) as configuration:
+        path = FOLDER / f"{name}.json"
+        path.write_text(json.dumps(configuration))
+        yield path

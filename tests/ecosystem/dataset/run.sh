@@ -53,7 +53,7 @@ while :; do
     if cmp --silent <(timeless "$folder/records.jsonl") <(timeless "$folder/later.jsonl"); then break; fi
 done
 
-export ECOSYSTEM_FOLDER=$folder ECOSYSTEM_PROGRAM=$program PYTHONDONTWRITEBYTECODE=1
+export ECOSYSTEM_FOLDER=$folder ECOSYSTEM_PROGRAM=$program PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$PWD/tests/ecosystem
 suites=(test_readers test_object_store)
 [ "${1:-}" != all ] || suites+=(test_spark)
 for suite in "${suites[@]}"; do
