@@ -269,6 +269,32 @@ mod spec {
     }
 }
 
+mod discovery {
+    use super::*;
+
+    /// What the last release discovered.
+    const RELEASED: &str = include_str!("../data/released-catalog.json");
+
+    #[test]
+    fn test_backward_compatibility() {
+        let released: Value = serde_json::from_str(RELEASED).unwrap();
+        let now = Place::open(|_| ()).run("discover --config config.json").messages();
+        let now = now[0]["catalog"]["streams"].as_array().unwrap();
+        for before in released["streams"].as_array().unwrap() {
+            let name = &before["name"];
+            let stream = now.iter().find(|stream| stream["name"] == *name).unwrap_or_else(|| panic!("{name} is gone"));
+            for what in ["source_defined_primary_key", "default_cursor_field"] {
+                assert_eq!(before[what], stream[what], "{what} of {name}");
+            }
+            for (member, declared) in before["json_schema"]["properties"].as_object().unwrap() {
+                let declared_now = &stream["json_schema"]["properties"][member];
+                assert_eq!(declared["type"], declared_now["type"], "{member} of {name}");
+                assert_eq!(declared["format"], declared_now["format"], "{member} of {name}");
+            }
+        }
+    }
+}
+
 mod connection {
     use super::*;
 

@@ -151,6 +151,27 @@ fn the_readme_lists_exactly_the_streams_of_the_table() {
     assert_eq!(table("Streams"), expected);
 }
 
+/// What Airbyte's own connector has: twelve streams, of which it reads four incrementally.
+#[test]
+fn the_readme_compares_the_streams_of_airbytes_connector() {
+    let later = ["agent_events", "conversions", "department_events"];
+    let shared = streams::all().filter(|stream| !later.contains(&stream.output.name));
+    let mut expected: Vec<_> = shared
+        .map(|stream| {
+            [stream.output.name, stream.output.key.unwrap_or(""), stream.output.cursor.unwrap_or("")].map(str::to_owned)
+        })
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(expected.len(), 12);
+    let compared: Vec<_> = table("Differences from Airbyte's own connector").into_iter().collect();
+    let mut told: Vec<_> = compared.iter().map(|cells| [&cells[0], &cells[1], &cells[2]].map(Clone::clone)).collect();
+    told.sort_unstable();
+    assert_eq!(told, expected);
+    for cells in &compared {
+        assert!(cells[3].contains(&format!("\"{}\"", cells[2])) || (cells[2].is_empty() && cells[3].is_empty()));
+    }
+}
+
 #[test]
 fn the_readme_lists_exactly_the_properties_of_the_specification() {
     let specification: Value = serde_json::from_str(SPECIFICATION).unwrap();
