@@ -7,6 +7,17 @@ program=$(realpath "${PROGRAM:-${CARGO_TARGET_DIR:-target}/release/source-zendes
 folder=$(mktemp -d)
 trap 'kill "${sandbox:-}" 2>/dev/null || true; rm -rf "$folder"' EXIT
 
+# Refuses all arguments but `all`.
+at_most_all() {
+    case $* in
+    '' | all) ;;
+    *)
+        echo "usage: $0 [all]" >&2
+        exit 2
+        ;;
+    esac
+}
+
 # All traffic is on this machine, whatever proxy, cloud or account is set up for others.
 unset HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy
 for name in $(compgen -v AWS_ || true) $(compgen -v ZENDESK_CHAT_ || true); do unset "$name"; done

@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
 source tests/sandbox.sh
+at_most_all "$@"
 export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 environment ecosystem/airbyte tests/ecosystem/airbyte/requirements.txt
 if [ -z "${TRANSCRIPTS:-}" ]; then

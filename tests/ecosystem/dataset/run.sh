@@ -9,19 +9,13 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
 checks=tests/ecosystem/dataset
-case ${1:-} in
-'' | all) ;;
-*)
-    echo "usage: $0 [all]" >&2
-    exit 2
-    ;;
-esac
 if [ "${1:-}" = all ] && ! command -v java >/dev/null; then
     echo "Spark needs Java 17 or newer, and there is no \`java\` on the path: install one, or leave \`all\` out" >&2
     exit 1
 fi
 
 source tests/sandbox.sh
+at_most_all "$@"
 export LC_ALL=C.UTF-8
 lists=("$checks/requirements.txt")
 [ "${1:-}" != all ] || lists+=("$checks/requirements-spark.txt")

@@ -9,15 +9,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
 checks=tests/ecosystem/examples
-case ${1:-} in
-'' | all) ;;
-*)
-    echo "usage: $0 [all]" >&2
-    exit 2
-    ;;
-esac
 
 source tests/sandbox.sh
+at_most_all "$@"
 export LC_ALL=C.UTF-8
 environment ecosystem/examples "$checks/requirements.txt"
 environment ecosystem/airbyte tests/ecosystem/airbyte/requirements.txt

@@ -14,15 +14,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
 checks=tests/ecosystem/image
-case ${1:-} in
-'' | all) ;;
-*)
-    echo "usage: $0 [all]" >&2
-    exit 2
-    ;;
-esac
 
 source tests/sandbox.sh
+at_most_all "$@"
 environment ecosystem/image "$checks/requirements.txt"
 bin=$PWD/target/ecosystem/image/bin
 # Of this one only the schema of metadata.yaml is wanted, and none of the 300 MB that it asks for.

@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
 source tests/sandbox.sh
+at_most_all "$@"
 environment ecosystem/release tests/ecosystem/release/requirements.txt
 target/ecosystem/release/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml || failed=1
 if [ "${1:-}" = all ]; then

@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
 source tests/sandbox.sh
+at_most_all "$@"
 export LC_ALL=C.UTF-8 PATH=$folder:$PATH
 cp "$program" "$folder/source-zendesk-chat"
 

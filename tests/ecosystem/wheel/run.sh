@@ -10,19 +10,12 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
 checks=tests/ecosystem/wheel
-case ${1:-} in
-'')
+source tests/sandbox.sh
+at_most_all "$@"
+if [ "${1:-}" != all ]; then
     echo "the wheel is only built and tried with the argument \`all\`" >&2
     exit
-    ;;
-all) ;;
-*)
-    echo "usage: $0 [all]" >&2
-    exit 2
-    ;;
-esac
-
-source tests/sandbox.sh
+fi
 export LC_ALL=C.UTF-8
 environment ecosystem/maturin "$checks/requirements.txt"
 environment ecosystem/airbyte tests/ecosystem/airbyte/requirements.txt
