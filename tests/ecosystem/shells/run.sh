@@ -48,9 +48,10 @@ if [ "${1:-}" = all ]; then
 
     # A terminal of its own, in which the key is pressed.
     source-zendesk-chat completions zsh >"$folder/_source-zendesk-chat"
-    python3 tests/ecosystem/shells/zsh.py "$folder" 'source-zendesk-chat dump --mode incremental-d' |
+    complete_in_zsh() { python3 tests/ecosystem/shells/zsh.py "$folder" "$1" | tr ' ' '\n'; }
+    complete_in_zsh 'source-zendesk-chat dump --mode incremental-d' |
         offers zsh 'source-zendesk-chat dump --mode incremental-deduped' || failed=1
-    python3 tests/ecosystem/shells/zsh.py "$folder" 'source-zendesk-chat disc' | offers zsh 'source-zendesk-chat discover' || failed=1
+    complete_in_zsh 'source-zendesk-chat disc' | offers zsh 'source-zendesk-chat discover' || failed=1
 fi
 
 # Every page, as a reader of manuals judges it.
@@ -59,7 +60,7 @@ pages=$(source-zendesk-chat --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*
 for page in '' $pages; do
     source-zendesk-chat man $page >"$folder/page.1"
     if command -v mandoc >/dev/null; then
-        mandoc -T lint -W warning "$folder/page.1" >&2 || { echo "the page of $page is not sound" >&2; failed=1; }
+        mandoc -T lint -W error "$folder/page.1" >&2 || { echo "the page of $page is not sound" >&2; failed=1; }
     fi
     if command -v groff >/dev/null; then
         groff -man -Tutf8 -ww "$folder/page.1" 2>"$folder/warnings" >"$folder/page.txt"
