@@ -114,10 +114,8 @@ async fn supervise(command: Command, context: Context) -> ExitCode {
         }
     };
     tokio::select! {
-        code = run(command, context) => {
-            settled.await;
-            code
-        }
+        // Signals are listened for before anything begins: the first process of a container would never see one that came earlier.
+        biased;
         signal = signals::received() => {
             settled.await;
             // Whoever still reads pages must not begin a line that the end would cut off.
@@ -127,6 +125,10 @@ async fn supervise(command: Command, context: Context) -> ExitCode {
                 let _ = tokio::time::timeout(PARTING, dataset.close()).await;
             }
             signals::die_by(signal)
+        }
+        code = run(command, context) => {
+            settled.await;
+            code
         }
         error = output.broke() => {
             settled.await;
