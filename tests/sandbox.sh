@@ -46,6 +46,16 @@ stop() {
     sandbox=
 }
 
+# Installs what is missing of these commands, each `COMMAND` or `COMMAND=PACKAGE`, as packages of the distribution.
+needs() {
+    local each missing=() as_root=
+    for each in "$@"; do command -v "${each%=*}" >/dev/null || missing+=("${each#*=}"); done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    $as_root apt-get update --quiet >&2
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends "${missing[@]}" >&2
+}
+
 # Makes the Python environment target/$1 of what lists name, unless it is there with these very versions.
 environment() {
     local environment=target/$1

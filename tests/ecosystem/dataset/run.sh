@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What people read Parquet with reads what `dump` writes, and finds what the account holds: DuckDB, Polars and PyArrow;
-# with the argument `all` also Spark, which is large and needs Java. And `dump` writes into an object store.
+# with the argument `all` also Spark, which is large, and Java for it if that is missing. And `dump` writes into an object
+# store.
 #
 #     tests/ecosystem/dataset/run.sh [all]
 #
@@ -9,14 +10,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
 checks=tests/ecosystem/dataset
-if [ "${1:-}" = all ] && ! command -v java >/dev/null; then
-    echo "Spark needs Java 17 or newer, and there is no \`java\` on the path: install one, or leave \`all\` out" >&2
-    exit 1
-fi
-
 source tests/sandbox.sh
 at_most_all "$@"
 export LC_ALL=C.UTF-8
+[ "${1:-}" != all ] || needs java=default-jre-headless
 lists=("$checks/requirements.txt")
 [ "${1:-}" != all ] || lists+=("$checks/requirements-spark.txt")
 environment "ecosystem/dataset${1:+-with-spark}" "${lists[@]}"

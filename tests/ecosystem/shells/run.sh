@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shells complete what `completions` tells them, and readers of manuals find nothing wrong with what `man` prints: bash,
-# and with the argument `all` zsh, fish and mandoc, which are installed as packages of the distribution where they are missing.
+# and with the argument `all` zsh, fish and mandoc, which are installed if they are missing.
 #
 #     tests/ecosystem/shells/run.sh [all]
 #
@@ -33,14 +33,7 @@ complete_in_bash dump --s | offers bash '--sandbox --streams --since' || failed=
 complete_in_bash dump --mode inc | offers bash 'incremental-append incremental-deduped' || failed=1
 
 if [ "${1:-}" = all ]; then
-    missing=()
-    for package in zsh fish mandoc; do command -v "$package" >/dev/null || missing+=("$package"); done
-    if [ "${#missing[@]}" -gt 0 ]; then
-        as_root=$([ "$(id -u)" = 0 ] || echo sudo)
-        $as_root apt-get update --quiet >&2
-        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends "${missing[@]}" >&2
-    fi
-
+    needs zsh fish mandoc
     complete_in_fish() { fish --no-config -c "source-zendesk-chat completions fish | source; complete -C '$1'" | cut -f 1; }
     complete_in_fish 'source-zendesk-chat d' | offers fish 'discover dump' || failed=1
     complete_in_fish 'source-zendesk-chat dump --s' | offers fish '--sandbox --streams --since' || failed=1
