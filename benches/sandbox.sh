@@ -1,5 +1,6 @@
 # What the scripts of this folder share, beside a sandbox: what reads its first year.
 source tests/sandbox.sh
+needs curl
 token='Authorization: Bearer sandbox-token'
 read=("$program" read --config "$folder/config.json" --catalog "$folder/catalog.json")
 
