@@ -24,7 +24,7 @@ pub struct Cli {
 const SURROUNDINGS: &str = "\
 Exit codes:
   0      All is done, or `check` has come to a verdict
-  1      Something failed; the last line on standard error says what to do
+  1      Something failed; the last line on standard error says why
   2      The command line is wrong
   128+n  Ended by the signal n, such as 143 by SIGTERM
 
@@ -185,7 +185,7 @@ pub struct LoginArgs {
     /// The API client that was registered with the account.
     #[arg(long, value_name = "ID", required_unless_present = "status")]
     pub client_id: Option<String>,
-    /// Environment variable that holds the client's secret [default: it is asked for on the terminal].
+    /// Environment variable that holds the client's secret [default: ZENDESK_CHAT_CLIENT_SECRET; without it, it is asked for on the terminal].
     #[arg(long, value_name = "VAR")]
     pub client_secret_env: Option<String>,
     /// The way in.

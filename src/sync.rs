@@ -115,6 +115,7 @@ impl<S: Sink> Run<S> {
         let all = closed.len();
         let mut failed = Vec::new();
         let mut types = Vec::new();
+        let mut first = None;
         let mut unavailable = None;
         let mut passed_over = 0;
         for (name, outcome) in closed {
@@ -122,6 +123,7 @@ impl<S: Sink> Run<S> {
                 Outcome::Complete => {}
                 Outcome::Failed(error) => {
                     types.push(error.failure_type());
+                    first.get_or_insert(error);
                     failed.push(name);
                 }
                 Outcome::Unavailable(error) => {
@@ -135,10 +137,12 @@ impl<S: Sink> Run<S> {
         }
         let Some(failure_type) = gravest(&types) else { return Ok(()) };
         let what = format!("{} of {all} streams were not read to their end: {}", failed.len(), failed.join(", "));
+        let what = if failed.len() > 1 { format!("{what}; {}", failed[0]) } else { what };
         // Why there is no token any more says more than how many streams that met.
         Err(match self.client.ended().await {
             Some(error) => error.at(&what),
-            None => Error::new(Kind::Streams(failure_type), what),
+            // Some see nothing of a run but its last line.
+            None => first.into_iter().fold(Error::new(Kind::Streams(failure_type), what), Error::because),
         })
     }
 

@@ -40,7 +40,7 @@ fn the_first_page_of_help() {
 
     Exit codes:
       0      All is done, or `check` has come to a verdict
-      1      Something failed; the last line on standard error says what to do
+      1      Something failed; the last line on standard error says why
       2      The command line is wrong
       128+n  Ended by the signal n, such as 143 by SIGTERM
 
@@ -137,7 +137,7 @@ fn the_help_of_login() {
               The API client that was registered with the account
 
           --client-secret-env <VAR>
-              Environment variable that holds the client's secret [default: it is asked for on the terminal]
+              Environment variable that holds the client's secret [default: ZENDESK_CHAT_CLIENT_SECRET; without it, it is asked for on the terminal]
 
           --flow <FLOW>
               The way in

@@ -313,12 +313,12 @@ fn a_file_that_is_gone() {
     exit 1
      WARN roles holds more than this read goes over: what it does not bring stays
     ERROR roles: PLACE/lake/roles/RUN-00000.parquet cannot be read as the file that `_state.json` lists: Object at location PLACE/lake/roles/RUN-00000.parquet not found: No such file or directory (os error 2). Bring the files back from a copy, or make the tables anew with `dump --mode overwrite --streams`.
-    1 of 1 streams were not read to their end: roles. The error of each stream says what to do; the others were delivered.
+    1 of 1 streams were not read to their end: roles: PLACE/lake/roles/RUN-00000.parquet cannot be read as the file that `_state.json` lists: Object at location PLACE/lake/roles/RUN-00000.parquet not found: No such file or directory (os error 2). The error of each stream says what to do; the others were delivered.
     ");
     assert_page!(dump(&place, "--streams chats --since 2025-01-01 --quiet"), @"
     exit 1
     ERROR chats: PLACE/lake/chats/month=2025-01/RUN-00000.parquet cannot be read as the file that `_state.json` lists: Generic LocalFileSystem error: Requested range was invalid: Wanted range starting at N, but object was only 5 bytes long. Bring the files back from a copy, or make the tables anew with `dump --mode overwrite --streams`.
-    1 of 1 streams were not read to their end: chats. The error of each stream says what to do; the others were delivered.
+    1 of 1 streams were not read to their end: chats: PLACE/lake/chats/month=2025-01/RUN-00000.parquet cannot be read as the file that `_state.json` lists: Generic LocalFileSystem error: Requested range was invalid: Wanted range starting at N, but object was only 5 bytes long. The error of each stream says what to do; the others were delivered.
     ");
     assert_page!(dump(&place, "--streams roles,chats --mode overwrite --quiet"), @"exit 0");
     assert_eq!(place.run("inspect lake").code, Some(0));
@@ -334,7 +334,7 @@ fn a_stream_that_is_refused_is_told_of_and_stops_no_other() {
     goals              complete              3           0            3      1 SIZE TIME
     roles              failed                0           0            0      0         0 B TIME
     Look at it: duckdb -init 'PLACE/lake/views.sql'
-    1 of 2 streams were not read to their end: roles. The error of each stream says what to do; the others were delivered.
+    1 of 2 streams were not read to their end: roles: api/v2/chat/roles: the service answered 403 (Forbidden): Forbidden: You do not have access to this resource. The error of each stream says what to do; the others were delivered.
     ");
     assert_page!(dump(&place, "--quiet"), @"
     exit 0

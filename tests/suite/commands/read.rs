@@ -103,7 +103,7 @@ fn a_stream_that_was_named_and_is_forbidden_fails_and_stops_no_other() {
     INFO 2 requests were made
     INFO roles: 4 records in 1 pages
     WARN this machine's clock and the service's differ by more than a minute; exports are read up to 2025-03-01T11:54:00Z
-    config_error 1 of 2 streams were not read to their end: accounts. The error of each stream says what to do; the others were delivered.
+    config_error 1 of 2 streams were not read to their end: accounts: api/v2/chat/account: the service answered 403 (Forbidden): Forbidden: You do not have access to this resource. The error of each stream says what to do; the others were delivered.
     accounts
       STARTED
       config_error api/v2/chat/account: the service answered 403 (Forbidden): Forbidden: You do not have access to this resource. Make the token as an administrator, with the scope `read`, or leave the stream out.
@@ -114,7 +114,7 @@ fn a_stream_that_was_named_and_is_forbidden_fails_and_stops_no_other() {
       RECORD x 4
       STATE {"__ab_no_cursor_state_message":true}
       COMPLETE
-    stderr: 1 of 2 streams were not read to their end: accounts. The error of each stream says what to do; the others were delivered.
+    stderr: 1 of 2 streams were not read to their end: accounts: api/v2/chat/account: the service answered 403 (Forbidden): Forbidden: You do not have access to this resource. The error of each stream says what to do; the others were delivered.
     "#);
 }
 
@@ -181,7 +181,7 @@ fn that_a_stream_with_a_state_becomes_unavailable_is_an_error() {
     INFO 2 requests were made
     INFO roles: 4 records in 1 pages
     WARN this machine's clock and the service's differ by more than a minute; exports are read up to 2025-03-01T11:54:00Z
-    config_error 1 of 2 streams were not read to their end: chats. The error of each stream says what to do; the others were delivered.
+    config_error 1 of 2 streams were not read to their end: chats: api/v2/chat/incremental/chats: the service answered 403 (Forbidden): Forbidden: You do not have access to this resource. The error of each stream says what to do; the others were delivered.
     chats
       STARTED
       config_error api/v2/chat/incremental/chats: the service answered 403 (Forbidden): Forbidden: You do not have access to this resource. Make the token as an administrator, with the scope `read`, or leave the stream out.
@@ -192,7 +192,7 @@ fn that_a_stream_with_a_state_becomes_unavailable_is_an_error() {
       RECORD x 4
       STATE {"__ab_no_cursor_state_message":true}
       COMPLETE
-    stderr: 1 of 2 streams were not read to their end: chats. The error of each stream says what to do; the others were delivered.
+    stderr: 1 of 2 streams were not read to their end: chats: api/v2/chat/incremental/chats: the service answered 403 (Forbidden): Forbidden: You do not have access to this resource. The error of each stream says what to do; the others were delivered.
     "#);
 }
 
@@ -205,7 +205,7 @@ fn a_stream_that_does_not_exist() {
     INFO 1 requests were made
     INFO roles: 4 records in 1 pages
     WARN this machine's clock and the service's differ by more than a minute; exports are read up to 2025-03-01T11:54:00Z
-    config_error 1 of 2 streams were not read to their end: nonsense. The error of each stream says what to do; the others were delivered.
+    config_error 1 of 2 streams were not read to their end: nonsense: This source has no stream nonsense. The error of each stream says what to do; the others were delivered.
     nonsense
       STARTED
       config_error This source has no stream nonsense. Correct the catalog, or make it anew from the output of `discover`.
@@ -216,7 +216,7 @@ fn a_stream_that_does_not_exist() {
       RECORD x 4
       STATE {"__ab_no_cursor_state_message":true}
       COMPLETE
-    stderr: 1 of 2 streams were not read to their end: nonsense. The error of each stream says what to do; the others were delivered.
+    stderr: 1 of 2 streams were not read to their end: nonsense: This source has no stream nonsense. The error of each stream says what to do; the others were delivered.
     "#);
 }
 
@@ -293,7 +293,7 @@ fn a_state_of_garbage_fails_its_stream_alone() {
     INFO 3 requests were made
     INFO bans: 89 records in 3 pages
     WARN this machine's clock and the service's differ by more than a minute; exports are read up to 2025-03-01T11:54:00Z
-    config_error 1 of 2 streams were not read to their end: chats. The error of each stream says what to do; the others were delivered.
+    config_error 1 of 2 streams were not read to their end: chats: The state of chats does not say in `update_timestamp` how far the stream was delivered. The error of each stream says what to do; the others were delivered.
     bans
       STARTED
       RUNNING
@@ -306,7 +306,7 @@ fn a_state_of_garbage_fails_its_stream_alone() {
       STARTED
       config_error The state of chats does not say in `update_timestamp` how far the stream was delivered. Correct this stream's state, or remove it to read the stream from its start.
       INCOMPLETE
-    stderr: 1 of 2 streams were not read to their end: chats. The error of each stream says what to do; the others were delivered.
+    stderr: 1 of 2 streams were not read to their end: chats: The state of chats does not say in `update_timestamp` how far the stream was delivered. The error of each stream says what to do; the others were delivered.
     "#);
 }
 
