@@ -41,6 +41,9 @@ const PARTING: Duration = Duration::from_secs(5);
 /// How long a stopped run waits for new tokens that are on their way to where they are kept.
 const SETTLING: Duration = Duration::from_secs(30);
 
+/// The exit code that says so, whoever finds it out: running the same again is of no use.
+const WRONG_COMMAND_LINE: u8 = 2;
+
 /// What every command is given.
 struct Context {
     clock: Clock,
@@ -76,7 +79,7 @@ pub fn main() -> ExitCode {
         Err(message) => {
             // A closed stdout or stderr leaves nobody to tell.
             let _ = message.print();
-            return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
+            return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(WRONG_COMMAND_LINE));
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -202,7 +205,7 @@ fn complain(error: &Error, secrets: &Secrets) -> ExitCode {
     use std::io::Write as _;
     // Nobody is left to be told that stderr cannot be written.
     let _ = writeln!(std::io::stderr(), "{}", secrets.hide(&error.sentence()));
-    ExitCode::FAILURE
+    if error.kind() == Kind::Flags { ExitCode::from(WRONG_COMMAND_LINE) } else { ExitCode::FAILURE }
 }
 
 impl Context {

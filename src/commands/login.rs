@@ -240,6 +240,8 @@ async fn secret(args: &LoginArgs, context: &Context) -> Result<Option<SecretStri
         let secret = std::env::var(name).ok().filter(|secret| !secret.is_empty());
         let missing = || Error::new(Kind::Flags, format!("The environment variable {name} holds no client secret"));
         Some(secret.ok_or_else(missing)?)
+    } else if let Some(secret) = context.environment.client_secret.as_ref().filter(|_| args.flow != Flow::Implicit) {
+        Some(secret.expose_secret().to_owned())
     } else if args.flow != Flow::Implicit && io::stdin().is_terminal() && io::stderr().is_terminal() {
         prompted().await?
     } else {
@@ -247,7 +249,7 @@ async fn secret(args: &LoginArgs, context: &Context) -> Result<Option<SecretStri
     };
     let secret = secret.map(|secret| SecretString::from(secret.trim()));
     if secret.is_none() && args.flow == Flow::ClientCredentials {
-        let problem = "Client credentials need the client's secret: name the environment variable that holds it with `--client-secret-env`";
+        let problem = "Client credentials need the client's secret: set ZENDESK_CHAT_CLIENT_SECRET, or name another variable with `--client-secret-env`";
         return Err(Error::new(Kind::Flags, problem));
     }
     if let Some(secret) = &secret {

@@ -189,17 +189,17 @@ fn an_implicit_token_is_handed_over_by_the_page() {
 
 #[test]
 fn client_credentials_need_no_browser() {
-    let place = account(|_| {});
-    let mut command = command(
-        &place,
-        &format!("--client-id {CONFIDENTIAL_CLIENT} --flow client-credentials --client-secret-env SECRET"),
-    );
-    command.env("SECRET", CLIENT_SECRET);
-    let ended = Ended::of(command);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let expected = json!({ "credentials": "client_credentials", "client_id": CONFIDENTIAL_CLIENT, "client_secret": CLIENT_SECRET });
-    assert_eq!(config(&place)["credentials"], expected);
-    assert!(place.run("check --config config.json").says("SUCCEEDED"));
+    for (flags, variable) in [("--client-secret-env SECRET", "SECRET"), ("", "ZENDESK_CHAT_CLIENT_SECRET")] {
+        let place = account(|_| {});
+        let mut command =
+            command(&place, &format!("--client-id {CONFIDENTIAL_CLIENT} --flow client-credentials {flags}"));
+        command.env(variable, CLIENT_SECRET);
+        let ended = Ended::of(command);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let expected = json!({ "credentials": "client_credentials", "client_id": CONFIDENTIAL_CLIENT, "client_secret": CLIENT_SECRET });
+        assert_eq!(config(&place)["credentials"], expected);
+        assert!(place.run("check --config config.json").says("SUCCEEDED"));
+    }
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn a_configuration_that_exists_is_not_overwritten_unasked() {
     place.write("config.json", old);
     let ended = Ended::of(command(&place, &format!("--client-id {PUBLIC_CLIENT}")));
     assert_page!(ended, @"
-    exit 1
+    exit 2
     config.json exists: `--overwrite` puts the new credentials into it and leaves the rest as it is. `--help` lists the flags and what they take.
     ");
     assert_eq!(fs::read_to_string(place.path("config.json")).unwrap(), old);
@@ -314,14 +314,14 @@ fn a_port_that_is_taken_is_told() {
 #[test]
 fn what_cannot_be_meant_is_refused_before_anybody_is_asked() {
     let place = account(|_| {});
-    for (arguments, expected) in [
-        ("--client-id x --client-secret-env NOT_THERE", "NOT_THERE holds no client secret"),
-        ("--client-id x --flow client-credentials", "--client-secret-env"),
-        ("--client-id x --config-out nowhere/config.json", "cannot be written"),
-        ("--client-id x --config-out .", "exists"),
+    for (arguments, code, expected) in [
+        ("--client-id x --client-secret-env NOT_THERE", 2, "NOT_THERE holds no client secret"),
+        ("--client-id x --flow client-credentials", 2, "--client-secret-env"),
+        ("--client-id x --config-out nowhere/config.json", 1, "cannot be written"),
+        ("--client-id x --config-out .", 2, "exists"),
     ] {
         let ended = Ended::of(command(&place, arguments));
-        assert!(ended.code == Some(1) && ended.stderr.contains(expected), "{arguments}: {}", ended.stderr);
+        assert!(ended.code == Some(code) && ended.stderr.contains(expected), "{arguments}: {}", ended.stderr);
     }
     for arguments in ["login", "login --subdomain acme", "login --status --subdomain acme", "login --config c.json"] {
         assert_eq!(place.run(arguments).code, Some(2), "{arguments}");

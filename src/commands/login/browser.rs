@@ -5,7 +5,10 @@ use std::process::{Command, Stdio};
 
 use url::Url;
 
-/// Hands an address to the system, and does not wait for what it does with it; `secret` is a variable that is not for it.
+/// What of the environment is none of a browser's business.
+const SECRETS: [&str; 2] = ["ZENDESK_CHAT_CLIENT_SECRET", "ZENDESK_CHAT_ACCESS_TOKEN"];
+
+/// Hands an address to the system, and does not wait for what it does with it; `secret` is another variable that is not for it.
 pub fn open(url: &Url, secret: Option<&str>) -> io::Result<()> {
     let (program, arguments): (_, &[&str]) = if cfg!(target_os = "macos") {
         ("open", &[])
@@ -16,7 +19,7 @@ pub fn open(url: &Url, secret: Option<&str>) -> io::Result<()> {
     };
     let mut command = Command::new(program);
     command.args(arguments).arg(url.as_str());
-    if let Some(secret) = secret {
+    for secret in secret.into_iter().chain(SECRETS) {
         command.env_remove(secret);
     }
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;

@@ -198,11 +198,11 @@ fn the_environment_is_enough() {
 fn flags_that_cannot_be_meant() {
     let place = place();
     assert_page!(dump(&place, "--streams chats,tickets"), @"
-    exit 1
+    exit 2
     There is no stream tickets; there are accounts, agents, agent_timeline, bans, chats, departments, goals, roles, shortcuts, skills, triggers, routing_settings, agent_events, conversions, department_events. `--help` lists the flags and what they take.
     ");
     assert_page!(dump(&place, "--streams roles --mode incremental-append"), @"
-    exit 1
+    exit 2
     roles can only be read in full: `--mode append` adds what changed in it. `--help` lists the flags and what they take.
     ");
     assert_page!(dump(&place, "--mode merge"), @"
@@ -213,7 +213,7 @@ fn flags_that_cannot_be_meant() {
     For more information, try '--help'.
     ");
     assert_page!(dump(&place, "--since 2025-02-01 --until 2025-02-01"), @"
-    exit 1
+    exit 2
     `--until` is not after `--since`. `--help` lists the flags and what they take.
     ");
     assert_page!(dump(&place, "--since yesterday"), @"
@@ -225,7 +225,7 @@ fn flags_that_cannot_be_meant() {
     assert!(!place.path("lake").exists(), "nothing is made for a run that cannot begin");
     assert_eq!(dump(&place, "--streams chats --quiet").code, Some(0));
     assert_page!(dump(&place, "--streams chats --mode append --since 2025-02-01"), @"
-    exit 1
+    exit 2
     chats was read before: rows from `--since` on would be added to a table that goes on elsewhere. `--help` lists the flags and what they take.
     ");
 }
