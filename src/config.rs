@@ -190,6 +190,9 @@ impl Credentials {
                 match (access, refresh.zip(client()?)) {
                     (access, Some((refresh, client))) => Ok(Self::Pair { client, access, refresh }),
                     (Some(access), None) => Ok(Self::AccessToken(access)),
+                    (None, None) if credentials.get("refresh_token").is_some() => {
+                        Err(wrong("`credentials.client_id` is missing: the refresh token is that API client's"))
+                    }
                     (None, None) => Err(wrong("`credentials.access_token` is missing")),
                 }
             }

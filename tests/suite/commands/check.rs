@@ -157,6 +157,7 @@ fn a_bad_value_is_a_verdict() {
         json!({ "credentials": { "credentials": "password" } }),
         json!({ "credentials": { "credentials": "access_token", "access_token": "" } }),
         json!({ "credentials": { "credentials": "access_token", "access_token": 12345 } }),
+        json!({ "credentials": { "refresh_token": "of-nobody" } }),
         json!({ "start_date": "yesterday" }),
         json!({ "end_date": "2020-01-01T00:00:00Z" }),
         json!({ "requests_per_minute": 0 }),
@@ -180,6 +181,8 @@ fn a_bad_value_is_a_verdict() {
     FAILED `credentials.access_token` is missing. Correct the configuration and run again; the README lists every property.
     exit 0
     FAILED credentials: `access_token` is not a text. Correct the configuration and run again; the README lists every property.
+    exit 0
+    FAILED `credentials.client_id` is missing: the refresh token is that API client's. Correct the configuration and run again; the README lists every property.
     exit 0
     FAILED `start_date` is not a date: write it like 2024-01-01T00:00:00Z. Correct the configuration and run again; the README lists every property.
     exit 0
