@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use proptest::string::string_regex;
 use serde_json::{Map, Value, json};
+use source_zendesk_chat::config::{Config, Document, Environment};
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
 use source_zendesk_chat::streams;
 
@@ -82,7 +83,10 @@ fn filled_in(schema: &Value) -> BoxedStrategy<Value> {
             };
             string_regex(pattern.trim_start_matches('^').trim_end_matches('$')).unwrap().prop_map(Value::from).boxed()
         }
-        "integer" => (schema["minimum"].as_i64().unwrap()..10_000).prop_map(Value::from).boxed(),
+        "integer" => {
+            let most = schema.get("maximum").and_then(Value::as_i64).unwrap_or(10_000);
+            (schema["minimum"].as_i64().unwrap()..=most).prop_map(Value::from).boxed()
+        }
         "number" => {
             let least = schema.get("minimum").or(schema.get("exclusiveMinimum")).and_then(Value::as_f64).unwrap();
             (least..10_000.0)
@@ -99,8 +103,19 @@ mod spec {
     use super::*;
 
     /// Words that a form cannot be made of.
-    const FORBIDDEN: [&str; 9] =
-        ["not", "anyOf", "allOf", "patternProperties", "prefixItems", "if", "then", "else", "$ref"];
+    const FORBIDDEN: [&str; 11] = [
+        "not",
+        "anyOf",
+        "allOf",
+        "patternProperties",
+        "prefixItems",
+        "if",
+        "then",
+        "else",
+        "$ref",
+        "dependentSchemas",
+        "dependentRequired",
+    ];
 
     #[test]
     fn test_match_expected() {
@@ -244,8 +259,27 @@ mod spec {
             prop_assert!(validator(&serde_json::from_str(RELEASED).unwrap()).is_valid(&before), "{before}");
             for config in [before, of_airbyte] {
                 prop_assert!(validator(&specification()).is_valid(&config), "{config}");
+                let taken = Document::parse(&usable(config.clone()).to_string())
+                    .and_then(|document| Config::of(&document, &Environment::default()));
+                prop_assert!(taken.is_ok(), "{}: {config}", taken.unwrap_err());
             }
         }
+    }
+
+    /// The same with what no form can ask for: a token that is one, an address that is one, and an end behind the start.
+    fn usable(mut config: Value) -> Value {
+        let members = config.as_object_mut().unwrap();
+        members.remove("base_url");
+        members.remove("end_date");
+        let credentials = members.entry("credentials").or_insert_with(|| json!({})).as_object_mut().unwrap();
+        for (name, value) in credentials.iter_mut().filter(|(name, _)| *name != "credentials") {
+            *value = Value::from(format!("{name}-of-somebody"));
+        }
+        credentials.entry("access_token").or_insert_with(|| json!("access-token"));
+        if credentials.get("credentials") == Some(&json!("client_credentials")) {
+            credentials.entry("client_secret").or_insert_with(|| json!("secret"));
+        }
+        config
     }
 
     /// The form of Airbyte's own connector.
@@ -463,6 +497,7 @@ mod incremental {
         let first = place.run(READ);
         let (read, states) = (records(&first), states(&first));
         let second = records(&resumed(&place, &states));
+        assert_ne!(read, second, "the second read is told from the first by its state");
         let reached = |stream, cursor| self::reached(&latest(&states), stream, cursor);
         for (stream, cursor) in incremental() {
             let last = read[stream].iter().map(|record| value(&record[cursor])).max().unwrap();
@@ -488,6 +523,7 @@ mod incremental {
             );
         }
         assert!(all.len() > 3 * incremental().len(), "there are checkpoints on the way");
+        let mut seen = 0;
         // Their sample, too, is of a few checkpoints only.
         for end in [all.len() / 4, all.len() / 2, all.len() * 3 / 4, all.len()] {
             let slice = latest(&all[..end]);
@@ -506,8 +542,10 @@ mod incremental {
                     .collect();
                 let again: Vec<Value> = again.cloned().collect();
                 assert!(keys(&beyond).is_subset(&keys(&again)), "{stream}: all that lies behind the state comes");
+                seen += beyond.len();
             }
         }
+        assert!(seen > 100, "something lies behind the first of them");
     }
 
     #[test]
