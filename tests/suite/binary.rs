@@ -128,6 +128,7 @@ impl Place {
         for name in [
             "ZENDESK_CHAT_ACCESS_TOKEN",
             "ZENDESK_CHAT_SUBDOMAIN",
+            "ZENDESK_CHAT_CLIENT_SECRET",
             "LOG_LEVEL",
             "HTTP_PROXY",
             "http_proxy",
@@ -186,9 +187,9 @@ pub struct Ended {
 impl Ended {
     /// Runs a command to its end.
     pub fn of(command: Command) -> Self {
-        let first = command.get_args().next().and_then(OsStr::to_str).unwrap_or_default();
-        let helps = command.get_args().any(|argument| argument == "--help");
-        let speaks_the_protocol = ["spec", "check", "discover", "read"].contains(&first) && !helps;
+        let words: Vec<&str> = command.get_args().filter_map(OsStr::to_str).collect();
+        let among = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
+        let speaks_the_protocol = among(&["spec", "check", "discover", "read"]) && !among(&["--help", "man"]);
         let Output { status, stdout, stderr } =
             assert_cmd::Command::from_std(command).timeout(DEADLINE).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -249,6 +250,7 @@ impl Ended {
 /// The messages of whole lines.
 pub fn messages(lines: &str) -> Vec<Value> {
     assert!(lines.is_empty() || lines.ends_with('\n'), "only whole lines are written: {lines}");
+    transcript::keep(lines);
     let message = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     let messages: Vec<Value> = lines.lines().map(message).collect();
     assert!(messages.iter().all(|message| message["type"].is_string()), "every message says what it is");

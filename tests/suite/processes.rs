@@ -321,7 +321,7 @@ mod unix {
         let place = many_pages();
         for arguments in [READ, KEPT] {
             let (running, mut stdout) = Running::piped(place.command(arguments));
-            read_until(&mut stdout, "STARTED");
+            messages(&read_until(&mut stdout, "STARTED"));
             drop(stdout);
             assert_eq!(running.died_of(), (Some(SIGPIPE), String::new()), "{arguments}");
         }
@@ -343,7 +343,7 @@ mod unix {
             command.args(namespace).arg(own.get_program()).args(own.get_args()).current_dir(place.path("."));
             own.get_envs().for_each(|(name, _)| _ = command.env_remove(name));
             let (running, mut stdout) = Running::piped(command);
-            read_until(&mut stdout, "STARTED");
+            messages(&read_until(&mut stdout, "STARTED"));
             (running, stdout)
         };
         let (mut running, stdout) = started();

@@ -19,6 +19,13 @@ PAYLOADS = {
     "CONTROL": "control",
 }
 
+# What is in it beside its type, by that.
+PARTS = {
+    "AirbyteStateMessage": {"STREAM": "stream", "GLOBAL": "global", "LEGACY": "data"},
+    "AirbyteTraceMessage": {"ERROR": "error", "ESTIMATE": "estimate", "STREAM_STATUS": "stream_status", "ANALYTICS": "analytics"},
+    "AirbyteControlMessage": {"CONNECTOR_CONFIG": "connectorConfig"},
+}
+
 WIDEST = range(-(2**63), 2**63)
 
 
@@ -38,8 +45,14 @@ def strict(schema):
 def schema():
     """The protocol as a JSON schema: the models are generated from its text, and give it back but for two things."""
     whole = strict(AirbyteMessage.model_json_schema(by_alias=True))
-    carried = {"oneOf": [{"properties": {"type": {"const": type}}, "required": [name]} for type, name in PAYLOADS.items()]}
-    return whole | carried
+    for name, parts in PARTS.items():
+        whole["$defs"][name] |= carried(parts)
+    return whole | carried(PAYLOADS)
+
+
+def carried(parts):
+    """Each type with what it cannot do without."""
+    return {"oneOf": [{"properties": {"type": {"const": type}}, "required": ["type", name]} for type, name in parts.items()]}
 
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
