@@ -23,6 +23,8 @@ TRANSCRIPTS=$(realpath "$TRANSCRIPTS")
 export ECOSYSTEM_FOLDER=$folder ECOSYSTEM_PROGRAM=$program ECOSYSTEM_PYTHON=$PWD/target/ecosystem/airbyte/bin/python
 # Nothing is looked up elsewhere, and nothing told.
 export AIRBYTE_OFFLINE_MODE=1 DO_NOT_TRACK=1 PYTHONPATH=$PWD/tests/ecosystem
+# What it writes on the way is gone in the end.
+export AIRBYTE_LOGGING_ROOT=$folder/logs AIRBYTE_PROJECT_DIR=$folder TMPDIR=$folder
 for suite in test_lines test_pyairbyte test_drop_in; do
     echo "$suite" >&2
     (cd tests/ecosystem/airbyte && "$ECOSYSTEM_PYTHON" -m unittest --buffer "$suite") || failed=1

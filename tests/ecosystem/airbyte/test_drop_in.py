@@ -50,6 +50,18 @@ def streams(blobs):
     return [{"type": "STREAM", "stream": descriptor(stream, blob)} for stream, blob in blobs.items()]
 
 
+# What stands for a connection that was never read.
+EMPTY = (
+    "",
+    "null",
+    "[]",
+    "{}",
+    json.dumps(streams(dict.fromkeys(CURSORS))),
+    json.dumps(streams({stream: {} for stream in CURSORS})),
+    json.dumps([{"type": "LEGACY", "data": {}}]),
+)
+
+
 def as_pyairbyte_keeps(blobs):
     """With a null for all that is not there, and one of the names twice."""
     nulls = '"data":null,"destinationStats":null,"global":null,"global_":null,"global_":null,"sourceStats":null'
@@ -62,17 +74,20 @@ def forms(numbers):
     """Each form of a state file, from the first version of the connector to the platform of today."""
     text = {"chats": iso(MOMENT), "agent_timeline": iso(MOMENT, "microseconds"), **numbers}
     count = {stream: epoch(stream, MOMENT) for stream in TIMES} | numbers
-    texts, counts = ({stream: {cursor: of[stream]} for stream, cursor in CURSORS.items()} for of in (text, count))
+    plain = {stream: int(epoch(stream, MOMENT)) for stream in TIMES} | numbers
+    texts, counts, plains = ({stream: {cursor: of[stream]} for stream, cursor in CURSORS.items()} for of in (text, count, plain))
     described = [descriptor(stream, blob) for stream, blob in counts.items()]
     return {
         "an object of streams, times as text": json.dumps(texts),
         "an object of streams, times as numbers in text": json.dumps(counts),
+        "an object of streams, times as numbers": json.dumps(plains),
         "LEGACY": json.dumps([{"type": "LEGACY", "data": texts}]),
         "LEGACY without its type": json.dumps({"data": counts}),
         "STREAM, times as text": json.dumps(streams(texts)),
         "STREAM, times as numbers in text": json.dumps(streams(counts)),
         "STREAM without its type": json.dumps([{"stream": stream} for stream in described]),
         "GLOBAL": json.dumps([{"type": "GLOBAL", "global": {"shared_state": {}, "stream_states": described}}]),
+        "STREAM, times as numbers": json.dumps(streams(plains)),
         "slices": json.dumps(streams(counts | {stream: sliced(stream) for stream in TIMES})),
         "as PyAirbyte keeps it": as_pyairbyte_keeps(counts),
     }
@@ -86,8 +101,8 @@ class DropIn(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def read(self, command, config, names, state):
-        """The records that a run brings, by stream, and its last states."""
+    def read(self, command, config, names, state, halt=lambda blob: False):
+        """The records that a run brings, by stream, and its last states; up to the one that is to be the last."""
         stream = {"json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"]}
         configured = {"sync_mode": "incremental", "destination_sync_mode": "append"}
         catalog = {"streams": [{"stream": {"name": name, **stream}, **configured} for name in names]}
@@ -98,16 +113,18 @@ class DropIn(unittest.TestCase):
         ended = subprocess.run(command, capture_output=True, text=True)
         self.assertEqual(ended.returncode, 0, ended.stdout[-2000:] + ended.stderr[-2000:])
         records, states = {name: [] for name in names}, {}
-        for message in map(json.loads, ended.stdout.splitlines()):
+        for message in map(json.loads, ended.stdout.split("\n")[:-1]):
             if message["type"] == "RECORD":
                 records[message["record"]["stream"]].append(message["record"]["data"])
             if message["type"] == "STATE":
                 states[message["state"]["stream"]["stream_descriptor"]["name"]] = message["state"]
+                if halt(message["state"]["stream"]["stream_state"]):
+                    break
         return records, states
 
-    def ours(self, config, names, state="[]"):
+    def ours(self, config, names, state="[]", **more):
         # What appears late is read again for a day otherwise, and would hide where a run begins.
-        return self.read([PROGRAM, "read"], config | {"lookback_hours": 0}, names, state)
+        return self.read([PROGRAM, "read"], config | {"lookback_hours": 0}, names, state, **more)
 
     def theirs(self, config, names, state="[]"):
         return self.read([RUNNER, "read", "--manifest-path", str(MANIFEST)], config, names, state)
@@ -131,6 +148,15 @@ class DropIn(unittest.TestCase):
                         self.assertGreater(len(all_of[stream]), len(after) + 50)
                         self.assertEqual(self.keys(records[stream]), self.keys(after), stream)
 
+    def test_what_says_nothing_begins_anew(self):
+        with account("--chats", "60") as config:
+            everything, _ = self.ours(config, list(CURSORS))
+            for state in EMPTY:
+                with self.subTest(state):
+                    records, _ = self.ours(config, list(CURSORS), state)
+                    for stream in CURSORS:
+                        self.assertEqual(self.keys(records[stream]), self.keys(everything[stream]), stream)
+
     def test_what_its_framework_writes_is_gone_on_from(self):
         with account("--chats", "3000") as config:
             before, states = self.theirs(config | {"end_date": iso(MOMENT)}, TIMES)
@@ -142,6 +168,15 @@ class DropIn(unittest.TestCase):
             before, states = self.ours(config | {"end_date": iso(MOMENT)}, TIMES)
             after, _ = self.theirs(config, TIMES, json.dumps(list(states.values())))
             self.assert_whole(config, before, after)
+
+    def test_its_framework_passes_over_what_only_this_one_understands(self):
+        with account("--chats", "12000", "--latency-ms", "50") as config:
+            before, states = self.ours(config, ["chats"], halt=lambda blob: "windows" in blob)
+            self.assertIn("windows", states["chats"]["stream"]["stream_state"], "a run that broke off while it read windows")
+            after, _ = self.theirs(config, ["chats"], json.dumps(list(states.values())))
+            wanted = self.keys(truth(config, "chats"))
+            self.assertLess(len(self.keys(after["chats"])), len(wanted), "it did not begin anew")
+            self.assertLessEqual(wanted, self.keys(before["chats"]) | self.keys(after["chats"]))
 
     def test_what_is_written_here_has_the_members_of_its_state(self):
         with account("--chats", "600") as config:

@@ -22,7 +22,7 @@ class Program:
 def run(source, args, *, expected_outcome):
     """Runs a command as `entrypoint_wrapper` would, but refuses lines that are no messages, which that takes for logs."""
     ended = subprocess.run([PROGRAM, *args], capture_output=True, text=True)
-    lines = ended.stdout.splitlines()
+    lines = ended.stdout.split("\n")[:-1]
     for line in lines:
         AirbyteMessageSerializer.load(orjson.loads(line))
     failure = subprocess.CalledProcessError(ended.returncode, args, ended.stdout, ended.stderr)
