@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import shutil
 
 from crontab import CronTab
@@ -42,6 +43,20 @@ class Cron(Example):
         for wrong in ("61 * * * *", "17 * * *", "17 * * * fry"):
             found, _ = jobs(TABLE.replace("17 * * * *", wrong))
             self.assertNotEqual(found, jobs(TABLE)[0])
+
+    def test_the_readmes_script_needs_no_path(self):
+        blocks = re.findall(r"```sh\n(#!/bin/sh\n.*?)```", (EXAMPLES.parent / "README.md").read_text(), re.DOTALL)
+        (script,) = (block for block in blocks if "/srv/zendesk-chat/run.sh" in block)
+        script = script.replace(INSTALLED, HERE).replace("/srv/zendesk-chat", str(self.folder))
+        (self.folder / "run.sh").write_text(script)
+        with account() as configuration:
+            self.write("config.json", configuration)
+            # What cron gives a job for which its table names no path.
+            code, output, _ = ended(["/bin/sh", self.folder / "run.sh"], PATH="/usr/bin:/bin")
+        self.assertEqual((code, output), (0, ""))
+        (records,) = self.folder.glob("records-*.jsonl")
+        self.assertEqual(records.read_text().count('"type":"RECORD","record":{"stream":"chats"'), 300)
+        self.assertTrue(json.loads((self.folder / "state.json").read_text()))
 
     def test_each_run_adds_a_line_and_says_nothing(self):
         with account() as configuration:

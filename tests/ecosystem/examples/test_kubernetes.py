@@ -48,7 +48,14 @@ class Kubernetes(Example):
         for place, folder in here.items():
             command = [word.replace(place, folder) for word in command]
         command = [word.replace("acme-data", BUCKET) for word in command]
-        return ended([f"{HERE}/{command[0]}", *command[1:]], **variables, **more)
+        # Nothing else of the container can be written to.
+        nowhere = str(self.folder / "nowhere")
+        result = ended([f"{HERE}/{command[0]}", *command[1:]], HOME=nowhere, TMPDIR=nowhere, **variables, **more)
+        self.assertFalse(Path(nowhere).exists())
+        written = {mount["name"] for mount in only["volumeMounts"] if not mount.get("readOnly")}
+        for name in places.keys() - written:
+            self.assertEqual([path.name for path in (self.folder / name).iterdir()], ["config.json"])
+        return result
 
     def test_the_schemas_take_them(self):
         for version in VERSIONS:

@@ -26,7 +26,7 @@ class ManyAccounts(Example):
                 self.write(f"configurations/{name}.json", configuration)
             code, output, talk = self.run_all("2")
             self.assertEqual((code, output), (1, ""))
-            self.assertRegex(talk, r"\Athe second: exit code 1: .*\n\Z")
+            self.assertRegex(talk, r"\Athe second: exit code 1: .*the service answered 401.*\n\Z")
             logs = {name: (self.datasets / f"{name}.log").read_text() for name in ("first", "the second", "third")}
             self.assertIn(talk.removeprefix("the second: exit code 1: "), logs["the second"])
             self.assertIn("Look at it:", logs["third"])

@@ -61,6 +61,20 @@ class Systemd(Example):
     def test_they_are_verified(self):
         self.assertEqual(self.verified(), (0, ""))
 
+    def test_they_are_verified_with_a_configuration_that_can_be_written(self):
+        # As README.md beside the examples says.
+        text = SERVICE.read_text()
+        for before, after in (
+            (r"^LoadCredential=.*\n", ""),
+            (r"^DynamicUser=yes$", "User=reports"),
+            (r"\$\{CREDENTIALS_DIRECTORY\}", "${STATE_DIRECTORY}"),
+        ):
+            text, changed = re.subn(before, after, text, flags=re.MULTILINE)
+            self.assertEqual(changed, 1, before)
+        self.assertNotRegex(text, "CREDENTIALS_DIRECTORY|LoadCredential=")
+        (self.units / SERVICE.name).write_text(text)
+        self.assertEqual(self.verified(), (0, ""))
+
     def test_slips_are_noticed(self):
         slips = (
             (SERVICE, "ProtectHome=", "ProtectHouse="),

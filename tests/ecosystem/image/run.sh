@@ -20,7 +20,7 @@ at_most_all "$@"
 environment ecosystem/image "$checks/requirements.txt"
 bin=$PWD/target/ecosystem/image/bin
 # Of this one only the schema of metadata.yaml is wanted, and none of the 300 MB that it asks for.
-"$bin/python" -m pip install --quiet --disable-pip-version-check --no-deps airbyte-connector-models==0.1.12
+fetching "$bin/python" -m pip install --quiet --disable-pip-version-check --no-deps airbyte-connector-models==0.1.12
 serve --chats 100
 # Another user than the one who runs this must get at it.
 chmod 711 "$folder"

@@ -85,6 +85,8 @@ class Metadata(unittest.TestCase):
         self.assertEqual(data["documentationUrl"], json.loads(Path("spec.json").read_text())["documentationUrl"])
         streams = {path.stem for path in Path("schemas").glob("*.json")}
         self.assertLessEqual(set(data["suggestedStreams"]["streams"]), streams)
+        self.assertIn("chats", data["suggestedStreams"]["streams"])
+        self.assertEqual(data["allowedHosts"]["hosts"], ["*.zendesk.com"])
 
 
 class Program(unittest.TestCase):
