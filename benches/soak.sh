@@ -17,6 +17,7 @@ mkfifo "$folder/lines"
 soak() {
     local stream=$1
     shift
+    rm -f "$folder/failures"
     choose "$stream"
     serve "$@" --fault-seed 7
     # The key is what a record begins with.
@@ -25,6 +26,8 @@ soak() {
     local counting=$!
     peak=$(output="$folder/lines" memory "${read[@]}")
     wait "$counting"
+    # Whoever counts them is no child that can be waited for.
+    until [ -s "$folder/failures" ]; do sleep 0.05; done
     distinct=$(cat "$folder/distinct")
     failures=$(cat "$folder/failures")
     stop
@@ -39,6 +42,8 @@ row() {
     soak "$stream" --fault-share 50 "${@:3}" "$records"
     echo "| $stream | $records | $distinct | $failures | $peak MB | $small MB | $((SECONDS - begin)) s |"
     [ "$distinct" -eq "$records" ] || { echo "$stream is not complete" >&2; exit 1; }
+    # A page of a thousand each, of which every fiftieth met one.
+    [ "$failures" -ge "$((records / 100000))" ] || { echo "$stream met hardly a fault" >&2; exit 1; }
     awk -v large="$peak" -v small="$small" -v room="$most_memory" -v growth="$most_growth" \
         'BEGIN {exit !(large < room && large <= small + growth)}' || { echo "$stream: memory grew" >&2; exit 1; }
 }

@@ -12,11 +12,19 @@ const program = process.env.PROGRAM;
 const shots = import.meta.dirname;
 const folder = mkdtempSync(path.join(tmpdir(), "login-"));
 
+/** Whatever happens here, nothing goes on running or lies about. */
+const running = [];
+process.on("exit", () => {
+  for (const child of running) child.kill();
+  rmSync(folder, { recursive: true });
+});
+
 /** A running program, whose lines of stderr and stdout can be waited for. */
 class Running {
   constructor(args, environment = {}) {
     const env = { PATH: process.env.PATH, HOME: folder, ...environment };
     this.child = spawn(program, args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+    running.push(this.child);
     this.said = "";
     this.waiting = [];
     for (const stream of [this.child.stdout, this.child.stderr]) {
@@ -133,6 +141,4 @@ for (const [name, run] of Object.entries(cases)) {
   }
 }
 await browser.close();
-sandbox.child.kill();
-rmSync(folder, { recursive: true });
 process.exit(failed ? 1 : 0);

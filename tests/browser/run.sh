@@ -9,5 +9,5 @@ command -v chromium-browser >/dev/null || needs chromium
 browser=$PWD/target/browser
 mkdir -p "$browser"
 cp tests/browser/{package.json,package-lock.json,login.mjs} "$browser"
-npm ci --prefix "$browser" --no-audit --no-fund --loglevel=error
+fetching npm ci --prefix "$browser" --no-audit --no-fund --loglevel=error
 PROGRAM=$program BROWSER=$(command -v chromium-browser || command -v chromium) node "$browser/login.mjs"

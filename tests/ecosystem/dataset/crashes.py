@@ -11,6 +11,8 @@ from store import BUCKET, Store
 
 store = Store()
 own = {"CRASHES_BUCKET": f"s3://{BUCKET}/crashes", "CRASHES_STEP": sys.argv[1]}
-ended = subprocess.run(sys.argv[2:], env={**os.environ, **store.environment(), **own})
+ended = subprocess.run(sys.argv[2:], env={**os.environ, **store.environment(), **own}, stdout=subprocess.PIPE, text=True)
 store.close()
-sys.exit(ended.returncode)
+print(ended.stdout, file=sys.stderr)
+# A test that is called otherwise by now is none.
+sys.exit(ended.returncode or "ok. 1 passed" not in ended.stdout)

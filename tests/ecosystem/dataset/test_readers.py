@@ -38,7 +38,7 @@ def found(engine, lake, table):
 
 @cache
 def printed():
-    return (FOLDER / "records.jsonl").read_text().splitlines()
+    return (FOLDER / "records.jsonl").read_text().split("\n")[:-1]
 
 
 @cache

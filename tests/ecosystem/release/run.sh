@@ -15,9 +15,9 @@ environment ecosystem/release tests/ecosystem/release/requirements.txt
 target/ecosystem/release/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml || failed=1
 if [ "${1:-}" = all ]; then
     deny=target/ecosystem/cargo-deny
-    [ -x "$deny/bin/cargo-deny" ] || CARGO_TARGET_DIR=$deny/target cargo install --quiet --locked --root "$deny" cargo-deny
+    CARGO_TARGET_DIR=$deny/target fetching cargo install --quiet --locked --root "$deny" cargo-deny@0.20.2
     # It looks at the crates of every platform, of which a build fetches those of one.
-    cargo fetch --quiet --locked
+    fetching cargo fetch --quiet --locked
     "$deny/bin/cargo-deny" --offline check bans licenses sources || failed=1
 fi
 exit "${failed:-0}"

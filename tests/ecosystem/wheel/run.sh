@@ -20,14 +20,14 @@ export LC_ALL=C.UTF-8
 environment ecosystem/maturin "$checks/requirements.txt"
 environment ecosystem/airbyte tests/ecosystem/airbyte/requirements.txt
 airbyte=$PWD/target/ecosystem/airbyte/bin/python
-maturin=$PWD/target/ecosystem/maturin/bin/maturin
+maturin=$PWD/target/ecosystem/maturin/bin
 built=$PWD/target/ecosystem/wheel
 rm -rf "$built"
 
 # What it says on the way is only shown if it fails.
-maturin() {
-    "$maturin" "$@" >"$folder/maturin.log" 2>&1 || {
-        cat "$folder/maturin.log" >&2
+quietly() {
+    "$@" >"$folder/building.log" 2>&1 || {
+        cat "$folder/building.log" >&2
         exit 1
     }
 }
@@ -35,14 +35,14 @@ maturin() {
 # The dependencies need not be built again where a release of this project was built before.
 CARGO_TARGET_DIR=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 export CARGO_TARGET_DIR
-maturin sdist --out "$built"
+quietly "$maturin/maturin" sdist --out "$built"
 mkdir "$built/sources"
 # All its files are of 2006, so that cargo would take what was built of others for theirs.
 tar -xzf "$built"/*.tar.gz -C "$built/sources" --strip-components 1 --touch
-(cd "$built/sources" && maturin build --release --out "$built")
+quietly fetching "$maturin/pip" wheel --no-deps --wheel-dir "$built" "$built/sources"
 
 export PIP_NO_INDEX=1 PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-python3 -m venv "$folder/fresh"
+"$PYTHON" -m venv "$folder/fresh"
 "$folder/fresh/bin/pip" install "$built"/*.whl
 
 serve --chats 300

@@ -24,7 +24,7 @@ class ByName(unittest.TestCase):
     def setUpClass(cls):
         cls.config = json.loads((FOLDER / "config.json").read_text())
         command = [FRESH, "read", "--config", FOLDER / "config.json"]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")[:-1]
         records = (line["record"]["stream"] for line in map(json.loads, lines) if line["type"] == "RECORD")
         cls.expected = Counter(records)
 

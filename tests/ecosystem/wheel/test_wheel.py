@@ -80,7 +80,7 @@ class Wheel(unittest.TestCase):
         said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
         self.assertEqual(said.stdout, f"source-zendesk-chat {VERSION}\n")
         spec = subprocess.run([program, "spec"], capture_output=True, text=True, check=True)
-        messages = [json.loads(line) for line in spec.stdout.splitlines()]
+        messages = [json.loads(line) for line in spec.stdout.split("\n")[:-1]]
         self.assertIn("SPEC", [message["type"] for message in messages])
 
 
