@@ -32,9 +32,9 @@ quietly() {
     }
 }
 
-# The dependencies need not be built again where a release of this project was built before.
-CARGO_TARGET_DIR=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
-export CARGO_TARGET_DIR
+# Not where this project is built: cargo would take what is built of a copy for what it builds there, and would not look at
+# the sources again.
+export CARGO_TARGET_DIR=$PWD/target/ecosystem/wheel-build
 quietly "$maturin/maturin" sdist --out "$built"
 mkdir "$built/sources"
 # All its files are of 2006, so that cargo would take what was built of others for theirs.
