@@ -185,7 +185,7 @@ pub struct LoginArgs {
     /// The API client that was registered with the account.
     #[arg(long, value_name = "ID", required_unless_present = "status")]
     pub client_id: Option<String>,
-    /// Environment variable that holds the client's secret [default: ZENDESK_CHAT_CLIENT_SECRET; without it, it is asked for on the terminal].
+    /// Environment variable that holds the client's secret [default: `ZENDESK_CHAT_CLIENT_SECRET`, or it is asked for on the terminal].
     #[arg(long, value_name = "VAR")]
     pub client_secret_env: Option<String>,
     /// The way in.

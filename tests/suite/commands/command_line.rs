@@ -137,7 +137,7 @@ fn the_help_of_login() {
               The API client that was registered with the account
 
           --client-secret-env <VAR>
-              Environment variable that holds the client's secret [default: ZENDESK_CHAT_CLIENT_SECRET; without it, it is asked for on the terminal]
+              Environment variable that holds the client's secret [default: `ZENDESK_CHAT_CLIENT_SECRET`, or it is asked for on the terminal]
 
           --flow <FLOW>
               The way in
