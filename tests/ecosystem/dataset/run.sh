@@ -14,7 +14,7 @@ source tests/sandbox.sh
 at_most_all "$@"
 export LC_ALL=C.UTF-8
 [ "${1:-}" != all ] || needs java=default-jre-headless
-lists=("$checks/requirements.txt")
+lists=("$checks/requirements.txt" "$checks/requirements-store.txt")
 [ "${1:-}" != all ] || lists+=("$checks/requirements-spark.txt")
 environment "ecosystem/dataset${1:+-with-spark}" "${lists[@]}"
 python=$PWD/target/ecosystem/dataset${1:+-with-spark}/bin/python

@@ -13,7 +13,7 @@ checks=tests/ecosystem/examples
 source tests/sandbox.sh
 at_most_all "$@"
 export LC_ALL=C.UTF-8
-environment ecosystem/examples "$checks/requirements.txt"
+environment ecosystem/examples "$checks/requirements.txt" tests/ecosystem/dataset/requirements-store.txt
 environment ecosystem/airbyte tests/ecosystem/airbyte/requirements.txt
 
 # The examples find the program on the path. What anything here would put into a home or a cache is gone in the end.
