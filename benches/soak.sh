@@ -42,8 +42,8 @@ row() {
     soak "$stream" --fault-share 50 "${@:3}" "$records"
     echo "| $stream | $records | $distinct | $failures | $peak MB | $small MB | $((SECONDS - begin)) s |"
     [ "$distinct" -eq "$records" ] || { echo "$stream is not complete" >&2; exit 1; }
-    # A page of a thousand each, of which every fiftieth met one.
-    [ "$failures" -ge "$((records / 100000))" ] || { echo "$stream met hardly a fault" >&2; exit 1; }
+    # One request in fifty for pages of a thousand each; not every fault is told of.
+    [ "$failures" -gt "$((records / 200000))" ] || { echo "$stream met hardly a fault" >&2; exit 1; }
     awk -v large="$peak" -v small="$small" -v room="$most_memory" -v growth="$most_growth" \
         'BEGIN {exit !(large < room && large <= small + growth)}' || { echo "$stream: memory grew" >&2; exit 1; }
 }
