@@ -54,7 +54,7 @@ pages=$(source-zendesk-chat --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*
 for page in '' $pages; do
     source-zendesk-chat man $page >"$folder/page.1"
     if command -v mandoc >/dev/null; then
-        mandoc -T lint -W warning "$folder/page.1" >&2 || { echo "the page of $page is not sound" >&2; failed=1; }
+        mandoc -T lint -W error "$folder/page.1" >&2 || { echo "the page of $page is not sound" >&2; failed=1; }
     fi
     if command -v groff >/dev/null; then
         groff -man -Tutf8 -ww "$folder/page.1" 2>"$folder/warnings" >"$folder/page.txt"
