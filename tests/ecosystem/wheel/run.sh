@@ -39,7 +39,9 @@ quietly "$maturin/maturin" sdist --out "$built"
 mkdir "$built/sources"
 # All its files are of 2006, so that cargo would take what was built of others for theirs.
 tar -xzf "$built"/*.tar.gz -C "$built/sources" --strip-components 1 --touch
-quietly fetching "$maturin/pip" wheel --no-deps --wheel-dir "$built" "$built/sources"
+# As a release is made, and as pip does it for who has the sources.
+(cd "$built/sources" && quietly "$maturin/maturin" build --release --out "$built")
+quietly fetching "$maturin/pip" wheel --no-deps --wheel-dir "$built/by-pip" "$built/sources"
 
 export PIP_NO_INDEX=1 PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 "$PYTHON" -m venv "$folder/fresh"

@@ -61,6 +61,12 @@ class Wheel(unittest.TestCase):
         self.assertEqual(found[PROGRAM].external_attr >> 16 & 0o777, 0o755)
         self.assertEqual(read(self.wheel, f"{INFORMATION}/licenses/LICENSE"), (ROOT / "LICENSE").read_bytes())
 
+    def test_pip_builds_the_same_of_the_sources(self):
+        one, other = contents(self.wheel), contents(only(BUILT / "by-pip", "*.whl"))
+        self.assertEqual(set(one), set(other))
+        for name in (PROGRAM, f"{INFORMATION}/METADATA", f"{INFORMATION}/licenses/LICENSE"):
+            self.assertEqual((one[name].CRC, one[name].external_attr), (other[name].CRC, other[name].external_attr), name)
+
     def test_it_does_not_tell_where_it_was_built(self):
         for name in contents(self.wheel):
             self.assertNotIn(str(ROOT).encode(), read(self.wheel, name), name)
