@@ -15,7 +15,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use object_store::UpdateVersion;
 use tokio::sync::Mutex;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
@@ -86,7 +86,15 @@ impl Dataset {
             manifest.lease = (!dataset.store.is_locked()).then(|| dataset.lease());
             manifest.run.clone_from(&dataset.run);
             let now = dataset.clock.now();
-            manifest.tables.values_mut().flat_map(|table| table.forget(now - GRACE)).collect::<Vec<_>>()
+            let mut gone = Vec::new();
+            for (name, table) in &mut manifest.tables {
+                gone.extend(table.forget(now - GRACE));
+                if let Some(files) = table.drop_stale(now) {
+                    info!("{name}: a read that was not finished is begun anew: it is old, or the table was written meanwhile");
+                    gone.extend(files);
+                }
+            }
+            gone
         });
         let gone = gone.await?;
         // Before anything is removed, the views name only what counts.
@@ -127,10 +135,10 @@ impl Dataset {
             let now = self.clock.now();
             let before = manifest.tables.remove(name).unwrap_or_default();
             let mut table = Table { run: self.run.clone(), committed: Some(now), ..table.clone() };
-            table.retire(before, now);
+            let unseen = table.retire(before, now);
             let old = table.forget(now - GRACE).into_iter();
             let spent = made.iter().filter(|path| !table.names(path)).cloned();
-            let gone = old.chain(spent).collect::<Vec<_>>();
+            let gone = old.chain(unseen).chain(spent).collect::<Vec<_>>();
             manifest.tables.insert(name.to_owned(), table);
             gone
         });

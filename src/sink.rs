@@ -4,7 +4,7 @@
 use crate::conform::Conform;
 use crate::error::Error;
 use crate::page::Page;
-use crate::position::Frontier;
+use crate::position::{Frontier, Nanos};
 use crate::protocol::Status;
 use crate::streams::Stream;
 
@@ -29,6 +29,17 @@ pub trait Sink: Send + Sync + 'static {
     fn now(&self) -> i64;
 }
 
+/// How the read of a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It broke off.
+    Early,
+    /// It came to its end, but the service left out a part that the next run asks for again.
+    WithGap,
+    /// It went over everything up to that moment, or over everything there is, where there is no time.
+    Whole(Nanos),
+}
+
 /// Takes one stream's records.
 pub trait Writer: Send + 'static {
     /// How many records were accepted.
@@ -44,6 +55,6 @@ pub trait Writer: Send + 'static {
     /// Takes note of how far the stream is delivered, after everything that was accepted before.
     fn checkpoint(&mut self, delivered: Option<&Frontier>) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Ends the stream; `complete` if it was read to its end.
-    fn finish(self, delivered: Option<&Frontier>, complete: bool) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Ends the stream.
+    fn finish(self, delivered: Option<&Frontier>, end: End) -> impl Future<Output = Result<(), Error>> + Send;
 }

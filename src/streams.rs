@@ -156,6 +156,13 @@ pub struct Stream {
     pub output: &'static Output,
 }
 
+impl Stream {
+    /// Whether its records come in the order of time, from a moment on.
+    pub fn is_export(&self) -> bool {
+        matches!(self.endpoint.shape, Shape::Export { .. })
+    }
+}
+
 impl Output {
     /// The members of an endpoint's record that its key is made of.
     pub fn key_members(&self) -> impl Iterator<Item = &'static str> {

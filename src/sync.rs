@@ -15,7 +15,7 @@ use crate::plan::{Plan, Planned};
 use crate::position::{self, Frontier, Nanos};
 use crate::progress::Progress;
 use crate::protocol::Status;
-use crate::sink::{Sink, Writer};
+use crate::sink::{End, Sink, Writer};
 use crate::streams::Stream;
 use crate::walk::{Asked, MARGIN, MAYBE_FULL, SETTLING, Walk};
 
@@ -164,7 +164,8 @@ impl<S: Sink> Run<S> {
         let read = course.read(&mut walk).await;
         let Course { run, writer, delivered, .. } = course;
         run.progress.ended(stream.output.name);
-        let kept = writer.finish(delivered.as_ref(), read.is_ok()).await;
+        let end = if read.is_err() { End::Early } else { walk.end().map_or(End::WithGap, End::Whole) };
+        let kept = writer.finish(delivered.as_ref(), end).await;
         // Why a stream broke off matters more than what came of keeping its part.
         let Err(error) = read.and(kept) else { return Outcome::Complete };
         let absent = matches!(error.kind(), Kind::Forbidden | Kind::NotFound) && walk.untouched();

@@ -185,6 +185,14 @@ impl Walk {
         }
     }
 
+    /// Up to where it went over everything, once it has ended: none if the service left out a part.
+    pub fn end(&self) -> Option<Nanos> {
+        match &self.course {
+            Course::Export(export) => export.gap().is_none().then(|| export.end()),
+            Course::Once(_) | Course::Numbered(_) => Some(Nanos::MAX),
+        }
+    }
+
     /// In how many windows it was read.
     pub fn windows(&self) -> u32 {
         match &self.course {

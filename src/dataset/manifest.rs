@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,6 +10,9 @@ use crate::error::{Error, Kind};
 
 /// The version of the form that this program writes.
 const FORMAT: u32 = 1;
+
+/// A long read that nobody went on with for so long is begun anew.
+const ABANDONED: TimeDelta = TimeDelta::days(1);
 
 /// Everything that a dataset says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,6 +112,9 @@ pub struct Pending {
     /// Where it will end, if not at the latest there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<DateTime<Utc>>,
+    /// The run that read of it last.
+    #[serde(default)]
+    pub run: String,
     /// The types of its columns, by name.
     pub columns: BTreeMap<String, String>,
     /// How far it has come.
@@ -178,12 +184,25 @@ impl Table {
         self.paths().any(|known| known == path)
     }
 
-    /// Takes over the retired files of what it was before, and those that it no longer names.
-    pub fn retire(&mut self, before: Self, now: DateTime<Utc>) {
+    /// Takes over the retired files of what it was before, and those that it no longer names. Gives away files of a long read that it
+    /// does not name: nobody could be reading them.
+    pub fn retire(&mut self, before: Self, now: DateTime<Utc>) -> Vec<String> {
         let named: HashSet<&str> = self.paths().collect();
-        let dropped = before.paths().filter(|path| !named.contains(path));
-        let dropped: Vec<_> = dropped.map(|path| Retired { path: path.to_owned(), at: now }).collect();
-        self.retired = before.retired.into_iter().chain(dropped).collect();
+        let dropped = |files: Vec<DataFile>| -> Vec<String> {
+            files.into_iter().map(|file| file.path).filter(|path| !named.contains(path.as_str())).collect()
+        };
+        let unseen = dropped(before.pending.map(|pending| pending.files).unwrap_or_default());
+        let retired = dropped(before.live).into_iter().map(|path| Retired { path, at: now });
+        self.retired = before.retired.into_iter().chain(retired).collect();
+        unseen
+    }
+
+    /// Drops a long read that nobody should go on with, since another run has committed the table meanwhile, or for it is older than a day:
+    /// what was deleted since would stay. Gives away its files.
+    pub fn drop_stale(&mut self, now: DateTime<Utc>) -> Option<Vec<String>> {
+        let recent = self.committed.is_some_and(|committed| now - committed <= ABANDONED);
+        let stale = self.pending.take_if(|pending| !recent || pending.run != self.run)?;
+        Some(stale.files.into_iter().map(|file| file.path).collect())
     }
 
     /// Gives away the files that were retired until then.

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind};
 use crate::position::{self, Frontier};
 use crate::sink::parquet::columns::Columns;
 use crate::state::Saved;
-use crate::streams::{self, Shape, Stream};
+use crate::streams::{self, Stream};
 use crate::walk::{Terms, Walk};
 
 /// What a dump is asked for.
@@ -70,7 +70,7 @@ impl Wish {
                     format!("There is no stream {name}; there are {}", known.join(", ")),
                 ));
             };
-            if self.mode == Mode::IncrementalAppend && !is_export(stream) {
+            if self.mode == Mode::IncrementalAppend && !stream.is_export() {
                 let problem = format!("{name} can only be read in full: `--mode append` adds what changed in it");
                 return Err(Error::new(Kind::Flags, problem));
             }
@@ -108,7 +108,7 @@ impl Wish {
             let walk =
                 Walk::new(stream, &Terms { start: position::nanos_of(task.start), ..*terms }, delivered.as_ref());
             let conform = Conform::new(stream.output, None);
-            plan.streams.push(Planned { stream, named, onwards: is_export(stream), known, delivered, walk, conform });
+            plan.streams.push(Planned { stream, named, onwards: stream.is_export(), known, delivered, walk, conform });
             tasks.insert(name, task);
         }
         Ok((plan, tasks))
@@ -126,19 +126,19 @@ impl Wish {
         let start = self.since.unwrap_or_else(|| position::utc(terms.start));
         let end = terms.end.map(position::utc);
         let mode = match self.mode {
-            Mode::IncrementalAppend if !is_export(stream) => Mode::Append,
-            Mode::IncrementalDeduped if !is_export(stream) => Mode::Overwrite,
+            Mode::IncrementalAppend if !stream.is_export() => Mode::Append,
+            Mode::IncrementalDeduped if !stream.is_export() => Mode::Overwrite,
             mode => mode,
         };
         // A configured end is a moment of the exports: what has no time is read whole all the same.
-        let ends = if is_export(stream) { end.is_some() } else { self.until.is_some() };
+        let ends = if stream.is_export() { end.is_some() } else { self.until.is_some() };
         let bounded = self.since.is_some() || ends;
-        let whole = !bounded && (!is_export(stream) || table.start.is_none_or(|began| start <= began));
+        let whole = !bounded && (!stream.is_export() || table.start.is_none_or(|began| start <= began));
         let replaces = mode == Mode::Overwrite && whole;
         let columns = Columns::of(stream.output).types();
         let mut task = Task { mode, replaces, start, end, reached, began: table.start, columns };
         if matches!(mode, Mode::IncrementalAppend | Mode::IncrementalDeduped) {
-            if self.since.is_some_and(|since| is_before(since, task.reached.as_ref())) {
+            if self.since.is_some_and(|since| is_before(since, task.reached.as_ref(), table.start)) {
                 return Ok((task, None));
             }
             if let Some(began) = table.start {
@@ -173,15 +173,6 @@ impl Task {
             && pending.columns == self.columns
     }
 
-    /// Whether a read that came so far takes the place of the whole table.
-    pub fn replaces_by(&self, now: Option<&Frontier>) -> bool {
-        let as_far = match (now, &self.reached) {
-            (Some(Frontier::Position(now, _)), Some(Frontier::Position(before, _))) => now.nanos() >= before.nanos(),
-            (_, reached) => reached.is_none(),
-        };
-        self.replaces && as_far
-    }
-
     /// How far the table is read once it is `now`: never less than before, and nothing that lies between is passed over.
     pub fn advance<'a>(&'a self, now: Option<&'a Frontier>) -> Option<&'a Frontier> {
         match (now, &self.reached) {
@@ -204,12 +195,13 @@ impl Task {
     }
 }
 
-fn is_export(stream: Stream) -> bool {
-    matches!(stream.endpoint.shape, Shape::Export { .. })
-}
-
-fn is_before(since: DateTime<Utc>, reached: Option<&Frontier>) -> bool {
-    matches!(reached, Some(Frontier::Position(reached, _)) if position::nanos_of(since) < reached.nanos())
+/// Whether `--since` lies before what was read; a table that brought nothing was read from where it begins.
+fn is_before(since: DateTime<Utc>, reached: Option<&Frontier>, began: Option<DateTime<Utc>>) -> bool {
+    match reached {
+        Some(Frontier::Position(reached, _)) => position::nanos_of(since) < reached.nanos(),
+        Some(Frontier::Id(_)) => false,
+        None => began.is_some_and(|began| since < began),
+    }
 }
 
 /// How far a stream was read, as its table says.

@@ -13,7 +13,7 @@ use crate::page::Page;
 use crate::position::Frontier;
 use crate::protocol::{self, Status};
 use crate::secrets::Secrets;
-use crate::sink::Sink;
+use crate::sink::{End, Sink};
 use crate::state;
 use crate::state_file::StateFile;
 use crate::streams::Stream;
@@ -116,9 +116,9 @@ impl super::Writer for Writer {
         Ok(())
     }
 
-    async fn finish(mut self, delivered: Option<&Frontier>, complete: bool) -> Result<(), Error> {
+    async fn finish(mut self, delivered: Option<&Frontier>, end: End) -> Result<(), Error> {
         // A stream that broke off has told its state after its last page.
-        if complete { self.checkpoint(delivered).await } else { Ok(()) }
+        if end == End::Early { Ok(()) } else { self.checkpoint(delivered).await }
     }
 }
 

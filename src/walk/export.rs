@@ -249,6 +249,11 @@ impl Export {
         (left.to < self.to && !self.broken).then(|| left.delivered().nanos())
     }
 
+    /// Where it ends.
+    pub fn end(&self) -> Nanos {
+        self.to
+    }
+
     /// How many windows there were.
     pub fn windows(&self) -> u32 {
         self.numbers

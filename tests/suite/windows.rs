@@ -16,7 +16,7 @@ use source_zendesk_chat::protocol::Status;
 use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
 use source_zendesk_chat::sandbox::options::{Bound, BulkEdit, Ids, TimelineOrder};
-use source_zendesk_chat::sink::{Sink, Writer};
+use source_zendesk_chat::sink::{End, Sink, Writer};
 use source_zendesk_chat::state::Saved;
 use source_zendesk_chat::streams::Stream;
 use tokio::time::{Instant, sleep_until};
@@ -254,8 +254,8 @@ impl Writer for WorkersPlace {
         Ok(())
     }
 
-    async fn finish(self, _: Option<&Frontier>, complete: bool) -> Result<(), Error> {
-        assert!(complete);
+    async fn finish(self, _: Option<&Frontier>, end: End) -> Result<(), Error> {
+        assert!(matches!(end, End::Whole(_)));
         Ok(())
     }
 }

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::columns::{self, Columns};
 use super::files::Files;
 use super::lanes::Lanes;
-use super::merge::{Merge, Part, Rule};
+use super::merge::{Counts, Merge, Part, Rule};
 use crate::clock::Clock;
 use crate::conform::Conform;
 use crate::dataset::{DataFile, Dataset, Mode, Pending, Table};
@@ -19,7 +19,7 @@ use crate::page::Page;
 use crate::plan::dump::{Task, Tasks};
 use crate::position::Frontier;
 use crate::protocol::Status;
-use crate::sink::Sink;
+use crate::sink::{End, Sink};
 use crate::state;
 use crate::streams::Stream;
 
@@ -40,7 +40,7 @@ pub struct Limits {
     pub small: u64,
     /// A file that has reached this size is ended, and another begun.
     pub large: u64,
-    /// How many keys are held in memory at once.
+    /// How many keys that came are held in memory at once.
     pub keys: u64,
 }
 
@@ -55,7 +55,7 @@ impl Default for Limits {
             unsaved: TimeDelta::minutes(2),
             small: 32 * MEGABYTE as u64,
             large: 256 * MEGABYTE as u64,
-            keys: 800_000,
+            keys: 450_000,
         }
     }
 }
@@ -72,10 +72,12 @@ pub struct Summary {
     pub error: Option<String>,
     /// Records that were read.
     pub read: u64,
-    /// Rows that the table has more than before.
+    /// Rows of keys that the table did not hold.
     pub new: u64,
-    /// Rows that took the place of an earlier one.
+    /// Rows that took the place of an earlier one that held something else.
     pub updated: u64,
+    /// Rows that are gone, since a whole read did not bring them.
+    pub removed: u64,
     /// Rows that the table has.
     pub rows: u64,
     /// Files that it has.
@@ -142,8 +144,7 @@ impl Sink for Parquet {
             saved: now,
             uncommitted: 0,
             total: 0,
-            before: None,
-            updated: 0,
+            counts: Counts::default(),
             frontier: None,
             broken: false,
         }
@@ -184,10 +185,8 @@ pub struct Writer {
     files: Files,
     uncommitted: usize,
     total: u64,
-    /// How many rows the table had at first, if any were counted yet.
-    before: Option<u64>,
-    /// How many of its rows others took the place of.
-    updated: u64,
+    /// What became of the table's rows so far.
+    counts: Counts,
     frontier: Option<Frontier>,
     /// Whether rows that were accepted may be lost: nothing is committed any more.
     broken: bool,
@@ -224,25 +223,26 @@ impl crate::sink::Writer for Writer {
         if self.uncommitted < uncommitted && self.sink.0.clock.now() - self.saved < unsaved {
             return Ok(());
         }
-        self.commit(false).await
+        self.commit(End::Early).await
     }
 
-    async fn finish(mut self, delivered: Option<&Frontier>, complete: bool) -> Result<(), Error> {
+    async fn finish(mut self, delivered: Option<&Frontier>, end: End) -> Result<(), Error> {
         self.frontier = delivered.cloned().or(self.frontier.take());
         // What a broken read brought counts as far as a later run can go on from it.
         let worthless = self.broken || self.uncommitted == 0 || self.frontier.is_none();
-        if !complete && worthless {
+        if end == End::Early && worthless {
             let table = self.sink.0.dataset.table(self.stream.output.name).await.unwrap_or_default();
             self.tell(&table);
             return Ok(());
         }
-        self.commit(complete).await
+        self.commit(end).await
     }
 }
 
 impl Writer {
     /// Commits all that was accepted, as far as it was checkpointed.
-    async fn commit(&mut self, last: bool) -> Result<(), Error> {
+    async fn commit(&mut self, end: End) -> Result<(), Error> {
+        let last = end != End::Early;
         let Some(task) = self.task.clone() else {
             let problem = format!("{} is read, and nothing was planned for its table", self.stream.output.name);
             return Err(Error::new(Kind::Internal, problem));
@@ -254,33 +254,25 @@ impl Writer {
         self.saved = self.sink.0.clock.now();
         let name = self.stream.output.name;
         let mut table = self.sink.0.dataset.table(name).await.unwrap_or_default();
-        let before = *self.before.get_or_insert(table.rows());
         let cursor = task.advance(self.frontier.as_ref()).map(|frontier| state::of(self.stream, Some(frontier)));
-        let rule =
-            if matches!(task.mode, Mode::Append | Mode::IncrementalAppend) { Rule::Distinct } else { Rule::Newest };
-        let grows = matches!(task.mode, Mode::IncrementalAppend | Mode::IncrementalDeduped);
-        if grows {
+        let rule = self.rule(&task, end);
+        if matches!(task.mode, Mode::IncrementalAppend | Mode::IncrementalDeduped) {
+            // Whoever began a long read of the table read it before these rows came.
+            table.pending = None;
             self.add(&mut table, fresh, rule).await?;
             table.cursor = cursor;
+            table.start = table.start.or_else(|| self.stream.output.onwards.then_some(task.start));
         } else {
-            let files = pending_files(&mut table, &task, fresh, self.frontier.as_ref(), self.stream);
+            let run = &self.sink.0.dataset.run;
+            let files = pending_files(&mut table, &task, fresh, self.frontier.as_ref(), (self.stream, run));
             if last {
                 table.pending = None;
-                let replaces = task.replaces_by(self.frontier.as_ref());
-                if replaces {
-                    table.live.clear();
-                    table.appended = false;
-                }
                 self.add(&mut table, files, rule).await?;
-                // Each row of a table that is made anew takes the place of one, as far as there were so many.
-                self.updated = if replaces { before.min(table.rows()) } else { self.updated };
                 table.cursor = cursor;
             }
         }
-        if last || (grows && table.start.is_none()) {
-            table.start = self.stream.output.onwards.then(|| task.beginning(table.start, last));
-        }
         if last {
+            table.start = self.stream.output.onwards.then(|| task.beginning(table.start, last));
             self.settle_empty(&mut table).await?;
         }
         self.sink.0.dataset.commit(name, table.clone(), made).await?;
@@ -289,38 +281,46 @@ impl Writer {
         Ok(())
     }
 
-    /// Adds files to the table, folder by folder.
+    /// Which rows lose against those that are added at the end of a task, or on the way there.
+    fn rule(&self, task: &Task, end: End) -> Rule {
+        match (task.mode, end) {
+            (Mode::Append | Mode::IncrementalAppend, _) => Rule::Distinct,
+            (Mode::Overwrite, End::Whole(to)) if task.replaces => {
+                // Only an export goes over a stretch of time.
+                let from = if self.stream.is_export() { task.start.timestamp_micros() } else { i64::MIN };
+                Rule::Whole { from, to: i64::try_from(to / 1_000).unwrap_or(i64::MAX) }
+            }
+            (Mode::Overwrite, End::WithGap) if task.replaces => {
+                let name = self.stream.output.name;
+                warn!("{name}: the service left out a part: what it did not bring stays in the table");
+                Rule::Newest
+            }
+            _ => Rule::Newest,
+        }
+    }
+
+    /// Adds files to the table.
     async fn add(&mut self, table: &mut Table, fresh: Vec<DataFile>, rule: Rule) -> Result<(), Error> {
         // One at a time, so that memory holds the keys of one folder only.
         let _turn = self.sink.0.merging.lock().await;
         let retyped = columns::are_retyped(&table.columns, &self.columns.types());
-        // The first deduped commit on a table that was appended to goes over all of it, as one does whose columns changed.
-        table.columns = self.columns.types();
-        let everywhere = retyped || (rule == Rule::Newest && table.appended);
-        table.appended = rule == Rule::Distinct;
-        let mut folders: BTreeMap<String, Vec<Part>> = BTreeMap::new();
-        let live = std::mem::take(&mut table.live).into_iter().map(|file| Part { file, fresh: false });
-        for part in live.chain(fresh.into_iter().map(|file| Part { file, fresh: true })) {
-            let folder = part.file.path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-            folders.entry(folder).or_default().push(part);
-        }
         let merge = Merge {
             dataset: &self.sink.0.dataset,
             output: self.stream.output,
             columns: &self.columns,
             rule,
             retyped,
+            // The first deduped commit on a table that was appended to goes over all of it.
+            appended: table.appended,
             limits: self.sink.0.limits,
         };
-        for (folder, parts) in folders {
-            if everywhere || parts.iter().any(|part| part.fresh) {
-                let (files, replaced) = merge.folder(&folder, parts).await?;
-                table.live.extend(files);
-                self.updated += replaced;
-            } else {
-                table.live.extend(parts.into_iter().map(|part| part.file));
-            }
-        }
+        let live = std::mem::take(&mut table.live).into_iter().map(|file| Part { file, fresh: false });
+        let parts = live.chain(fresh.into_iter().map(|file| Part { file, fresh: true })).collect();
+        let (files, counts) = merge.table(parts).await?;
+        table.live = files;
+        table.columns = self.columns.types();
+        table.appended = rule == Rule::Distinct;
+        self.counts.add(counts);
         Ok(())
     }
 
@@ -339,8 +339,7 @@ impl Writer {
         let elapsed = (self.sink.0.clock.now() - self.began).to_std().unwrap_or_default();
         self.sink.tell(self.stream.output.name, |summary| {
             summary.read = self.total;
-            summary.new = table.rows().saturating_sub(self.before.unwrap_or(table.rows()));
-            summary.updated = self.updated;
+            Counts { new: summary.new, updated: summary.updated, removed: summary.removed } = self.counts;
             summary.rows = table.rows();
             summary.bytes = table.live.iter().map(|file| file.bytes).sum();
             summary.files = table.live.len() as u64;
@@ -355,13 +354,14 @@ fn pending_files(
     task: &Task,
     fresh: Vec<DataFile>,
     frontier: Option<&Frontier>,
-    stream: Stream,
+    (stream, run): (Stream, &str),
 ) -> Vec<DataFile> {
     let Task { mode, start, end, ref columns, .. } = *task;
     let pending = table.pending.take().filter(|pending| task.is_of(pending));
     let mut files = pending.map(|pending| pending.files).unwrap_or_default();
     files.extend(fresh);
     let cursor = frontier.map(|frontier| state::of(stream, Some(frontier)));
-    table.pending = Some(Pending { mode, start, end, columns: columns.clone(), cursor, files: files.clone() });
+    let (run, columns) = (run.to_owned(), columns.clone());
+    table.pending = Some(Pending { mode, start, end, run, columns, cursor, files: files.clone() });
     files
 }

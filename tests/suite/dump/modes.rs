@@ -1,11 +1,11 @@
 //! What each mode makes of a table, one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::TimeDelta;
 use serde_json::Value;
-use source_zendesk_chat::dataset::{Mode, Store, Table};
+use source_zendesk_chat::dataset::{Manifest, Mode, Store, Table};
 use source_zendesk_chat::error::{Error, Kind};
 use source_zendesk_chat::plan::dump::Wish;
 use source_zendesk_chat::sandbox::Options;
@@ -50,6 +50,10 @@ impl Place {
 
     async fn dump(&self, now: &str, wish: &Wish) {
         self.try_dump(now, wish).await.unwrap();
+    }
+
+    fn state(&self) -> Manifest {
+        manifest(self.path())
     }
 
     fn table(&self, name: &str) -> Table {
@@ -289,4 +293,69 @@ async fn a_mode_that_a_stream_has_not_is_refused() {
     let place = Place::open(|_| {}).await;
     let refused = place.try_dump("2025-01-20T00:06:00Z", &wish(Mode::IncrementalAppend, &["departments"])).await;
     assert_eq!(refused.unwrap_err().kind(), Kind::Flags);
+}
+
+/// `--since` on a table that was read and brought nothing was taken for a moment behind it, and nothing was read.
+#[tokio::test(start_paused = true)]
+async fn since_before_a_table_without_rows_read_nothing() {
+    let place = Place::open(|_| {}).await;
+    let since = |at: &str| Wish { since: Some(instant(at)), ..wish(DEDUPED, &["chats"]) };
+    // Nothing was changed within these minutes.
+    place.dump("2025-01-15T00:07:00Z", &since("2025-01-15T00:00:59Z")).await;
+    assert_eq!((place.rows("chats"), place.table("chats").cursor), (0, None));
+    place.dump("2025-01-20T00:06:00Z", &since("2025-01-01T00:00:00Z")).await;
+    assert_eq!(contents(place.path())["chats"], place.truth("chats", "2025-01-20T00:00:00Z"));
+    assert_eq!(place.table("chats").start, Some(instant("2025-01-01T00:00:00Z")));
+}
+
+/// An account of which everything is gone, or only the newest chat, was compared by its last record, and nothing was replaced.
+#[tokio::test(start_paused = true)]
+async fn an_overwrite_whose_newest_chats_are_gone_replaced_nothing() {
+    for left in [0, 40] {
+        let first = Place::open(|_| {}).await;
+        first.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
+        let (rows, cursor) = (first.rows("chats"), first.table("chats").cursor);
+        let fewer = Account::open(|options| options.holdings.chats = left);
+        let place = Place { account: fewer.await, folder: first.folder };
+        place.dump("2025-01-20T00:06:00Z", &wish(Mode::Overwrite, &["chats"])).await;
+        assert!(place.rows("chats") < rows);
+        assert_eq!(contents(place.path())["chats"], place.truth("chats", "2025-01-20T00:00:00Z"), "{left}");
+        assert_eq!(place.table("chats").cursor, cursor, "a position never moves backwards");
+    }
+}
+
+/// Each run wrote every table anew that is read in full, and those rows that a look-back brings again.
+#[tokio::test(start_paused = true)]
+async fn what_did_not_change_was_written_anew() {
+    let place = Place::open(|_| {}).await;
+    place.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &[])).await;
+    let before = place.state().tables;
+    for mode in [DEDUPED, Mode::Overwrite, Mode::Append] {
+        place.dump("2025-01-20T00:06:00Z", &wish(mode, &[])).await;
+        for (name, table) in place.state().tables {
+            assert_eq!((&table.live, &table.retired), (&before[&name].live, &before[&name].retired), "{name} {mode:?}");
+        }
+        let listed: BTreeSet<_> = before.values().flat_map(|table| &table.live).map(|file| file.path.clone()).collect();
+        let there: BTreeSet<_> = files(place.path()).into_iter().filter(|file| file.ends_with(".parquet")).collect();
+        assert_eq!(there, listed);
+    }
+}
+
+/// An overwrite that was left went on however old it was, and after others had written the table: what was deleted since stayed.
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_overwrite_went_on_however_old() {
+    for (by, between) in [("2025-01-22T00:06:00Z", None), ("2025-01-20T02:06:00Z", Some("2025-01-20T01:06:00Z"))] {
+        // It breaks off for good after some pages.
+        let broken = Rule::of_path("incremental/chats", 2..=u64::MAX, Fault::status(400));
+        let first = Place::open(|options| options.faults = vec![broken]).await;
+        first.try_dump("2025-01-20T00:06:00Z", &wish(Mode::Overwrite, &["chats"])).await.unwrap_err();
+        let left = first.table("chats").pending.expect("a read that is under way");
+        let place = Place { account: Place::open(|_| {}).await.account, folder: first.folder };
+        if let Some(between) = between {
+            place.dump(between, &wish(DEDUPED, &["chats"])).await;
+            assert_eq!(place.table("chats").pending, None);
+        }
+        place.dump(by, &wish(Mode::Overwrite, &["chats"])).await;
+        assert!(left.files.iter().all(|file| !place.path().join(&file.path).exists()), "{by}");
+    }
 }
