@@ -24,7 +24,7 @@ use crate::streams;
 pub use manifest::{DataFile, Lease, Manifest, Mode, Pending, Retired, Table};
 pub use store::{Store, concise};
 
-use store::NotWritten;
+use store::{LOCK, NotWritten};
 
 const STATE: &str = "_state.json";
 const VIEWS: &str = "views.sql";
@@ -58,6 +58,7 @@ struct Held {
 impl Dataset {
     /// Takes a place for this run: makes a dataset there, or goes on with the one of this account, and clears what killed runs left.
     pub async fn open(store: Store, account: &str, start: DateTime<Utc>, clock: Clock) -> Result<Self, Error> {
+        store.refuse_other_datasets(tables()).await?;
         let run = run_id(clock.now());
         let (manifest, version) = match store.read(STATE).await? {
             Some((text, version)) => {
@@ -67,6 +68,7 @@ impl Dataset {
         };
         if version.is_none() {
             refuse_orphans(&store).await?;
+            tell_of_others(&store).await?;
         }
         if manifest.account != account {
             let problem =
@@ -264,10 +266,25 @@ pub async fn manifest_at(store: &Store) -> Result<Option<Manifest>, Error> {
 /// The files that runs wrote into the folders of tables, what killed ones left half-written among them.
 async fn own_files(store: &Store) -> Result<Vec<String>, Error> {
     let mut files = Vec::new();
-    for stream in streams::all() {
-        files.extend(store.files(stream.output.name).await?.into_iter().filter(|path| is_ours(path)));
+    for table in tables() {
+        files.extend(store.files(table).await?.into_iter().filter(|path| is_ours(path)));
     }
     Ok(files)
+}
+
+/// The names of all tables that a dataset may have.
+fn tables() -> impl Iterator<Item = &'static str> {
+    streams::all().map(|stream| stream.output.name)
+}
+
+/// Warns of what lay at the place before the dataset did: perhaps another place was meant.
+async fn tell_of_others(store: &Store) -> Result<(), Error> {
+    let names = store.names().await?;
+    if let Some(name) = names.iter().find(|name| ![LOCK, VIEWS].contains(&name.as_str())) {
+        let place = store.address("");
+        warn!("{place} is not empty: a dataset is made there beside {name}, which is left as it is");
+    }
+    Ok(())
 }
 
 /// Refuses a place that holds tables but nothing that says which of their files count: to begin anew there would remove them.

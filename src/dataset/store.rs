@@ -14,10 +14,14 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use url::Url;
 
+use super::STATE;
 use crate::error::{Error, Kind};
 
+/// What the folders of a table's months begin with.
+const MONTH: &str = "month=";
+
 /// Held by whoever writes into a folder; the system frees it when its holder dies.
-const LOCK: &str = "_lock";
+pub const LOCK: &str = "_lock";
 
 /// A place for a dataset.
 pub struct Store {
@@ -26,7 +30,16 @@ pub struct Store {
     /// How its files are named to readers.
     base: String,
     folder: Option<PathBuf>,
+    bucket: Option<Bucket>,
     _lock: Option<File>,
+}
+
+/// The bucket around a place in an object store.
+struct Bucket {
+    objects: Arc<dyn ObjectStore>,
+    name: String,
+    /// Where in it the place is.
+    prefix: Path,
 }
 
 /// Why something was not written.
@@ -44,6 +57,10 @@ impl Store {
         let unusable = |what: &str, error: io::Error| {
             Error::new(Kind::Place, format!("The folder {} {what}", folder.display())).because(error)
         };
+        // Before anything is made there.
+        if let Some(outer) = around(&folder) {
+            return Err(within(&folder.display().to_string(), &outer));
+        }
         fs::create_dir_all(&folder).map_err(|error| unusable("cannot be made", error))?;
         let lock = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK));
         let lock = lock.map_err(|error| unusable("cannot be written to", error))?;
@@ -71,7 +88,7 @@ impl Store {
         })?;
         let objects = LocalFileSystem::new_with_prefix(&folder).map_err(|error| failed(&error))?.with_fsync(true);
         let base = folder.display().to_string();
-        Ok(Self { objects: Arc::new(objects), base, folder: Some(folder), _lock: lock })
+        Ok(Self { objects: Arc::new(objects), base, folder: Some(folder), bucket: None, _lock: lock })
     }
 
     fn cloud(place: &str) -> Result<Self, Error> {
@@ -94,9 +111,41 @@ impl Store {
         }
         let store = builder.build().map_err(unusable)?;
         let prefix = Path::from_url_path(url.path()).map_err(|error| unusable(error.into()))?;
-        let base = format!("s3://{}/{prefix}", url.host_str().unwrap_or_default());
-        let base = base.trim_end_matches('/').to_owned();
-        Ok(Self { objects: Arc::new(PrefixStore::new(store, prefix)), base, folder: None, _lock: None })
+        let name = format!("s3://{}", url.host_str().unwrap_or_default());
+        Ok(Self::in_bucket(Arc::new(store), name, prefix))
+    }
+
+    /// A place in a bucket that is called `name`, such as `s3://bucket`.
+    pub fn in_bucket(objects: Arc<dyn ObjectStore>, name: String, prefix: Path) -> Self {
+        let base = format!("{name}/{prefix}").trim_end_matches('/').to_owned();
+        let place = Arc::new(PrefixStore::new(Arc::clone(&objects), prefix.clone()));
+        Self { objects: place, base, folder: None, bucket: Some(Bucket { objects, name, prefix }), _lock: None }
+    }
+
+    /// Refuses a place below another dataset, and folders of tables that are links into one: two datasets would take each
+    /// other's files for what killed runs of their own left.
+    pub async fn refuse_other_datasets(&self, tables: impl Iterator<Item = &str>) -> Result<(), Error> {
+        let outer = match (&self.folder, &self.bucket) {
+            (Some(root), _) => around(root).or_else(|| linked(root, tables)),
+            (None, Some(bucket)) => bucket.around().await?,
+            (None, None) => None,
+        };
+        outer.map_or(Ok(()), |outer| Err(within(&self.address(""), &outer)))
+    }
+
+    /// What lies at the top of the place, by name; hidden files do not count.
+    pub async fn names(&self) -> Result<Vec<String>, Error> {
+        let mut names: Vec<String> = if let Some(root) = &self.folder {
+            let entries = fs::read_dir(root).into_iter().flatten().flatten();
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+        } else {
+            let listed = self.objects.list_with_delimiter(None).await.map_err(|error| failed(&error))?;
+            let files = listed.objects.into_iter().map(|file| file.location);
+            listed.common_prefixes.into_iter().chain(files).map(|path| path.to_string()).collect()
+        };
+        names.retain(|name| !name.starts_with('.'));
+        names.sort();
+        Ok(names)
     }
 
     /// Whether the system keeps other writers away.
@@ -166,22 +215,26 @@ impl Store {
         }
     }
 
-    /// The paths of all files in a folder of the dataset, what a killed write left behind among them.
-    pub async fn files(&self, folder: &str) -> Result<Vec<String>, Error> {
+    /// The paths of all files in the folder of a table and in its months, what a killed write left behind among them. What
+    /// lies deeper is not the table's, whatever it is called.
+    pub async fn files(&self, table: &str) -> Result<Vec<String>, Error> {
         let Some(root) = &self.folder else {
-            let listed = self.objects.list(Some(&Path::from(folder)));
-            return listed.map_ok(|meta| meta.location.to_string()).try_collect().await.map_err(|error| failed(&error));
+            let listed = self.objects.list(Some(&Path::from(table)));
+            let paths = listed.map_ok(|meta| meta.location.to_string()).try_collect::<Vec<_>>().await;
+            let paths = paths.map_err(|error| failed(&error))?;
+            return Ok(paths.into_iter().filter(|path| is_of(table, path)).collect());
         };
         // The store hides what a killed write left; the file system does not.
         let mut files = Vec::new();
-        let mut folders = vec![PathBuf::from(folder)];
+        let mut folders = vec![PathBuf::from(table)];
         while let Some(folder) = folders.pop() {
             let Ok(entries) = fs::read_dir(root.join(&folder)) else { continue };
             for entry in entries.flatten() {
-                let path = folder.join(entry.file_name());
+                let name = entry.file_name();
+                let is_month = folder.as_os_str() == table && name.to_str().is_some_and(|name| name.starts_with(MONTH));
                 match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => folders.push(path),
-                    Ok(kind) if kind.is_file() => files.extend(path.to_str().map(str::to_owned)),
+                    Ok(kind) if kind.is_dir() && is_month => folders.push(folder.join(name)),
+                    Ok(kind) if kind.is_file() => files.extend(folder.join(name).to_str().map(str::to_owned)),
                     _ => {}
                 }
             }
@@ -205,6 +258,57 @@ impl Store {
             let _ = fs::remove_file(root.join(path));
         }
     }
+}
+
+impl Bucket {
+    /// The dataset that the place lies below, as far as it may be looked for.
+    async fn around(&self) -> Result<Option<String>, Error> {
+        use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+        let parts: Vec<_> = self.prefix.parts().collect();
+        for length in 0..parts.len() {
+            let above = parts.iter().take(length).cloned().collect::<Path>();
+            match self.objects.head(&above.clone().join(STATE)).await {
+                Ok(_) => return Ok(Some(format!("{}/{above}", self.name))),
+                // Who may see no more than the place itself cannot have a dataset around it.
+                Err(NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. }) => {}
+                Err(error) => return Err(failed(&error)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The dataset that a folder lies below, whatever links lead there; the folder itself need not exist yet.
+fn around(folder: &LocalPath) -> Option<String> {
+    let absolute = std::path::absolute(folder).ok()?;
+    let mut above = absolute.ancestors().filter_map(|folder| folder.canonicalize().ok());
+    let nearest = above.next()?;
+    let itself = usize::from(folder.canonicalize().is_ok());
+    let outer = nearest.ancestors().skip(itself).find(|folder| folder.join(STATE).is_file());
+    outer.map(|outer| outer.display().to_string())
+}
+
+/// The dataset into which the folder of one of these tables is a link.
+fn linked<'a>(root: &LocalPath, mut tables: impl Iterator<Item = &'a str>) -> Option<String> {
+    tables.find_map(|table| {
+        let folder = root.join(table).canonicalize().ok().filter(|folder| !folder.starts_with(root))?;
+        around(&folder)
+    })
+}
+
+fn within(place: &str, outer: &str) -> Error {
+    let problem =
+        format!("{place} lies within the dataset at {outer}, or leads into it: choose a place outside of that");
+    Error::new(Kind::Place, problem)
+}
+
+/// Whether a path is that of a file in the folder of a table, or in one of its months.
+fn is_of(table: &str, path: &str) -> bool {
+    let within = path.strip_prefix(table).and_then(|rest| rest.strip_prefix('/'));
+    within.is_some_and(|within| match within.split_once('/') {
+        None => true,
+        Some((folder, name)) => folder.starts_with(MONTH) && !name.contains('/'),
+    })
 }
 
 /// What an argument names.

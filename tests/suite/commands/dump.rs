@@ -261,6 +261,22 @@ fn places_that_cannot_be_used() {
 }
 
 #[test]
+fn a_folder_of_something_else_is_told_of_once() {
+    let place = place();
+    fs::create_dir_all(place.path("lake/.git")).unwrap();
+    place.write("lake/.gitignore", "mine");
+    assert_page!(dump(&place, "--streams roles --quiet"), @"exit 0");
+    fs::create_dir(place.path("other")).unwrap();
+    place.write("other/notes.txt", "mine");
+    let other = "dump --config config.json --out other --streams roles --quiet";
+    assert_page!(place.run(other).unlogged(), @"
+    exit 0
+     WARN PLACE/other/ is not empty: a dataset is made there beside notes.txt, which is left as it is
+    ");
+    assert_page!(place.run(other).unlogged(), @"exit 0");
+}
+
+#[test]
 fn datasets_that_cannot_be_gone_on_with() {
     let place = place();
     assert_eq!(dump(&place, "--streams roles --quiet").code, Some(0));

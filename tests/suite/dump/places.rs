@@ -2,7 +2,11 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::sync::Arc;
 
+use futures_util::TryStreamExt;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
 use serde_json::json;
 use source_zendesk_chat::dataset::{Mode, Store};
 use source_zendesk_chat::error::{Error, Kind};
@@ -79,6 +83,81 @@ async fn foreign_files_are_left_alone() {
         }
     }
     assert!(viewed(folder.path(), None).iter().all(|file| !foreign.iter().any(|foreign| file.ends_with(foreign))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dataset_below_a_table_of_another_lost_its_files_to_it() {
+    let (account, folder) = made().await;
+    // Made before the outer one was, or brought there by somebody.
+    for inner in ["chats/inner", "chats/month=2025-01/inner", "chats/Month=2025-01"] {
+        let inner = folder.path().join(inner);
+        let aside = TempDir::new().unwrap();
+        dump(&account, aside.path(), DEDUPED, &["chats"]).await.unwrap();
+        fs::create_dir_all(inner.parent().unwrap()).unwrap();
+        fs::rename(aside.path(), &inner).unwrap();
+        let before = files(&inner);
+        dump(&account, folder.path(), DEDUPED, &["chats"]).await.unwrap();
+        assert_eq!(files(&inner), before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_below_another_dataset_is_refused() {
+    let (account, folder) = made().await;
+    let before = files(folder.path());
+    let places = ["inner", "chats", "chats/month=2025-01", "a/b/c", "none/../chats/inner"];
+    let mut places: Vec<_> = places.map(|place| folder.path().join(place)).into();
+    let aside = TempDir::new().unwrap();
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(folder.path().join("chats"), aside.path().join("link")).unwrap();
+        places.push(aside.path().join("link/inner"));
+    }
+    for place in places {
+        let error = dump(&account, &place, DEDUPED, &["chats"]).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Place, "{}", place.display());
+        assert!(error.to_string().contains("lies within the dataset at"), "{error}");
+    }
+    assert_eq!(files(folder.path()), before);
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_a_link_into_another_dataset_is_refused() {
+    let (account, folder) = made().await;
+    let before = files(folder.path());
+    let linked = TempDir::new().unwrap();
+    std::os::unix::fs::symlink(folder.path().join("chats"), linked.path().join("chats")).unwrap();
+    let error = dump(&account, linked.path(), DEDUPED, &["chats"]).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Place, "{error}");
+    assert_eq!(files(folder.path()), before);
+    // A folder on another disk is nobody else's.
+    let (disk, linked) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    std::os::unix::fs::symlink(disk.path(), linked.path().join("chats")).unwrap();
+    dump(&account, linked.path(), DEDUPED, &["chats"]).await.unwrap();
+    contents(linked.path());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_below_another_dataset_of_a_bucket_is_refused() {
+    let (account, objects) = (account().await, Arc::new(InMemory::new()) as Arc<dyn ObjectStore>);
+    let place = |path: &str| Store::in_bucket(Arc::clone(&objects), "s3://bucket".to_owned(), path.into());
+    let wish = wish(DEDUPED, &["roles"]);
+    account.dump(place("a/lake"), &wish).await.unwrap();
+    for inner in ["a/lake/inner", "a/lake/roles/month=2025-01", "a/lake/b/c/d"] {
+        let error = account.dump(place(inner), &wish).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Place);
+        assert!(error.to_string().contains("lies within the dataset at s3://bucket/a/lake"), "{error}");
+    }
+    for beside in ["a/lake", "a/lake2", "a/other"] {
+        account.dump(place(beside), &wish).await.unwrap();
+    }
+    // One that was made around others sweeps none of theirs.
+    let listed = || objects.list(Some(&"a/lake2".into())).try_collect::<Vec<_>>();
+    let before = listed().await.unwrap();
+    account.dump(place("a"), &wish).await.unwrap();
+    account.dump(place("a"), &wish).await.unwrap();
+    assert_eq!(listed().await.unwrap(), before);
 }
 
 #[tokio::test(start_paused = true)]
