@@ -76,7 +76,7 @@ ours=$elapsed ours_busy=$busy ours_speed=$(speed)
 peak=$(memory "${dump[@]}" "$folder/again" 2>/dev/null)
 ours_peak=$peak
 # What a run has merged into others stays in the folder for a while; the files that count are those of the views.
-sed -nE "s/^ *'(.*\.parquet)',?$/\1/p" "$folder/ours/views.sql" | row '`dump`' "$folder/ours"
+sed -nE "s|^ *lake\(\) \|\| '(.*\.parquet)',?$|$folder/ours/\1|p" "$folder/ours/views.sql" | row '`dump`' "$folder/ours"
 rm -r "$folder/ours" "$folder/again"
 
 # Two levels are what dlt's own source for Zendesk Chat asks for, and all that chats have. As with `dump`, nested values

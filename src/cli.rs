@@ -56,6 +56,9 @@ pub enum Command {
     /// Say what a dataset holds, and whether all of it is there.
     #[command(infer_long_args = true)]
     Inspect(InspectArgs),
+    /// Print DuckDB views over a dataset for where it lies now, as `views.sql` holds them for where it was written.
+    #[command(infer_long_args = true)]
+    Views(ViewsArgs),
     /// Sign in to an account with a browser, and write the configuration.
     #[command(infer_long_args = true)]
     Login(LoginArgs),
@@ -173,6 +176,14 @@ pub struct InspectArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// The flags of `views`.
+#[derive(Debug, Args)]
+pub struct ViewsArgs {
+    /// Where the dataset is: a folder, or a place in a bucket such as <s3://bucket/path>.
+    #[arg(value_name = "DIR_OR_URL")]
+    pub place: String,
 }
 
 /// The flags of `login`.

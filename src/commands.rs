@@ -34,6 +34,7 @@ mod man;
 mod read;
 pub mod sandbox;
 mod spec;
+mod views;
 
 /// How long a stopped run waits for a reader to take the lines that are already on their way.
 const PARTING: Duration = Duration::from_secs(5);
@@ -158,6 +159,7 @@ async fn run(command: Command, context: Context) -> ExitCode {
         Command::Read(args) => read::run(&args, &context).await,
         Command::Dump(args) => dump::run(&args, &context).await,
         Command::Inspect(args) => inspect::run(&args, &context).await,
+        Command::Views(args) => views::run(&args, &context).await,
         Command::Login(args) => login::run(&args, &context).await,
         Command::Sandbox(args) => sandbox::run(args, context.clock.clone(), std::io::stdout()).await,
         Command::Completions(args) => completions::run(&args, &context).await,
@@ -187,7 +189,9 @@ fn level(command: &Command) -> Level {
         Command::Dump(args) if args.quiet => return Level::WARN,
         Command::Dump(args) => args.debug,
         Command::Login(args) => args.debug,
-        Command::Inspect(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => false,
+        Command::Inspect(_) | Command::Views(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => {
+            false
+        }
     };
     let debug = debug || std::env::var("LOG_LEVEL").is_ok_and(|level| level.eq_ignore_ascii_case("debug"));
     if debug { Level::DEBUG } else { Level::INFO }

@@ -68,6 +68,7 @@ impl Dataset {
         };
         if version.is_none() {
             refuse_orphans(&store).await?;
+            refuse_foreign_views(&store).await?;
             tell_of_others(&store).await?;
         }
         if manifest.account != account {
@@ -257,6 +258,17 @@ impl Dataset {
     }
 }
 
+/// The views over what is committed, for where the dataset lies now.
+pub fn views_at(manifest: &Manifest, store: &Store) -> String {
+    views::text(manifest, store)
+}
+
+/// Whether the file of views beside a dataset is over the files of this place; a dataset that was moved has another.
+pub async fn has_its_views(store: &Store) -> Result<bool, Error> {
+    let there = store.read(VIEWS).await?;
+    Ok(there.is_some_and(|(text, _)| views::is_of(&String::from_utf8_lossy(&text), store)))
+}
+
 /// What is committed at a place; none if there is no dataset.
 pub async fn manifest_at(store: &Store) -> Result<Option<Manifest>, Error> {
     let Some((text, _)) = store.read(STATE).await? else { return Ok(None) };
@@ -270,6 +282,16 @@ async fn own_files(store: &Store) -> Result<Vec<String>, Error> {
         files.extend(store.files(table).await?.into_iter().filter(|path| is_ours(path)));
     }
     Ok(files)
+}
+
+/// Refuses a place where the file of views is somebody's own, which the first commit would replace.
+async fn refuse_foreign_views(store: &Store) -> Result<(), Error> {
+    if store.read(VIEWS).await?.is_none_or(|(text, _)| views::is_ours(&text)) {
+        return Ok(());
+    }
+    let problem =
+        format!("{} was not written by this program, which would replace it: rename it", store.address(VIEWS));
+    Err(Error::new(Kind::Place, problem))
 }
 
 /// The names of all tables that a dataset may have.

@@ -31,10 +31,8 @@ struct Told<'manifest> {
 
 /// Tells what a dataset holds; that something of it is missing is the result.
 pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<(), Error> {
-    let store = Store::look(&args.place)?;
-    let Some(manifest) = dataset::manifest_at(&store).await? else {
-        return Err(Error::new(Kind::Dataset, format!("There is no dataset at {}", store.address(""))));
-    };
+    let (store, manifest) = opened(&args.place).await?;
+    let has_its_views = dataset::has_its_views(&store).await?;
     let mut tables = BTreeMap::new();
     for (name, table) in &manifest.tables {
         let mut problems = Vec::new();
@@ -54,7 +52,18 @@ pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<(), Err
         };
         tables.insert(name.as_str(), told);
     }
-    let text = if args.json { as_json(&store, &manifest, &tables) } else { as_table(&store, &manifest, &tables) };
+    let text = if args.json {
+        as_json(&store, &manifest, &tables, has_its_views)
+    } else {
+        let mut text = as_table(&store, &manifest, &tables);
+        if !has_its_views {
+            text += &format!(
+                "`views.sql` is not that of this place: `source-zendesk-chat views {}` prints it.\n",
+                args.place
+            );
+        }
+        text
+    };
     context.output.write(text.into_bytes()).await?;
     let broken: Vec<&str> =
         tables.iter().filter(|(_, told)| !told.problems.is_empty()).map(|(name, _)| *name).collect();
@@ -63,6 +72,15 @@ pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<(), Err
     }
     let problem = format!("{} of {} tables are not whole: {}", broken.len(), tables.len(), broken.join(", "));
     Err(Error::new(Kind::Incomplete, problem))
+}
+
+/// A dataset to look at.
+pub(super) async fn opened(place: &str) -> Result<(Store, Manifest), Error> {
+    let store = Store::look(place)?;
+    let manifest = dataset::manifest_at(&store).await?;
+    let none = || Error::new(Kind::Dataset, format!("There is no dataset at {}", store.address("")));
+    let manifest = manifest.ok_or_else(none)?;
+    Ok((store, manifest))
 }
 
 /// What is wrong with a file, if anything is.
@@ -78,10 +96,12 @@ async fn problem(store: &Store, file: &DataFile) -> Result<Option<String>, Error
     })
 }
 
-fn as_json(store: &Store, manifest: &Manifest, tables: &BTreeMap<&str, Told<'_>>) -> String {
+fn as_json(store: &Store, manifest: &Manifest, tables: &BTreeMap<&str, Told<'_>>, has_its_views: bool) -> String {
     let Manifest { account, start, run, .. } = manifest;
-    let told =
-        json!({ "dataset": store.address(""), "account": account, "start": start, "run": run, "tables": tables });
+    let told = json!({
+        "dataset": store.address(""), "account": account, "start": start, "run": run, "tables": tables,
+        "has_its_views": has_its_views,
+    });
     format!("{told}\n")
 }
 

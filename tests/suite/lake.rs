@@ -87,10 +87,15 @@ pub fn manifest(folder: &Path) -> Manifest {
 /// The files that `views.sql` names, which must all be there; `url` is where the dataset is if not in the folder.
 pub fn viewed(folder: &Path, url: Option<&str>) -> BTreeSet<String> {
     let text = fs::read_to_string(folder.join("views.sql")).unwrap();
-    let files = text.lines().filter_map(|line| line.trim().strip_prefix('\''));
-    let files = files.map(|rest| rest.rsplit_once('\'').unwrap().0.to_owned());
-    let local = |file: String| url.map_or(file.clone(), |url| file.replace(url, folder.to_str().unwrap()));
-    files.map(local).inspect(|file| assert!(Path::new(file).is_file(), "{file}")).collect()
+    let text_of = |line: &str, before: &str| Some(line.strip_prefix(before)?.rsplit_once('\'')?.0.to_owned());
+    let base = text.lines().find_map(|line| text_of(line, "CREATE OR REPLACE MACRO lake() AS '")).unwrap();
+    assert_eq!(
+        base,
+        format!("{}/", url.map_or_else(|| folder.canonicalize().unwrap().display().to_string(), str::to_owned))
+    );
+    let files = text.lines().filter_map(|line| text_of(line.trim(), "lake() || '"));
+    let local = files.map(|file| folder.join(file).to_str().unwrap().to_owned());
+    local.inspect(|file| assert!(Path::new(file).is_file(), "{file}")).collect()
 }
 
 /// The files of tables that are there.

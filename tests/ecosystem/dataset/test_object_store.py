@@ -155,7 +155,7 @@ class Content(ObjectStore):
         views, base = (folder / "views.sql").read_text(), f"s3://{BUCKET}/{self.prefix}"
         for table in TABLES:
             for file in self.state()["tables"][table]["live"]:
-                self.assertIn(f"'{base}/{file['path']}'", views)
+                self.assertIn(f"lake() || '{file['path']}'", views)
         tables = with_duckdb.Tables(folder, views.replace(base, str(folder)))
         for table in TABLES:
             self.assertEqual(rows(LAKE, table), tables.rows(table))

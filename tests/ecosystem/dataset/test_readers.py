@@ -158,7 +158,7 @@ class Files(Readers):
             listed = {file["path"] for file in state(GROWN)["tables"][table]["live"]}
             self.assertLessEqual(listed, here)
             for path in here:
-                self.assertEqual(path in listed, f"'{GROWN}/{path}'" in views, path)
+                self.assertEqual(path in listed, f"lake() || '{path}'" in views, path)
             retired += len(here - listed)
         self.assertGreater(retired, 0, "two runs retired no file, so the lists were not put to the test")
 

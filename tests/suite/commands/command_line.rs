@@ -25,6 +25,7 @@ fn the_first_page_of_help() {
       read         Print the streams' records, and states from which a later run goes on
       dump         Write the streams into a dataset of Parquet files, which later runs go on from
       inspect      Say what a dataset holds, and whether all of it is there
+      views        Print DuckDB views over a dataset for where it lies now, as `views.sql` holds them for where it was written
       login        Sign in to an account with a browser, and write the configuration
       sandbox      Serve a made-up Zendesk Chat account on this machine, to try things out
       completions  Print what a shell needs to complete commands and flags

@@ -276,6 +276,43 @@ fn a_folder_of_something_else_is_told_of_once() {
     assert_page!(place.run(other).unlogged(), @"exit 0");
 }
 
+/// What was moved showed the rows of a copy that stayed behind, or none.
+#[test]
+fn a_dataset_that_was_moved_has_views_over_where_it_lay_before() {
+    let place = place();
+    assert_page!(dump(&place, "--streams roles --quiet"), @"exit 0");
+    let views = |name: &str| place.run(&format!("views {name}")).stdout;
+    assert_eq!(views("lake"), fs::read_to_string(place.path("lake/views.sql")).unwrap());
+    fs::create_dir(place.path("elsewhere")).unwrap();
+    fs::rename(place.path("lake"), place.path("elsewhere/lake")).unwrap();
+    let inspected = place.run("inspect elsewhere/lake");
+    assert_eq!(inspected.code, Some(0));
+    let said = "`views.sql` is not that of this place: `source-zendesk-chat views elsewhere/lake` prints it.\n";
+    assert!(inspected.stdout.ends_with(said), "{}", inspected.stdout);
+    let moved = views("elsewhere/lake");
+    let folder = place.path("elsewhere/lake").canonicalize().unwrap();
+    assert!(moved.contains(&format!("MACRO lake() AS '{}/';\n", folder.display())), "{moved}");
+    place.write("elsewhere/lake/views.sql", &moved);
+    assert!(!place.run("inspect elsewhere/lake").stdout.contains("views.sql"));
+    assert_page!(place.run("views ."), @"
+    exit 1
+    There is no dataset at PLACE/. Give `--out` another place, or bring the dataset back from a copy.
+    ");
+}
+
+#[test]
+fn views_of_somebodys_own_were_overwritten() {
+    let place = place();
+    fs::create_dir(place.path("lake")).unwrap();
+    place.write("lake/views.sql", "CREATE VIEW mine AS SELECT 1;");
+    assert_page!(dump(&place, "--streams roles --quiet"), @"
+    exit 1
+    PLACE/lake/views.sql was not written by this program, which would replace it: rename it. Give `--out` a folder that may be written, or s3://bucket/path and what opens it.
+    ");
+    assert_eq!(files(&place.path("lake")).into_iter().collect::<Vec<_>>(), ["_lock", "views.sql"]);
+    assert_eq!(fs::read_to_string(place.path("lake/views.sql")).unwrap(), "CREATE VIEW mine AS SELECT 1;");
+}
+
 #[test]
 fn datasets_that_cannot_be_gone_on_with() {
     let place = place();

@@ -1,0 +1,12 @@
+//! `views`: the views over a dataset, for where it lies now.
+
+use super::{Context, inspect};
+use crate::cli::ViewsArgs;
+use crate::dataset;
+use crate::error::Error;
+
+/// Prints what `views.sql` holds if a run writes it here; a dataset that was moved or copied has brought that of another place.
+pub(super) async fn run(args: &ViewsArgs, context: &Context) -> Result<(), Error> {
+    let (store, manifest) = inspect::opened(&args.place).await?;
+    context.output.write(dataset::views_at(&manifest, &store).into_bytes()).await
+}
