@@ -35,6 +35,12 @@ const GRACE: TimeDelta = TimeDelta::minutes(15);
 /// How long a lease lasts that nobody renews.
 const LEASE: TimeDelta = TimeDelta::minutes(5);
 
+/// How often a write is tried again that the store refuses although nobody wrote meanwhile.
+const CONFLICTS: u32 = 6;
+
+/// How long before the first of those; each time twice as long.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(100);
+
 /// How often a lease is renewed, whatever else is written.
 const RENEWAL: Duration = Duration::from_mins(1);
 
@@ -193,6 +199,7 @@ impl Dataset {
 
     /// Changes `_state.json`, which is the commit of the change, and renews the lease with it.
     async fn change<T>(&self, held: &mut Held, change: impl Fn(&mut Manifest) -> T) -> Result<T, Error> {
+        let mut conflicts = 0;
         loop {
             let mut manifest = held.manifest.clone();
             manifest.lease = manifest.lease.map(|_| self.lease());
@@ -214,6 +221,15 @@ impl Dataset {
                 // It was an earlier write of this run whose answer was lost; this one goes on top of it.
                 Some((there, version)) if self.is_ours(&there) && held.version.as_ref() != Some(&version) => {
                     *held = Held { manifest: Manifest::parse(&there)?, version: Some(version) };
+                }
+                // A store may refuse one of several writes at once, of which none is done in the end.
+                there
+                    if matches!(not_written, NotWritten::Overtaken)
+                        && there.as_ref().map(|(_, version)| version) == held.version.as_ref()
+                        && conflicts < CONFLICTS =>
+                {
+                    tokio::time::sleep(CONFLICT_PAUSE * 2_u32.pow(conflicts)).await;
+                    conflicts += 1;
                 }
                 _ => return Err(self.refused(not_written)),
             }

@@ -14,8 +14,8 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use object_store::path::Path as ObjectPath;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result as StoreResult, UploadPart,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result as StoreResult, UploadPart,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use source_zendesk_chat::dataset::{Manifest, Mode};
@@ -254,5 +254,68 @@ impl MultipartUpload for MortalUpload {
 
     async fn abort(&mut self) -> StoreResult<()> {
         self.upload.abort().await
+    }
+}
+
+/// A store of which the first conditional writes are answered with a conflict.
+#[derive(Debug)]
+pub struct Conflicting {
+    /// The store itself.
+    pub inner: Arc<dyn ObjectStore>,
+    /// How many writes are answered so.
+    pub answers: AtomicUsize,
+    /// Whether they are carried out all the same.
+    pub carried_out: bool,
+}
+
+impl fmt::Display for Conflicting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(formatter)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Conflicting {
+    async fn put_opts(&self, path: &ObjectPath, payload: PutPayload, options: PutOptions) -> StoreResult<PutResult> {
+        let conditional = options.mode != PutMode::Overwrite;
+        let left = |left: usize| left.checked_sub(1);
+        if !conditional || self.answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_err() {
+            return self.inner.put_opts(path, payload, options).await;
+        }
+        if self.carried_out {
+            self.inner.put_opts(path, payload, options).await?;
+        }
+        Err(object_store::Error::AlreadyExists { path: path.to_string(), source: "409 Conflict".into() })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &ObjectPath,
+        options: PutMultipartOptions,
+    ) -> StoreResult<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(path, options).await
+    }
+
+    async fn get_opts(&self, path: &ObjectPath, options: GetOptions) -> StoreResult<GetResult> {
+        self.inner.get_opts(path, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, StoreResult<ObjectPath>>,
+    ) -> BoxStream<'static, StoreResult<ObjectPath>> {
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&ObjectPath>) -> BoxStream<'static, StoreResult<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&ObjectPath>) -> StoreResult<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &ObjectPath, to: &ObjectPath, options: CopyOptions) -> StoreResult<()> {
+        self.inner.copy_opts(from, to, options).await
     }
 }

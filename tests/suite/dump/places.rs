@@ -15,7 +15,7 @@ use source_zendesk_chat::sandbox::options::Refusal;
 use tempfile::TempDir;
 
 use crate::account::Account;
-use crate::lake::{contents, files, manifest, viewed, wish};
+use crate::lake::{Conflicting, contents, files, manifest, viewed, wish};
 
 const DEDUPED: Mode = Mode::IncrementalDeduped;
 
@@ -158,6 +158,28 @@ async fn a_place_below_another_dataset_of_a_bucket_is_refused() {
     account.dump(place("a"), &wish).await.unwrap();
     account.dump(place("a"), &wish).await.unwrap();
     assert_eq!(listed().await.unwrap(), before);
+}
+
+/// A dataset that a run begins, and goes on with, where a store answers the first conditional writes with a conflict.
+async fn met_with(conflicts: usize, carried_out: bool) -> Result<(), Error> {
+    let (account, wish) = (account().await, wish(DEDUPED, &["roles"]));
+    let objects = Arc::new(InMemory::new());
+    for _ in 0..2 {
+        let inner = Arc::clone(&objects) as Arc<dyn ObjectStore>;
+        let objects = Arc::new(Conflicting { inner, answers: conflicts.into(), carried_out });
+        account.dump(Store::in_bucket(objects, "s3://bucket".to_owned(), "lake".into()), &wish).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_on_the_first_state_was_taken_for_another_run() {
+    for conflicts in [1, 2, 5] {
+        met_with(conflicts, false).await.unwrap();
+        met_with(conflicts, true).await.unwrap();
+    }
+    let error = met_with(usize::MAX, false).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::DatasetInUse, "{error}");
 }
 
 #[tokio::test(start_paused = true)]
