@@ -69,6 +69,35 @@ pub fn replace(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
     Replacement::open(path, 0, readers)?.finish(text)
 }
 
+/// How many links may lead from one to the next.
+const LINKS: usize = 40;
+
+/// The file that a path leads to, whether it exists yet or not: a link is followed, since it is the file behind it that is
+/// to be replaced, and the link that is to stay.
+pub fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        // What is there has one name, by which all runs know it.
+        match fs::canonicalize(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            known => return known,
+        }
+        let Ok(target) = fs::read_link(&path) else { return Ok(beneath_links(&path)) };
+        // A relative target lies beside the link.
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    Err(io::Error::other("too many links lead from one to the next"))
+}
+
+/// The path of a file that does not exist, in the one name of its folder.
+fn beneath_links(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (fs::canonicalize(folder), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
 /// Takes the lock that stands for the file at `path`, which a crash gives back; none if another holds it.
 pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
     let path = beside(path, ".lock");
@@ -177,6 +206,29 @@ mod tests {
         assert_eq!(mode(), 0o644);
         replace(&path, "secret", Readers::Owner).unwrap();
         assert_eq!(mode(), 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_what_does_not_exist_yet_was_replaced() {
+        use std::os::unix::fs::symlink;
+        let folder = TempDir::new().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        fs::create_dir(root.join("deep")).unwrap();
+        symlink("deep/second", root.join("first")).unwrap();
+        symlink("../file", root.join("deep/second")).unwrap();
+        let first = root.join("first");
+        for _ in ["is not there yet", "is there"] {
+            assert_eq!(behind_links(&first).unwrap(), root.join("file"));
+            replace(&behind_links(&first).unwrap(), "text", Readers::AsBefore).unwrap();
+            assert_eq!(fs::read_link(&first).unwrap(), Path::new("deep/second"));
+            assert_eq!(fs::read_to_string(&first).unwrap(), "text");
+        }
+        assert_eq!(behind_links(&root.join("deep/../new")).unwrap(), root.join("new"));
+        assert_eq!(behind_links(&root.join("none/new")).unwrap(), root.join("none/new"));
+        symlink("b", root.join("a")).unwrap();
+        symlink("a", root.join("b")).unwrap();
+        behind_links(&root.join("a")).unwrap_err();
     }
 
     #[test]

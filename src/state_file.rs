@@ -27,8 +27,9 @@ impl StateFile {
     /// `output`, where it is a regular file, is made durable before each change.
     pub fn open(path: &Path, output: Option<File>) -> Result<(Self, Option<Saved>), Error> {
         let name = path.display().to_string();
-        // A link is followed: it is the file behind it that is replaced.
-        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let target = durable::behind_links(path).map_err(|error| {
+            Error::new(Kind::Output, format!("The state file {name} cannot be found")).because(error)
+        })?;
         let lock = lock(&target, &name)?;
         let saved = read(path)?;
         let held = saved.clone().unwrap_or_default();

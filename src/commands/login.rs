@@ -41,8 +41,7 @@ pub(super) async fn run(args: &LoginArgs, context: &Context) -> Result<(), Error
         return Err(Error::new(Kind::Flags, "`--subdomain` and `--client-id` say whose account it is"));
     };
     let subdomain = Subdomain::parse(subdomain)?;
-    // A link is followed: it is the file behind it that is written.
-    let path = fs::canonicalize(&args.config_out).unwrap_or_else(|_| args.config_out.clone());
+    let path = durable::behind_links(&args.config_out).map_err(|error| unwritable(&args.config_out, error))?;
     let document = prepared(&args.config_out, &path, args.overwrite).await?;
     let base = args.base_url.as_deref().or_else(|| document.members().get("base_url").and_then(Value::as_str));
     let base = base_url(base, &subdomain)?;
