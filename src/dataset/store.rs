@@ -20,6 +20,9 @@ use crate::error::{Error, Kind};
 /// What the folders of a table's months begin with.
 const MONTH: &str = "month=";
 
+/// Where the address of a store stands, the one that counts most first.
+const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
+
 /// Held by whoever writes into a folder; the system frees it when its holder dies.
 pub const LOCK: &str = "_lock";
 
@@ -102,9 +105,13 @@ impl Store {
                 format!("{}:// is no kind of place that is known: write a folder, or s3://bucket/path", url.scheme());
             return Err(Error::new(Kind::Place, problem));
         }
-        let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
-            .iter()
-            .find_map(|name| std::env::var(name).ok());
+        let bare = url.username().is_empty() && url.password().is_none() && url.port().is_none();
+        if !bare || url.query().is_some() || url.fragment().is_some() {
+            // Whatever stands there may be secret.
+            let problem = "A place in a bucket is s3://bucket/path, without user or port; `?` and `#` in its path are written %3F and %23";
+            return Err(Error::new(Kind::Place, problem));
+        }
+        let endpoint = endpoint(|name| std::env::var(name).ok())?;
         let mut builder = AmazonS3Builder::from_env().with_url(url.as_str());
         if let Some(endpoint) = endpoint {
             builder = builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
@@ -296,6 +303,27 @@ fn linked<'a>(root: &LocalPath, mut tables: impl Iterator<Item = &'a str>) -> Op
     })
 }
 
+/// The address of a store other than Amazon's, from the environment. What a store fails with names its address, so one with
+/// a password in it is refused.
+fn endpoint(variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>, Error> {
+    let mut endpoint = None;
+    for name in ENDPOINTS {
+        let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+        let bare = |url: &Url| {
+            let anonymous = url.username().is_empty() && url.password().is_none();
+            matches!(url.scheme(), "http" | "https") && anonymous && url.query().is_none() && url.fragment().is_none()
+        };
+        if !Url::parse(&value).is_ok_and(|url| bare(&url)) {
+            let problem = format!(
+                "`{name}` is not like https://host: what opens the store stands in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            );
+            return Err(Error::new(Kind::Place, problem));
+        }
+        endpoint = endpoint.or(Some(value));
+    }
+    Ok(endpoint)
+}
+
 fn within(place: &str, outer: &str) -> Error {
     let problem =
         format!("{place} lies within the dataset at {outer}, or leads into it: choose a place outside of that");
@@ -352,5 +380,39 @@ pub fn concise(error: &object_store::Error) -> String {
     match between("<Code>", "</Code>").zip(between("<Message>", "</Message>")) {
         Some((code, message)) => format!("{code}: {message}"),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_address_of_a_store_was_told() {
+        let of =
+            |name: &'static str, value: &'static str| endpoint(move |asked| (asked == name).then(|| value.to_owned()));
+        for name in ENDPOINTS {
+            for value in [
+                "https://me:s3cret@store",
+                "https://s3cret@store",
+                "s3cret",
+                "https://store?key=s3cret",
+                "https://s3 cret",
+            ] {
+                let error = of(name, value).unwrap_err();
+                assert!(error.to_string().contains(name) && !error.sentence().contains("cret"), "{error}");
+            }
+            assert_eq!(of(name, "http://127.0.0.1:9000/path").unwrap().as_deref(), Some("http://127.0.0.1:9000/path"));
+            assert_eq!(of(name, "").unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_url_that_names_no_place_was_passed_over() {
+        for place in ["s3://b/lake#x", "s3://b/lake?x", "s3://me:s3cret@b/lake", "s3://b:80/lake"] {
+            let error = Store::look(place).err().unwrap();
+            assert_eq!(error.kind(), Kind::Place, "{place}");
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
     }
 }

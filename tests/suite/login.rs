@@ -149,6 +149,45 @@ fn a_code_becomes_a_configuration_that_works() {
 }
 
 #[test]
+fn a_token_endpoint_that_repeats_the_verifier_is_not_quoted() {
+    let place = account(|_| {});
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", service.local_addr().unwrap());
+    let flags = "--subdomain sandbox --port 0 --no-browser --debug --client-id id";
+    let waiting = Waiting::start(place.command(&format!("login --base-url {url} {flags}")));
+    let asked = |name: &str| waiting.address.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+    let (mut back, state) = (asked("redirect_uri").parse::<Url>().unwrap(), asked("state"));
+    back.query_pairs_mut().append_pair("code", "c0de").append_pair("state", &state);
+    let echoing = std::thread::spawn(move || {
+        let (mut connection, _) = service.accept().unwrap();
+        let mut request = String::new();
+        let form = loop {
+            let mut part = [0; 4096];
+            let read = connection.read(&mut part).unwrap();
+            request += std::str::from_utf8(&part[..read]).unwrap();
+            if let Some((_, form)) = request.split_once("\r\n\r\n")
+                && form.contains("client_id=id")
+            {
+                break form.to_owned();
+            }
+        };
+        let form: Vec<(String, String)> = url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+        let verifier = form.into_iter().find(|(key, _)| key == "code_verifier").unwrap().1;
+        let body = json!({ "error": "invalid_grant", "error_description": format!("{verifier} {state}") }).to_string();
+        let length = body.len();
+        write!(connection, "HTTP/1.1 400 Bad Request\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        (verifier, state)
+    });
+    let page = get(&back);
+    let (verifier, state) = echoing.join().unwrap();
+    let ended = waiting.end();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("**** ****"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(&verifier) && !page.body.contains(&verifier) && !page.body.contains(&state));
+    assert_eq!(ended.stderr.matches(&state).count(), 1, "only in the address that is to be opened: {}", ended.stderr);
+}
+
+#[test]
 fn a_secret_proves_a_confidential_client() {
     let place = account(|_| {});
     let mut command =
