@@ -35,7 +35,7 @@ pub struct Conform {
 /// What happened to a member so that its record fits the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The top-level member.
+    /// The top-level member, as a reader of the record finds it.
     pub member: String,
     /// Whether its value was lost, rather than written in another form.
     pub nulled: bool,
@@ -127,19 +127,20 @@ impl Conform {
             line.extend_from_slice(went_as.as_bytes());
             line.extend_from_slice(b"\":");
             let whole = if record.unsound() { text::sound(value).into() } else { Cow::Borrowed(value) };
-            let renamed = (went_as != name).then(|| Change { member: went_as.into_owned(), nulled: false });
-            changes.extend(self.mend(name, value, &whole, line).or(renamed));
+            let nulled = self.mend(name, value, &whole, line);
+            let nulled = nulled.or_else(|| (went_as != name).then_some(false));
+            changes.extend(nulled.map(|nulled| Change { member: text::read(&went_as), nulled }));
         }
         line.push(b'}');
     }
 
-    /// Appends a member's `sound` value in the type that is declared, and tells whether that is not how it `came`.
-    fn mend(&self, name: &str, came: &str, sound: &str, line: &mut Vec<u8>) -> Option<Change> {
+    /// Appends a member's `sound` value in the type that is declared; if that is not how it `came`, tells whether it is lost.
+    fn mend(&self, name: &str, came: &str, sound: &str, line: &mut Vec<u8>) -> Option<bool> {
         let misfit = self.declared(name).filter(|&declared| !fits(declared, sound));
         let went = misfit.map_or(Some(Cow::Borrowed(sound)), |declared| mended(declared, sound).map(Cow::Owned));
         let went = went.unwrap_or(Cow::Borrowed("null"));
         line.extend_from_slice(went.as_bytes());
-        (went != came).then(|| Change { member: name.to_owned(), nulled: went == "null" })
+        (went != came).then(|| went == "null")
     }
 }
 

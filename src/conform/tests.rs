@@ -95,7 +95,7 @@ fn half_a_surrogate_pair_becomes_the_replacement_character() {
     let went = r#"{"id":"a","comment":"x\ufffdy","history":[{"msg":"\\ud83d \ufffd \ufffd\ud83d\ude00"}],"k\ufffd":1}"#;
     assert_eq!(
         write("chats", record, None),
-        (went.to_owned(), ["comment", "history", "k\\ufffd"].map(|member| (member.to_owned(), false)).to_vec())
+        (went.to_owned(), ["comment", "history", "k\u{fffd}"].map(|member| (member.to_owned(), false)).to_vec())
     );
 }
 
@@ -110,6 +110,14 @@ fn a_key_that_came_in_another_form_first_and_rightly_after_failed_its_record() {
     let (line, changes) = write("agents", r#"{"id":"another","odd":1,"odd":2,"id":5}"#, None);
     assert_eq!((line.as_str(), changes), (r#"{"odd":2,"id":5}"#, Vec::new()));
     unchanged("agents", r#"{"odd":1,"odd":2,"id":5}"#);
+}
+
+#[test]
+fn a_change_named_a_member_as_it_is_escaped() {
+    let record = r#"{"id":"a","caf\u00e9":"\ud800","say \"hi\"":99999999999999999999,"half \ud800":1}"#;
+    let changes = write("chats", record, None).1;
+    let names: Vec<&str> = changes.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["café", "say \"hi\"", "half \u{fffd}"]);
 }
 
 #[test]

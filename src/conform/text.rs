@@ -19,6 +19,11 @@ pub(super) fn paired(json: &str) -> String {
     mended + rest
 }
 
+/// The text that a sound JSON string without its quotes stands for.
+pub(super) fn read(string: &str) -> String {
+    serde_json::from_str(&format!("\"{string}\"")).unwrap_or_else(|_| string.to_owned())
+}
+
 /// Where the first escape stands that is half of a surrogate pair.
 fn half_pair(json: &str) -> Option<usize> {
     let bytes = json.as_bytes();
