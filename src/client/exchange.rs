@@ -24,6 +24,9 @@ use crate::secrets::Secrets;
 /// Under this name the service's operators find the program in their logs.
 const USER_AGENT: &str = concat!("source-zendesk-chat/", env!("CARGO_PKG_VERSION"));
 
+/// The variables that name a proxy for the service, in their spellings.
+const PROXIES: [[&str; 2]; 2] = [["HTTPS_PROXY", "https_proxy"], ["ALL_PROXY", "all_proxy"]];
+
 /// How long a connection may take to be made.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
@@ -65,6 +68,8 @@ impl Service {
             .retry(retry::never());
         if is_loopback(base) {
             builder = builder.no_proxy();
+        } else {
+            refuse_broken_proxy(|name| std::env::var(name).ok())?;
         }
         let http = builder
             .build()
@@ -175,6 +180,24 @@ impl Service {
     }
 }
 
+/// Refuses a proxy that the client would pass over, since it cannot be understood: whoever names one means it. What the
+/// variable holds is not told: it may be a password.
+fn refuse_broken_proxy(variable: impl Fn(&str) -> Option<String>) -> Result<(), Error> {
+    for names in PROXIES {
+        // Of two spellings the first one that is set counts, be it empty.
+        let set = names.into_iter().find_map(|name| Some((name, variable(name)?)));
+        let Some((name, value)) = set.filter(|(_, value)| !value.is_empty()) else { continue };
+        let with_scheme = if value.contains("://") { value } else { format!("http://{value}") };
+        let known = |url: &Url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
+        if !Url::parse(&with_scheme).is_ok_and(|url| known(&url)) {
+            let problem =
+                format!("`{name}` is not the address of a proxy: write it like http://host:port, or unset it");
+            return Err(Error::new(Kind::Config, problem));
+        }
+    }
+    Ok(())
+}
+
 /// Whether a base leads to this machine, so that neither a proxy nor the wire sees what is sent.
 pub fn is_loopback(base: &Url) -> bool {
     let host = base.host_str().unwrap_or_default();
@@ -221,6 +244,25 @@ mod tests {
         let service = Service::new(&base, Secrets::default(), Limits::USUAL, Clock::system()).unwrap();
         let what = "the name acme.zendesk.com could not be resolved".to_owned();
         assert_eq!(service.broken(&error), Fault::Broken { what, why: "Name or service not known".to_owned() });
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_understood_was_passed_over() {
+        let set = |name: &'static str, value: &'static str| {
+            refuse_broken_proxy(move |asked| (asked == name).then(|| value.to_owned()))
+        };
+        for name in PROXIES.concat() {
+            for value in
+                ["http://me:s3cret@", "http://me:s3cret@host:port", "http://s3 cret", "ftp://s3cret", "socks5://s3cret"]
+            {
+                let error = set(name, value).unwrap_err();
+                assert!(error.to_string().contains(name) && !error.to_string().contains("cret"), "{value}: {error}");
+                assert_eq!(error.kind(), Kind::Config);
+            }
+            for value in ["", "http://host:3128", "https://me:s3cret@host/", "host:3128", "10.0.0.1"] {
+                set(name, value).unwrap();
+            }
+        }
     }
 
     #[test]
