@@ -23,6 +23,7 @@ use crate::protocol;
 use crate::sandbox::Sandbox;
 use crate::secrets::Secrets;
 use crate::signals;
+use crate::state_file;
 
 mod check;
 mod completions;
@@ -145,6 +146,9 @@ async fn run(command: Command, context: Context) -> ExitCode {
     let protocol = matches!(command, Command::Spec(_) | Command::Check(_) | Command::Discover(_) | Command::Read(_));
     let with_bars = matches!(&command, Command::Dump(args) if !args.quiet);
     let context = Context { screen: Screen::of_stderr(with_bars), ..context };
+    if protocol {
+        state_file::end_torn_line();
+    }
     let destination = if protocol {
         Destination::Protocol(context.output.clone())
     } else {

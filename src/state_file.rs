@@ -1,7 +1,7 @@
 //! The state file that `read --update-state` keeps: at every moment it holds states whose records are out.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -88,6 +88,33 @@ pub fn regular_stdout() -> Option<File> {
 #[cfg(not(unix))]
 pub fn regular_stdout() -> Option<File> {
     None
+}
+
+/// Ends a line that a killed run left torn in the file to which stdout is appended: the next one would else be glued to it,
+/// and both be lost. Where that file cannot be read back, it is left as it is.
+pub fn end_torn_line() {
+    if let Some(mut stdout) = regular_stdout()
+        && ends_torn(&mut stdout).unwrap_or(false)
+    {
+        // If this cannot be written, the first line cannot be either, and that is told.
+        let _ = stdout.write_all(b"\n");
+    }
+}
+
+/// Whether what is written next is glued to what a file ends with.
+fn ends_torn(stdout: &mut File) -> io::Result<bool> {
+    let length = stdout.metadata()?.len();
+    // A file that is opened to append stands at its beginning until something is written.
+    let at_end = [0, length].contains(&stdout.stream_position()?);
+    if length == 0 || !at_end {
+        return Ok(false);
+    }
+    // stdout itself is open for writing only; this opens the same file anew, whatever it is called by now.
+    let mut file = File::open("/proc/self/fd/1")?;
+    file.seek(SeekFrom::Start(length - 1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 fn told(what: &str, error: &io::Error) -> io::Error {

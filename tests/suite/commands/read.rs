@@ -406,3 +406,25 @@ fn details_are_log_messages() {
     assert_eq!(lines(&place.run(&format!("{READ} --debug")), "DEBUG").len(), 1);
     assert!(lines(&place.run(READ), "DEBUG").is_empty());
 }
+
+/// A run that was killed left half a line, and the first line of the next one was glued to it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_torn_last_line_is_ended_before_lines_are_appended() {
+    let place = Place::open(|_| {});
+    place.choose("full_refresh", &["roles"]);
+    for (before, first) in [("{\"type\":\"REC", 1), ("{}\n", 1), ("", 0)] {
+        place.write("records.jsonl", before);
+        let file = std::fs::File::options().append(true).open(place.path("records.jsonl")).unwrap();
+        let mut command = place.command("read --config config.json --catalog catalog.json");
+        assert!(command.stdout(file).stderr(std::process::Stdio::null()).status().unwrap().success());
+        let text = std::fs::read_to_string(place.path("records.jsonl")).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[..first].concat(), before.trim_end());
+        assert!(
+            lines.len() > 4
+                && lines[first..].iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
+            "{text}"
+        );
+    }
+}
