@@ -223,7 +223,8 @@ async fn lock(path: &Path) -> Result<Option<File>, Error> {
 
 /// Refuses to overwrite what nobody said may be.
 fn free(path: &Path, overwrite: bool) -> Result<(), Error> {
-    if overwrite || fs::symlink_metadata(path).is_err() {
+    // A link to what does not exist yet stands for a new file.
+    if overwrite || !path.try_exists().unwrap_or(true) {
         return Ok(());
     }
     let path = path.display();

@@ -338,6 +338,20 @@ fn a_configuration_that_exists_is_not_overwritten_unasked() {
     assert!(is_private(&place), "whoever could read the old one");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_configuration_that_does_not_exist_yet_is_followed() {
+    let place = account(|_| {});
+    std::os::unix::fs::symlink("kept/real.json", place.path("config.json")).unwrap();
+    fs::create_dir(place.path("kept")).unwrap();
+    let waiting = begin(&place, "");
+    get(&press(&waiting.address, "allow"));
+    assert_eq!(waiting.end().code, Some(0));
+    assert!(fs::symlink_metadata(place.path("config.json")).unwrap().is_symlink());
+    assert_eq!(config(&place)["subdomain"], "sandbox");
+    assert!(place.path("kept/real.json").is_file());
+}
+
 #[test]
 fn a_port_that_is_taken_is_told() {
     let place = account(|_| {});
