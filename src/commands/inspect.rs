@@ -57,10 +57,8 @@ pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<(), Err
     } else {
         let mut text = as_table(&store, &manifest, &tables);
         if !has_its_views {
-            text += &format!(
-                "`views.sql` is not that of this place: `source-zendesk-chat views {}` prints it.\n",
-                args.place
-            );
+            let place = &args.place;
+            text.extend(["`views.sql` is not that of this place: `source-zendesk-chat views ", place, "` prints it.\n"]);
         }
         text
     };

@@ -86,7 +86,9 @@ impl SigningIn<'_> {
         let response = if self.args.flow == Flow::Code { Response::Code } else { Response::Token };
         let (state, verifier) = (oauth::unguessable()?, oauth::unguessable()?);
         // The account, or the browser, may repeat them in what is told of a failure.
-        [&state, &verifier].into_iter().for_each(|secret| self.context.secrets.keep(secret));
+        for secret in [&state, &verifier] {
+            self.context.secrets.keep(secret);
+        }
         let mut loopback = Loopback::open(self.args.port, response, &state).await?;
         let redirect = loopback.redirect().to_owned();
         let ask = Consent {
