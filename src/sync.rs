@@ -22,6 +22,10 @@ use crate::walk::{Asked, MARGIN, MAYBE_FULL, SETTLING, Walk};
 /// How often a run says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
+/// WINDOW: how wrong this machine's clock may be where the service does not tell the time: by zones, never by as much as an
+/// end in another unit is off. Without this room a clock that is late would make an error of every last page.
+const UNTOLD: Nanos = 24 * 3_600_000_000_000;
+
 /// What all streams of a run share.
 pub struct Run<S> {
     /// The door to the account.
@@ -156,6 +160,8 @@ impl<S: Sink> Run<S> {
             failure: None,
             running: false,
             warned: false,
+            warned_of_nothing: false,
+            began: (Instant::now(), position::nanos_of(self.clock.now())),
             onwards,
             delivered,
             run: self,
@@ -229,6 +235,9 @@ struct Course<S: Sink> {
     failure: Option<Error>,
     running: bool,
     warned: bool,
+    warned_of_nothing: bool,
+    /// When it began, by a clock that cannot be set and by the time of day.
+    began: (Instant, Nanos),
     onwards: bool,
     delivered: Option<Frontier>,
 }
@@ -295,6 +304,7 @@ impl<S: Sink> Course<S> {
         }
         self.run_on();
         walk.settle(run.cutoff(true));
+        walk.heed_clock(self.latest());
         let page = answer.value;
         if page.repaired() {
             let page = walk.pages() + 1;
@@ -308,6 +318,7 @@ impl<S: Sink> Course<S> {
             }
         };
         self.warn_of_cursors(delivery.without_cursor);
+        self.warn_of_nothing(delivery.nothing_after);
         self.go_on(walk);
         // A task that was just spawned waits in a slot of this thread from which no other takes it.
         yield_now().await;
@@ -354,9 +365,29 @@ impl<S: Sink> Course<S> {
         walk.excuses(asked, status, position::nanos_of(clock))
     }
 
+    /// WINDOW: the latest moment that the service's clock can show now: what it showed in the run's first answer, and what
+    /// has passed since. The machine's own clock counts while it sleeps and may be set, the other stands still then: the
+    /// longer of both is no less than what passed.
+    fn latest(&self) -> Nanos {
+        let own = position::nanos_of(self.run.clock.now());
+        let Some(server) = self.run.client.server_clock() else { return own + UNTOLD };
+        let (instant, time) = self.began;
+        let passed = Nanos::try_from(instant.elapsed().as_nanos()).unwrap_or(Nanos::MAX / 2);
+        position::nanos_of(server) + passed.max(own - time) + MARGIN
+    }
+
     fn run_on(&mut self) {
         if !std::mem::replace(&mut self.running, true) {
             self.run.sink.status(self.stream.output.name, Status::Running);
+        }
+    }
+
+    /// STOP: told once a stream.
+    fn warn_of_nothing(&mut self, after: Option<Nanos>) {
+        let Some(after) = after else { return };
+        if !std::mem::replace(&mut self.warned_of_nothing, true) {
+            let (name, after) = (self.stream.output.name, position::readable(after));
+            warn!("{name}: the service sends a page without records after {after} that leads on; it is followed");
         }
     }
 

@@ -71,13 +71,17 @@ pub struct Delivery {
     pub frontier: Option<Frontier>,
     /// LOUD: how many of the page's records lack a readable cursor.
     pub without_cursor: usize,
+    /// STOP: from where on the page showed nothing, if it was empty and yet leads on.
+    pub nothing_after: Option<Nanos>,
 }
 
 /// What a course makes of a page.
+#[derive(Default)]
 struct Verdict {
     keep: Vec<bool>,
     frontier: Option<Frontier>,
     without_cursor: usize,
+    nothing_after: Option<Nanos>,
 }
 
 impl Walk {
@@ -99,6 +103,13 @@ impl Walk {
     pub fn settle(&mut self, cutoff: Nanos) {
         if let Course::Export(export) = &mut self.course {
             export.settle(cutoff);
+        }
+    }
+
+    /// WINDOW: takes note of the latest moment that the service's clock can show: a page that ends later is an error.
+    pub fn heed_clock(&mut self, latest: Nanos) {
+        if let Course::Export(export) = &mut self.course {
+            export.heed_clock(latest);
         }
     }
 
@@ -135,14 +146,15 @@ impl Walk {
         let name = self.stream.output.name;
         self.require_keys(&page)?;
         let verdict = match &mut self.course {
-            Course::Once(_) => Ok(Verdict { keep: Vec::new(), frontier: None, without_cursor: 0 }),
+            Course::Once(_) => Ok(Verdict::default()),
             Course::Numbered(numbered) => numbered.accept(limit, &page),
             Course::Export(export) => export.accept(asked.window, self.stream.output, limit, &page),
         };
         let verdict = verdict.map_err(|error| error.at(name))?;
         self.in_vain += verdict.keep.iter().filter(|keep| !**keep).count() as u64;
         page.retain(&verdict.keep);
-        Ok(Delivery { page, frontier: verdict.frontier, without_cursor: verdict.without_cursor })
+        let Verdict { frontier, without_cursor, nothing_after, .. } = verdict;
+        Ok(Delivery { page, frontier, without_cursor, nothing_after })
     }
 
     /// Takes note that a request brought nothing, for good: its part of the stream is left to the next run, what is

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::seam::{Hashes, Print};
-use super::window::{Stage, Window};
+use super::window::{Known, Stage, Window};
 use super::{Terms, Verdict};
 use crate::client::Request;
 use crate::error::Error;
@@ -38,6 +38,10 @@ pub(super) struct Export {
     again_to: Nanos,
     pages: u64,
     numbers: u32,
+    /// WINDOW: no page of the service can end later than that.
+    latest: Nanos,
+    /// PROGRESS: the most records of a page that others followed: so many may be all that the service gives at once.
+    largest: Option<usize>,
     /// Whether a window could not be read: what is under way goes on, nothing new is begun.
     broken: bool,
 }
@@ -64,6 +68,8 @@ impl Export {
             again_to: Nanos::MIN,
             pages: 0,
             numbers: 0,
+            latest: Nanos::MAX,
+            largest: None,
             broken: false,
         };
         let Some((position, spans)) = export.delivered.clone() else {
@@ -102,6 +108,11 @@ impl Export {
         for window in &mut self.windows {
             window.to = window.to.min(self.to);
         }
+    }
+
+    /// WINDOW: takes note of the time: no page of the service can end later.
+    pub fn heed_clock(&mut self, latest: Nanos) {
+        self.latest = latest;
     }
 
     /// Where it is on the time axis.
@@ -165,9 +176,11 @@ impl Export {
         self.pages += 1;
         let Some(index) = self.windows.iter().position(|window| window.number == number) else {
             // CUTOFF: the answer that told the time ended the window before it began.
-            return Ok(Verdict { keep: vec![false; page.len()], frontier: None, without_cursor: 0 });
+            return Ok(Verdict { keep: vec![false; page.len()], ..Verdict::default() });
         };
-        let judged = self.windows[index].accept(output, &self.hashes, limit, page)?;
+        let known = Known { output, hashes: &self.hashes, latest: self.latest, largest: self.largest };
+        let judged = self.windows[index].accept(&known, limit, page)?;
+        self.largest = self.largest.max(judged.cut_at);
         let without_cursor = judged.cursors.iter().filter(|cursor| cursor.is_none()).count();
         let mut keep = judged.keep;
         self.heed_borders(page, &judged.cursors, &mut keep);
@@ -176,7 +189,7 @@ impl Export {
             self.forget_borders();
         }
         let frontier = if page.is_empty() { None } else { self.advance() };
-        Ok(Verdict { keep, frontier, without_cursor })
+        Ok(Verdict { keep, frontier, without_cursor, nothing_after: judged.nothing_after })
     }
 
     /// SEAM: a window that begins at a border is asked one unit earlier, so both sides may bring what stands there.

@@ -42,7 +42,7 @@ impl Numbered {
     pub fn accept(&mut self, limit: Option<u32>, page: &Page) -> Result<Verdict, Error> {
         self.limit = next_limit(limit, self.largest);
         if page.is_empty() {
-            return Ok(Verdict { keep: Vec::new(), frontier: None, without_cursor: 0 });
+            return Ok(Verdict::default());
         }
         let mut ends: Vec<(usize, i64)> = Vec::new();
         let mut keep = Vec::with_capacity(page.len());
@@ -70,6 +70,6 @@ impl Numbered {
         self.since = next;
         self.ready = true;
         self.seen.retain(|&id| id >= next);
-        Ok(Verdict { keep, frontier: Some(Frontier::Id(end)), without_cursor: 0 })
+        Ok(Verdict { keep, frontier: Some(Frontier::Id(end)), ..Verdict::default() })
     }
 }

@@ -1,7 +1,8 @@
 //! What has come before: hashes of keys and of whole records, where a page may repeat them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::num::NonZeroU64;
 
 use crate::page::{Page, Record};
 use crate::position::Nanos;
@@ -29,43 +30,87 @@ impl Hashes {
         hasher.finish()
     }
 
+    /// All that a record holds, where it is told from others by its key as well; none for one hash of so many.
+    pub fn content(&self, record: Record<'_>) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.second.hash_one(record.text()))
+    }
+
     /// All that a record holds.
     pub fn print(&self, record: Record<'_>) -> Print {
         (self.first.hash_one(record.text()), self.second.hash_one(record.text()))
     }
 }
 
-/// What the next page may repeat. It is kept as hashes: a moment that fills many pages takes no more than a few bytes a record.
+/// What the next pages may repeat. It is kept as hashes: a moment that fills many pages takes no more than a few bytes a record.
 #[derive(Debug, Default)]
 pub struct Seam {
-    /// The keys and cursors of all records since the position last moved forward in time.
-    keys: HashSet<Key>,
-    /// The last page's records that stand where it ends, with all that they hold.
-    records: HashSet<Print>,
+    /// The records that may come again, by key and cursor.
+    records: HashMap<Key, Trace>,
+    /// The pages that brought them, each with how far the walk had come then.
+    pages: VecDeque<(u32, Nanos)>,
+    /// How many pages there were.
+    count: u32,
+    /// The page with which the walk last came further in time.
+    furthest: u32,
+}
+
+/// What is known of a record that came.
+#[derive(Debug, Clone, Copy)]
+pub struct Trace {
+    content: Option<NonZeroU64>,
+    page: u32,
 }
 
 impl Seam {
-    /// Whether a record of that key has come since the position last moved.
-    pub fn knows(&self, key: Key) -> bool {
-        self.keys.contains(&key)
+    /// What is known of the record of a key, if it may have come before.
+    pub fn trace(&self, key: Key) -> Option<Trace> {
+        self.records.get(&key).copied()
     }
 
-    /// Whether this very record stood at the end of the last page.
-    pub fn holds(&self, print: Print) -> bool {
-        self.records.contains(&print)
+    /// PROGRESS: whether a record came since the walk last came further in time.
+    pub fn is_new(&self, trace: Option<Trace>) -> bool {
+        trace.is_none_or(|trace| trace.page < self.furthest)
     }
 
-    /// Forgets what lies behind a position that has moved forward.
-    pub fn forget(&mut self) {
-        self.keys.clear();
-    }
-
-    /// Keeps a page's keys, and of its records the last and those for which `repeatable` holds.
-    pub fn keep(&mut self, hashes: &Hashes, keys: &[Key], page: &Page, repeatable: impl Fn(usize) -> bool) {
-        self.keys.extend(keys);
+    /// Keeps a page's keys, and the content of its last record and of those for which `repeatable` holds. The walk has come
+    /// to `at` with it, and is `further` than before.
+    pub fn keep(
+        &mut self,
+        hashes: &Hashes,
+        keys: &[Key],
+        page: &Page,
+        (at, further): (Nanos, bool),
+        repeatable: impl Fn(usize) -> bool,
+    ) {
+        self.count += 1;
+        if further {
+            self.furthest = self.count;
+        }
+        self.pages.push_back((self.count, at));
         let last = page.len().saturating_sub(1);
-        let kept = page.records().enumerate().filter(|&(index, _)| index == last || repeatable(index));
-        self.records.clear();
-        self.records.extend(kept.map(|(_, record)| hashes.print(record)));
+        for (index, (record, &key)) in page.records().zip(keys).enumerate() {
+            let content = if index == last || repeatable(index) { hashes.content(record) } else { None };
+            self.records.insert(key, Trace { content, page: self.count });
+        }
+    }
+
+    /// Forgets what lies before the time that is asked for, which cannot come again. What lies there may: a position
+    /// without an id is asked one unit early, so what came before the walk's last step forward is still to be known.
+    pub fn forget_before(&mut self, asked: Nanos) {
+        let pages = self.pages.len();
+        while self.pages.front().is_some_and(|&(_, at)| at < asked) {
+            self.pages.pop_front();
+        }
+        if self.pages.len() < pages {
+            let first = self.pages.front().map_or(u32::MAX, |&(page, _)| page);
+            self.records.retain(|_, trace| trace.page >= first);
+        }
+    }
+}
+
+impl Trace {
+    /// Whether a record that comes again holds what it held.
+    pub fn is_unchanged(self, hashes: &Hashes, record: Record<'_>) -> bool {
+        self.content.is_some() && self.content == hashes.content(record)
     }
 }

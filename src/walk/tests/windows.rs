@@ -261,6 +261,42 @@ proptest! {
         }
     }
 
+    /// Ids on full pages only, an end without a position and empty pages over quiet times, in windows side by side and in
+    /// runs that are ended at any moments: each state is further than the one before, and nothing is missed.
+    #[test]
+    fn side_by_side_ids_that_come_and_go_and_empty_pages_lose_nothing(
+        crowds in crowds(), picks in prop::collection::vec(0_usize..8, 1..40), most in 1_usize..9,
+        pair_inclusive: bool, time_inclusive: bool, ends_with_null: bool,
+        quiet in prop_oneof![1_000_i64..20_000, Just(1_000_000)], page_size in prop_oneof![20_usize..100, Just(100)],
+        runs in prop::collection::vec(0_usize..30, 0..4),
+    ) {
+        let records = records(&crowds);
+        let mut frontier: Option<Frontier> = None;
+        let mut all: BTreeSet<String> = BTreeSet::new();
+        for answers in runs.into_iter().chain([usize::MAX]) {
+            let mut server = Server { pair_inclusive, time_inclusive, ids_when_full: true, ends_with_null, quiet, page_size, ..server(&records) };
+            let mut run = Run::new(&mut server, most, CUTOFF, frontier.as_ref());
+            for answer in 0..answers {
+                if !run.ask() {
+                    break;
+                }
+                let before = run.frontier.clone();
+                run.answer(picks[answer % picks.len()]);
+                if let (Some(Frontier::Position(before, _)), Some(Frontier::Position(now, _))) = (&before, &run.frontier) {
+                    prop_assert!(before == now || now.is_beyond(before), "{before:?} {now:?}");
+                }
+            }
+            frontier = run.frontier.clone();
+            all.extend(run.distinct().into_iter().cloned());
+            if let Some(frontier) = &frontier {
+                for (id, &time) in records.iter().filter(|(_, time)| **time >= FROM) {
+                    prop_assert!(all.contains(&line(id, time)) || !covers(frontier, time, id), "{frontier:?} claims {id} at {time}");
+                }
+            }
+        }
+        prop_assert_eq!(all, wanted(&records, CUTOFF));
+    }
+
     /// A run that finds no more than two pages costs no request more, wherever on the time axis they lie.
     #[test]
     fn side_by_side_a_short_run_costs_no_request_more(crowds in crowds(), most in 2_usize..9, start in FROM..CUTOFF) {
