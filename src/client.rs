@@ -329,6 +329,11 @@ impl Client {
         self.0.tokens.settled().await;
     }
 
+    /// Asks nothing more in this run: the account refuses what would open it.
+    pub async fn end(&self, why: &Error) {
+        self.0.tokens.end(why).await;
+    }
+
     /// Why the account cannot be asked any more in this run, if it came to that.
     pub async fn ended(&self) -> Option<Error> {
         self.0.tokens.ended().await

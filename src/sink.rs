@@ -25,6 +25,9 @@ pub trait Sink: Send + Sync + 'static {
     /// Takes note of a failure of one stream, or of the whole run.
     fn failure(&self, error: &Error, stream: Option<&str>);
 
+    /// Takes note that a stream ends early for a reason that is told once, of the whole run.
+    fn stopped(&self, why: &Error, stream: &str);
+
     /// The time of day in milliseconds since 1970.
     fn now(&self) -> i64;
 }

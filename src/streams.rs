@@ -78,6 +78,9 @@ pub const EXPORT_LIMIT: u32 = 1_000;
 /// The stream whose first page proves that host, token and role are right.
 pub const PROOF: &str = "agents";
 
+/// The stream that stands in for it where that one is in doubt itself.
+pub const SECOND_PROOF: &str = "accounts";
+
 macro_rules! output {
     ($name:literal, key: $key:expr, cursor: $cursor:expr, created: $created:expr, onwards: $onwards:literal, project: $project:expr) => {
         &[Output {

@@ -3,11 +3,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::client::{Answer, Body, Client, Place, Rhythm, Wait, WaitReason};
+use crate::client::{Answer, Body, Client, Place, Request, Rhythm, Wait, WaitReason};
 use crate::clock::Clock;
 use crate::error::{Error, FailureType, Kind};
 use crate::page::Page;
@@ -16,8 +17,8 @@ use crate::position::{self, Frontier, Nanos};
 use crate::progress::Progress;
 use crate::protocol::Status;
 use crate::sink::{End, Sink, Writer};
-use crate::streams::Stream;
-use crate::walk::{Asked, MARGIN, MAYBE_FULL, SETTLING, Walk};
+use crate::streams::{self, PROOF, SECOND_PROOF, Stream};
+use crate::walk::{Asked, MARGIN, MAYBE_FULL, SETTLING, Terms, Walk};
 
 /// How often a run says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -25,6 +26,9 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// WINDOW: how wrong this machine's clock may be where the service does not tell the time: by zones, never by as much as an
 /// end in another unit is off. Without this room a clock that is late would make an error of every last page.
 const UNTOLD: Nanos = 24 * 3_600_000_000_000;
+
+/// What a refusal of the credential means, in front of what the service said.
+const REFUSED: &str = "The account does not accept the access token: it is wrong, was revoked, or belongs to Zendesk Support rather than Zendesk Chat";
 
 /// What all streams of a run share.
 pub struct Run<S> {
@@ -40,6 +44,8 @@ pub struct Run<S> {
     pub cutoff: OnceLock<Nanos>,
     /// How far it is.
     pub progress: Arc<Progress>,
+    /// Held by whoever finds out whether the account refuses one stream or all of them.
+    pub doubted: Mutex<()>,
 }
 
 /// What became of a stream.
@@ -47,6 +53,8 @@ enum Outcome {
     Complete,
     Unavailable(Error),
     Failed(Error),
+    /// For a reason that is told once, of the whole run.
+    Stopped(Error),
 }
 
 /// A page that was fetched, or why it could not be.
@@ -108,6 +116,10 @@ impl<S: Sink> Run<S> {
                 self.sink.failure(error, Some(name));
                 self.sink.status(name, Status::Incomplete);
             }
+            Outcome::Stopped(why) => {
+                self.sink.stopped(why, name);
+                self.sink.status(name, Status::Incomplete);
+            }
         }
     }
 
@@ -125,7 +137,7 @@ impl<S: Sink> Run<S> {
         for (name, outcome) in closed {
             match outcome {
                 Outcome::Complete => {}
-                Outcome::Failed(error) => {
+                Outcome::Failed(error) | Outcome::Stopped(error) => {
                     types.push(error.failure_type());
                     first.get_or_insert(error);
                     failed.push(name);
@@ -141,11 +153,14 @@ impl<S: Sink> Run<S> {
         }
         let Some(failure_type) = gravest(&types) else { return Ok(()) };
         let what = format!("{} of {all} streams were not read to their end: {}", failed.len(), failed.join(", "));
-        let what = if failed.len() > 1 { format!("{what}; {}", failed[0]) } else { what };
-        // Why there is no token any more says more than how many streams that met.
         Err(match self.client.ended().await {
+            // Where nothing could be read, the reason is all there is to tell.
+            Some(error) if failed.len() == all => error,
             Some(error) => error.at(&what),
             // Some see nothing of a run but its last line.
+            None if failed.len() > 1 => first
+                .into_iter()
+                .fold(Error::new(Kind::Streams(failure_type), format!("{what}; {}", failed[0])), Error::because),
             None => first.into_iter().fold(Error::new(Kind::Streams(failure_type), what), Error::because),
         })
     }
@@ -159,8 +174,7 @@ impl<S: Sink> Run<S> {
             rhythm: Rhythm::default(),
             failure: None,
             running: false,
-            warned: false,
-            warned_of_nothing: false,
+            warned: Warned::default(),
             began: (Instant::now(), position::nanos_of(self.clock.now())),
             onwards,
             delivered,
@@ -174,9 +188,36 @@ impl<S: Sink> Run<S> {
         let kept = writer.finish(delivered.as_ref(), end).await;
         // Why a stream broke off matters more than what came of keeping its part.
         let Err(error) = read.and(kept) else { return Outcome::Complete };
+        if let Some(error) = run.refused(stream, &error).await {
+            return Outcome::Stopped(error);
+        }
         let absent = matches!(error.kind(), Kind::Forbidden | Kind::NotFound) && walk.untouched();
         let excusable = !known && (run.skip_unavailable || !named);
         if absent && excusable { Outcome::Unavailable(error) } else { Outcome::Failed(error) }
+    }
+
+    /// Why the account cannot be asked any more, if a stream ended because of that.
+    ///
+    /// A 401 may be of one stream only. Another is asked to tell, which costs a request where all is lost anyway.
+    async fn refused(&self, stream: Stream, error: &Error) -> Option<Error> {
+        // Streams that meet the same refusal at the same time wait for what the first of them finds out.
+        let _turn = self.doubted.lock().await;
+        if let Some(ended) = self.client.ended().await {
+            // One that failed by itself keeps its own error.
+            return matches!(error.kind(), Kind::Unauthorized | Kind::SignIn).then_some(ended);
+        }
+        if error.kind() != Kind::Unauthorized {
+            return None;
+        }
+        let witness = streams::named(if stream.output.name == PROOF { SECOND_PROOF } else { PROOF })?;
+        let terms = Terms { start: 0, end: None, lookback: 0 };
+        let Asked { request, .. } = Walk::new(witness, &terms, None).next()?;
+        let request = Request { limit: request.limit.map(|_| 1), ..request };
+        let parse = |body: Body| Page::parse(witness.endpoint.shape, body);
+        let asked = self.client.fetch(&request, None, &|wait| self.waiting(stream.output.name, wait), parse).await;
+        let refusal = asked.err().filter(|refusal| refusal.kind() == Kind::Unauthorized)?;
+        self.client.end(&refusal.at(REFUSED)).await;
+        self.client.ended().await
     }
 
     /// CUTOFF: by the machine's own clock while no answer has come, afterwards by the earlier of both clocks, and fixed.
@@ -223,6 +264,13 @@ async fn spare(writer: &mut impl Writer, client: &Client, rhythm: Rhythm) -> Res
     Ok(client.spare(rhythm).await)
 }
 
+/// What is told once a stream.
+#[derive(Default)]
+struct Warned {
+    of_cursors: bool,
+    of_nothing: bool,
+}
+
 /// One stream on its way.
 struct Course<S: Sink> {
     run: Arc<Run<S>>,
@@ -234,8 +282,7 @@ struct Course<S: Sink> {
     /// Why a part of it could not be read.
     failure: Option<Error>,
     running: bool,
-    warned: bool,
-    warned_of_nothing: bool,
+    warned: Warned,
     /// When it began, by a clock that cannot be set and by the time of day.
     began: (Instant, Nanos),
     onwards: bool,
@@ -385,7 +432,7 @@ impl<S: Sink> Course<S> {
     /// STOP: told once a stream.
     fn warn_of_nothing(&mut self, after: Option<Nanos>) {
         let Some(after) = after else { return };
-        if !std::mem::replace(&mut self.warned_of_nothing, true) {
+        if !std::mem::replace(&mut self.warned.of_nothing, true) {
             let (name, after) = (self.stream.output.name, position::readable(after));
             warn!("{name}: the service sends a page without records after {after} that leads on; it is followed");
         }
@@ -394,7 +441,7 @@ impl<S: Sink> Course<S> {
     /// LOUD: told once a stream.
     fn warn_of_cursors(&mut self, without: usize) {
         let Some(cursor) = self.stream.output.cursor.filter(|_| without > 0) else { return };
-        if !std::mem::replace(&mut self.warned, true) {
+        if !std::mem::replace(&mut self.warned.of_cursors, true) {
             warn!("{}: there are records without a readable `{cursor}`; they are passed on", self.stream.output.name);
         }
     }

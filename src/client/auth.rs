@@ -111,6 +111,11 @@ impl Tokens {
         self.state.lock().await.renewal = None;
     }
 
+    /// Takes note that no token of this run opens the account, and why; every further request ends with that.
+    pub async fn end(&self, why: &Error) {
+        self.state.lock().await.ended.get_or_insert_with(|| (why.kind(), why.to_string()));
+    }
+
     /// Why there will be no further token in this run, if it came to that.
     pub async fn ended(&self) -> Option<Error> {
         self.state.lock().await.failure()

@@ -3,13 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use serde_json::json;
+use tokio::sync::Mutex;
 
-use super::{Account, Context, TokenPlaces, read};
+use super::{Account, Context, TokenPlaces, check, read};
 use crate::cli::DumpArgs;
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::dataset::{Dataset, Store};
-use crate::error::Error;
+use crate::dataset::{self, Dataset, Store};
+use crate::error::{Error, Kind};
 use crate::plan::Plan;
 use crate::plan::dump::{Tasks, Wish};
 use crate::position;
@@ -27,6 +28,7 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
     let tokens = TokenPlaces { file, output: None };
     let account = context.account(args.config.as_deref(), args.sandbox, tokens).await?;
     let mut terms = read::terms(&account.config, context.clock.now());
+    prove(&account, &args.out, context).await?;
     let store = Store::open(&args.out)?;
     let (name, start) = (name(&account), position::utc(terms.start));
     let dataset = Arc::new(Dataset::open(store, &name, start, context.clock.clone()).await?);
@@ -52,6 +54,21 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
     context.screen.clear();
     tell(args, context, &sink.summaries(), sink.dataset()).await?;
     result
+}
+
+/// Makes sure that the account lets us in before a new dataset is made for it: one request, the first time only.
+async fn prove(account: &Account, place: &str, context: &Context) -> Result<(), Error> {
+    // A folder that is not there yet cannot be looked at; what else is wrong with a place is told when it is opened.
+    if let Ok(store) = Store::look(place)
+        && dataset::manifest_at(&store).await?.is_some()
+    {
+        return Ok(());
+    }
+    match check::proof(account, context).await {
+        // What one stream refuses is that stream's to tell.
+        Err(error) if matches!(error.kind(), Kind::Forbidden | Kind::NotFound) => Ok(()),
+        proven => proven,
+    }
 }
 
 /// How a dataset is filled.
@@ -88,6 +105,7 @@ impl Fill {
             skip_unavailable: self.skip_unavailable,
             cutoff: OnceLock::new(),
             progress: self.progress,
+            doubted: Mutex::default(),
         };
         let result = if let Some(error) = refused {
             Err(error)
@@ -129,6 +147,9 @@ async fn tell(args: &DumpArgs, context: &Context, summaries: &[Summary], dataset
     for Summary { stream, status, new, updated, rows, files, bytes, seconds, .. } in summaries {
         let [new, updated, rows, files] = [*new, *updated, *rows, *files].map(counted);
         line([stream, status, &new, &updated, &rows, &files, &size(*bytes), &format!("{seconds:.1} s")]);
+    }
+    if dataset.manifest().await.tables.values().all(|table| table.live.is_empty()) {
+        return Ok(());
     }
     context.screen.line(&format!("Look at it: duckdb -init '{}'", dataset.store.address("views.sql")));
     Ok(())

@@ -58,7 +58,11 @@ pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<(), Err
         let mut text = as_table(&store, &manifest, &tables);
         if !has_its_views {
             let place = &args.place;
-            text.extend(["`views.sql` is not that of this place: `source-zendesk-chat views ", place, "` prints it.\n"]);
+            text.extend([
+                "`views.sql` is not that of this place: `source-zendesk-chat views ",
+                place,
+                "` prints it.\n",
+            ]);
         }
         text
     };

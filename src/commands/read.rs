@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Months, Utc};
+use tokio::sync::Mutex;
 use tracing::{info, warn};
 
 use super::{Context, read_file};
@@ -37,6 +38,7 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
         skip_unavailable: account.config.skip_unavailable,
         cutoff: OnceLock::new(),
         progress: Arc::default(),
+        doubted: Mutex::default(),
     };
     run.read(plan::build(catalog.as_deref(), &saved, &terms)).await
 }

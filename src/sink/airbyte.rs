@@ -63,6 +63,10 @@ impl Sink for Airbyte {
         self.output.note(protocol::failure(error, told, stream, self.now()));
     }
 
+    fn stopped(&self, _: &Error, _: &str) {
+        // That the stream is incomplete is its status; the protocol has no other word for it.
+    }
+
     fn now(&self) -> i64 {
         self.clock.now().timestamp_millis()
     }

@@ -12,6 +12,7 @@ const SECOND: Nanos = 1_000_000_000;
 
 /// An export as a server plays it: records in the order of (time, id).
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a behaviour of its own")]
 struct Server {
     stream: &'static str,
     records: Vec<(i64, String)>,

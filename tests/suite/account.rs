@@ -108,9 +108,17 @@ impl Account {
     /// Carries out a plan, whatever becomes of what it reads.
     pub async fn read_into(&self, sink: impl Sink, clock: Clock, plan: Plan) -> Result<(), Error> {
         let (client, skip_unavailable) = (self.client(clock.clone()), self.skip_unavailable);
-        Run { client, sink, clock, skip_unavailable, cutoff: OnceLock::new(), progress: Arc::default() }
-            .read(plan)
-            .await
+        Run {
+            client,
+            sink,
+            clock,
+            skip_unavailable,
+            cutoff: OnceLock::new(),
+            progress: Arc::default(),
+            doubted: tokio::sync::Mutex::default(),
+        }
+        .read(plan)
+        .await
     }
 
     /// Fills a dataset, which is as if made on the first day of the year.

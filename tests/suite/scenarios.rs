@@ -330,13 +330,20 @@ async fn an_account_that_integrated_accounts_do_not_show_is_passed_over_unless_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_token_is_an_error_of_every_stream_and_never_an_empty_success() {
+async fn a_wrong_token_is_one_error_and_never_an_empty_success() {
     let mut account = Account::open(|_| ()).await;
     "another-token".clone_into(&mut account.token);
     let reading = account.read("incremental", &[], "").await;
-    assert_eq!(reading.result.as_ref().unwrap_err().failure_type(), FailureType::Config);
-    assert_eq!(reading.errors().len(), 15);
+    let error = reading.result.as_ref().unwrap_err();
+    assert_eq!(error.failure_type(), FailureType::Config);
+    assert!(error.to_string().starts_with("The account does not accept the access token"), "{error}");
+    assert_eq!(reading.errors(), [], "it is told of the run, not of each stream");
     assert!(reading.messages.iter().all(|message| message["type"] != "STATE" && message["type"] != "RECORD"));
+    for stream in streams::all() {
+        assert_eq!(reading.statuses(stream.output.name), ["STARTED", "INCOMPLETE"]);
+    }
+    // The first request of each stream may be out before one is refused; one more tells what that means.
+    assert!(reading.requests.len() <= 15 + 1, "{:?}", reading.requests);
 }
 
 #[tokio::test(start_paused = true)]

@@ -316,6 +316,29 @@ fn a_token_that_is_new_and_refused_is_not_renewed_for_ever() {
 }
 
 #[test]
+fn a_token_that_is_refused_makes_no_dataset() {
+    let place = account(|_| {});
+    place.configure(&json!({ "credentials": { "credentials": "access_token", "access_token": "wrong" } }));
+    let ended = place.run("dump --config config.json --out lake");
+    assert_eq!((ended.code, place.sandbox.requests().len()), (Some(1), 1));
+    assert_eq!(ended.stderr.matches("does not know the access token").count(), 1, "{}", ended.stderr);
+    assert!(!ended.stderr.contains("Look at it") && !place.path("lake").exists());
+}
+
+#[test]
+fn a_token_that_is_refused_is_one_error_of_a_dataset_that_stays() {
+    let place = account(|_| {});
+    assert_eq!(place.run(QUIET).code, Some(0));
+    let before = fs::read(place.path("lake/views.sql")).unwrap();
+    place.configure(&json!({ "credentials": { "credentials": "access_token", "access_token": "wrong" } }));
+    let ended = place.run(QUIET);
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("The account does not accept the access token"), "{}", ended.stderr);
+    assert_eq!(fs::read(place.path("lake/views.sql")).unwrap(), before);
+}
+
+#[test]
 fn a_configuration_without_an_access_token_gets_one() {
     let place = account(|_| {});
     sign_in(&place, &json!({ "access_token": null }));

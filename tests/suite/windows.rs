@@ -224,6 +224,8 @@ impl Sink for Worker {
         panic!("{error}");
     }
 
+    fn stopped(&self, _: &Error, _: &str) {}
+
     fn now(&self) -> i64 {
         0
     }

@@ -168,6 +168,10 @@ impl Sink for Parquet {
         }
     }
 
+    fn stopped(&self, why: &Error, stream: &str) {
+        self.tell(stream, |summary| summary.error = Some(why.sentence()));
+    }
+
     fn now(&self) -> i64 {
         self.0.clock.now().timestamp_millis()
     }
