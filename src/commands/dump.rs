@@ -21,6 +21,11 @@ use crate::walk::Terms;
 
 /// Reads the streams that are asked for into a dataset.
 pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error> {
+    // Elsewhere `-` is stdout, which cannot take a dataset: whoever writes it does not mean a folder of that name.
+    if args.out == "-" {
+        let problem = "`--out -` is no place for a dataset, which is a folder of files: name a folder or a bucket (`./-` is the folder called -)";
+        return Err(Error::new(Kind::Flags, problem));
+    }
     let DumpArgs { ref streams, mode, since, until, .. } = *args;
     let wish = Wish { streams: streams.clone(), mode, since, until };
     wish.wanted()?;

@@ -179,6 +179,18 @@ fn a_configured_end_bounds_nothing_that_has_no_time() {
 }
 
 #[test]
+fn a_folder_called_by_the_sign_of_stdout_is_asked_for_by_its_path() {
+    let place = place();
+    assert_page!(place.run("dump --sandbox --streams roles --out -"), @"
+    exit 2
+    `--out -` is no place for a dataset, which is a folder of files: name a folder or a bucket (`./-` is the folder called -). `--help` lists the flags and what they take.
+    ");
+    assert!(!place.path("-").exists(), "nothing is made for a run that cannot begin");
+    assert_eq!(place.run("dump --sandbox --streams roles --quiet --out ./-").code, Some(0));
+    assert!(place.path("-").is_dir());
+}
+
+#[test]
 fn the_environment_is_enough() {
     let place = place();
     let mut command = place.command("dump --out lake --streams roles --quiet");
