@@ -78,7 +78,29 @@ impl Wish {
                 wanted.push((stream, true));
             }
         }
+        self.bounds(&wanted)?;
         Ok(wanted)
+    }
+
+    /// Refuses a bound that bounds nothing: whoever asks for a part of the rows would get all of them.
+    fn bounds(&self, wanted: &[(Stream, bool)]) -> Result<(), Error> {
+        let flag = match (self.since, self.until) {
+            (Some(_), _) => "--since",
+            (None, Some(_)) => "--until",
+            (None, None) => return Ok(()),
+        };
+        if wanted.iter().any(|(stream, _)| is_export(*stream)) {
+            return Ok(());
+        }
+        let names = |streams: &mut dyn Iterator<Item = Stream>| {
+            streams.map(|stream| stream.output.name).collect::<Vec<_>>().join(", ")
+        };
+        let chosen = names(&mut wanted.iter().map(|(stream, _)| *stream));
+        let exports = names(&mut streams::all().filter(|stream| is_export(*stream)));
+        let problem = format!(
+            "`{flag}` bounds nothing here, since {chosen} can only be read whole: leave it out, or name a stream that has a time ({exports})"
+        );
+        Err(Error::new(Kind::Flags, problem))
     }
 
     /// What is read of each stream, and what is done to its table. Where no stream may be read as it is asked for, nothing is.
@@ -147,7 +169,8 @@ impl Wish {
             let delivered = task.reached.clone();
             return Ok((task, delivered));
         }
-        if mode == Mode::Overwrite && !whole && table.rows() > 0 {
+        // What has no time is read whole whatever the bounds are, so nothing of it lies beyond them.
+        if is_export(stream) && mode == Mode::Overwrite && !whole && table.rows() > 0 {
             warn!("{name} holds more than this read goes over: what it does not bring stays");
         }
         let pending = table.pending.as_ref().filter(|pending| task.is_of(pending));

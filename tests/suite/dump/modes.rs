@@ -265,8 +265,8 @@ async fn only_a_whole_read_drops_what_it_does_not_bring() {
     });
     let place = Place { account: fewer.await, folder: first.folder };
     let bounded = [
-        Wish { until: Some(instant("2025-01-15T00:00:00Z")), ..wish(DEDUPED, &["bans"]) },
-        Wish { since: Some(instant("2025-01-02T00:00:00Z")), ..wish(DEDUPED, &["bans"]) },
+        Wish { until: Some(instant("2025-01-15T00:00:00Z")), ..wish(DEDUPED, &["bans", "chats"]) },
+        Wish { since: Some(instant("2025-01-02T00:00:00Z")), ..wish(DEDUPED, &["bans", "chats"]) },
         Wish { since: Some(instant("2025-01-15T00:00:00Z")), ..wish(Mode::Overwrite, &["bans", "chats"]) },
         Wish { until: Some(instant("2025-01-15T00:00:00Z")), ..wish(Mode::Overwrite, &["bans", "chats"]) },
     ];
