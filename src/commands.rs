@@ -7,12 +7,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Parser;
-use tracing::{Level, info};
+use tracing::{Level, info, warn};
 
 use crate::cli::{AccountArgs, Cli, Command};
 use crate::client::{Access, Api, Client, Renewal};
 use crate::clock::Clock;
-use crate::config::{Config, Credentials, Document, Environment};
+use crate::config::{Config, Credentials, Document, Environment, unknown};
 use crate::dataset::Dataset;
 use crate::error::{Error, Kind};
 use crate::keeper::Keeper;
@@ -230,9 +230,15 @@ impl Context {
 
     fn parse(&self, text: &str, environment: &Environment) -> Result<(Document, Config), Error> {
         let document = Document::parse(text)?;
-        let config = Config::of(&document, environment)?;
-        config.credentials.secrets().for_each(|secret| self.secrets.keep(secret));
-        Ok((document, config))
+        let config = Config::of(&document, environment);
+        if let Ok(config) = &config {
+            config.credentials.secrets().for_each(|secret| self.secrets.keep(secret));
+        }
+        // A misspelt property is often why another is missing, so it is told of before that is.
+        for sentence in unknown(&document, &spec::specification()?) {
+            warn!("{sentence}");
+        }
+        Ok((document, config?))
     }
 
     /// The account of the flags of an Airbyte command, whose reader keeps configurations.

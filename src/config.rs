@@ -13,8 +13,10 @@ use crate::oauth::{Registration, is_token};
 use crate::position;
 
 mod document;
+mod unknown;
 
 pub use document::Document;
+pub use unknown::unknown;
 
 /// The quota of an account.
 const REQUESTS_PER_MINUTE: f64 = 200.0;

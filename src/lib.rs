@@ -17,6 +17,7 @@ pub mod durable;
 pub mod error;
 pub mod keeper;
 pub mod logging;
+pub mod nearest;
 pub mod oauth;
 pub mod output;
 pub mod page;

@@ -65,7 +65,7 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
 async fn prove(account: &Account, place: &str, context: &Context) -> Result<(), Error> {
     // A folder that is not there yet cannot be looked at; what else is wrong with a place is told when it is opened.
     if let Ok(store) = Store::look(place)
-        && dataset::manifest_at(&store).await?.is_some()
+        && !matches!(dataset::manifest_at(&store).await, Ok(None))
     {
         return Ok(());
     }

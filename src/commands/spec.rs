@@ -11,7 +11,11 @@ const SPECIFICATION: &str = include_str!("../../spec.json");
 
 /// Prints the specification.
 pub(super) async fn run(context: &Context) -> Result<(), Error> {
-    let specification: Value = serde_json::from_str(SPECIFICATION)
-        .map_err(|error| Error::new(Kind::Internal, "The built-in specification is not JSON").because(error))?;
-    context.output.write(protocol::spec(&specification).into_bytes()).await
+    context.output.write(protocol::spec(&specification()?).into_bytes()).await
+}
+
+/// What a configuration may hold.
+pub(super) fn specification() -> Result<Value, Error> {
+    serde_json::from_str(SPECIFICATION)
+        .map_err(|error| Error::new(Kind::Internal, "The built-in specification is not JSON").because(error))
 }

@@ -11,6 +11,7 @@ use super::{Plan, Planned};
 use crate::conform::Conform;
 use crate::dataset::{Manifest, Mode, Pending, Table};
 use crate::error::{Error, Kind};
+use crate::nearest::nearest;
 use crate::position::{self, Frontier};
 use crate::sink::parquet::columns::Columns;
 use crate::state::Saved;
@@ -65,10 +66,11 @@ impl Wish {
         for name in &self.streams {
             let Some(stream) = streams::named(name) else {
                 let known: Vec<&str> = streams::all().map(|stream| stream.output.name).collect();
-                return Err(Error::new(
-                    Kind::Flags,
-                    format!("There is no stream {name}; there are {}", known.join(", ")),
-                ));
+                let problem = match nearest(name, known.iter().copied()) {
+                    Some(meant) => format!("There is no stream {name}; did you mean {meant}?"),
+                    None => format!("There is no stream {name}; there are {}", known.join(", ")),
+                };
+                return Err(Error::new(Kind::Flags, problem));
             };
             if self.mode == Mode::IncrementalAppend && !stream.is_export() {
                 let problem = format!("{name} can only be read in full: `--mode append` adds what changed in it");
@@ -89,14 +91,14 @@ impl Wish {
             (None, Some(_)) => "--until",
             (None, None) => return Ok(()),
         };
-        if wanted.iter().any(|(stream, _)| is_export(*stream)) {
+        if wanted.iter().any(|(stream, _)| stream.is_export()) {
             return Ok(());
         }
         let names = |streams: &mut dyn Iterator<Item = Stream>| {
             streams.map(|stream| stream.output.name).collect::<Vec<_>>().join(", ")
         };
         let chosen = names(&mut wanted.iter().map(|(stream, _)| *stream));
-        let exports = names(&mut streams::all().filter(|stream| is_export(*stream)));
+        let exports = names(&mut streams::all().filter(Stream::is_export));
         let problem = format!(
             "`{flag}` bounds nothing here, since {chosen} can only be read whole: leave it out, or name a stream that has a time ({exports})"
         );
@@ -170,7 +172,7 @@ impl Wish {
             return Ok((task, delivered));
         }
         // What has no time is read whole whatever the bounds are, so nothing of it lies beyond them.
-        if is_export(stream) && mode == Mode::Overwrite && !whole && table.rows() > 0 {
+        if stream.is_export() && mode == Mode::Overwrite && !whole && table.rows() > 0 {
             warn!("{name} holds more than this read goes over: what it does not bring stays");
         }
         let pending = table.pending.as_ref().filter(|pending| task.is_of(pending));

@@ -389,6 +389,31 @@ fn discover_needs_no_network() {
 }
 
 #[test]
+fn a_misspelt_property_is_warned_of_with_the_one_that_was_meant() {
+    let place = place();
+    place.configure(&json!({
+        "startdate": "the value",
+        "_platform": true,
+        "credentials": { "credentials": "access_token", "access_token": "token", "acces_token": "the value" },
+        "wholly\u{7}else": "the value",
+    }));
+    let told: Vec<String> = place
+        .run("discover --config config.json")
+        .messages()
+        .iter()
+        .filter_map(|message| message["log"]["message"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "the configuration's `startdate` is not a property that is known; did you mean `start_date`?",
+            "the configuration's `whollyelse` is not a property that is known",
+            "the configuration's `credentials.acces_token` is not a property that is known; did you mean `access_token`?",
+        ]
+    );
+}
+
+#[test]
 fn discover_refuses_a_configuration_that_no_other_command_would_take() {
     let place = place();
     place.configure(&json!({ "subdomain": "a.b" }));

@@ -225,6 +225,10 @@ fn flags_that_cannot_be_meant() {
     exit 2
     There is no stream tickets; there are accounts, agents, agent_timeline, bans, chats, departments, goals, roles, shortcuts, skills, triggers, routing_settings, agent_events, conversions, department_events. `--help` lists the flags and what they take.
     ");
+    assert_page!(dump(&place, "--streams chat"), @"
+    exit 2
+    There is no stream chat; did you mean chats? `--help` lists the flags and what they take.
+    ");
     assert_page!(dump(&place, "--streams roles --mode incremental-append"), @"
     exit 2
     roles can only be read in full: `--mode append` adds what changed in it. `--help` lists the flags and what they take.

@@ -1,0 +1,36 @@
+//! Properties of a configuration that nothing reads, which are misspelt ones more often than not.
+
+use serde_json::{Map, Value};
+
+use super::Document;
+use crate::nearest::nearest;
+
+/// As much of a property's name as is told.
+const TOLD: usize = 40;
+
+/// A sentence for each property that the specification does not know; values are never told.
+pub fn unknown(document: &Document, specification: &Value) -> Vec<String> {
+    let properties = &specification["connectionSpecification"]["properties"];
+    let mut told = strange("", document.members(), &names(properties));
+    if let Some(credentials) = document.members().get("credentials").and_then(Value::as_object) {
+        let ways = properties["credentials"]["oneOf"].as_array().into_iter().flatten();
+        let known: Vec<&str> = ways.flat_map(|way| names(&way["properties"])).collect();
+        told.extend(strange("credentials.", credentials, &known));
+    }
+    told
+}
+
+fn names(properties: &Value) -> Vec<&str> {
+    properties.as_object().into_iter().flat_map(|properties| properties.keys().map(String::as_str)).collect()
+}
+
+fn strange(place: &str, members: &Map<String, Value>, known: &[&str]) -> Vec<String> {
+    // Platforms put in properties of their own, which begin with an underscore.
+    let strange = members.keys().filter(|name| !name.starts_with('_') && !known.contains(&name.as_str()));
+    let sentence = |name: &String| {
+        let told: String = name.chars().filter(|letter| !letter.is_control()).take(TOLD).collect();
+        let meant = nearest(name, known.iter().copied()).map(|meant| format!("; did you mean `{meant}`?"));
+        format!("the configuration's `{place}{told}` is not a property that is known{}", meant.unwrap_or_default())
+    };
+    strange.map(sentence).collect()
+}
