@@ -67,7 +67,7 @@ impl Wish {
             let Some(stream) = streams::named(name) else {
                 let known: Vec<&str> = streams::all().map(|stream| stream.output.name).collect();
                 let problem = match nearest(name, known.iter().copied()) {
-                    Some(meant) => format!("There is no stream {name}; did you mean {meant}?"),
+                    Some(meant) => format!("There is no stream {name}; the nearest is {meant}"),
                     None => format!("There is no stream {name}; there are {}", known.join(", ")),
                 };
                 return Err(Error::new(Kind::Flags, problem));

@@ -394,7 +394,7 @@ fn a_misspelt_property_is_warned_of_with_the_one_that_was_meant() {
     place.configure(&json!({
         "startdate": "the value",
         "_platform": true,
-        "credentials": { "credentials": "access_token", "access_token": "token", "acces_token": "the value" },
+        "credentials": { "credentials": "access_token", "access_token": "oDk3-5Rz", "acces_token": "the value" },
         "wholly\u{7}else": "the value",
     }));
     let told: Vec<String> = place

@@ -227,7 +227,7 @@ fn flags_that_cannot_be_meant() {
     ");
     assert_page!(dump(&place, "--streams chat"), @"
     exit 2
-    There is no stream chat; did you mean chats? `--help` lists the flags and what they take.
+    There is no stream chat; the nearest is chats. `--help` lists the flags and what they take.
     ");
     assert_page!(dump(&place, "--streams roles --mode incremental-append"), @"
     exit 2
