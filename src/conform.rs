@@ -1,6 +1,6 @@
 //! A record against its schema: passed on as it is, or mended with a list of what was changed.
 
-mod text;
+pub(crate) mod text;
 
 use std::borrow::Cow;
 

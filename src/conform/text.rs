@@ -8,7 +8,7 @@ pub(super) fn sound(json: &str) -> String {
 }
 
 /// The same text of a JSON string with U+FFFD for each half of a surrogate pair.
-pub(super) fn paired(json: &str) -> String {
+pub(crate) fn paired(json: &str) -> String {
     let mut mended = String::with_capacity(json.len());
     let mut rest = json;
     while let Some(at) = half_pair(rest) {
@@ -63,7 +63,7 @@ fn number_length(json: &str) -> usize {
 }
 
 /// The length of the string that `json` begins with, quotes included.
-fn string_length(json: &str) -> usize {
+pub(crate) fn string_length(json: &str) -> usize {
     let bytes = json.as_bytes();
     let mut at = 1;
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {

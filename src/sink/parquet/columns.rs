@@ -4,6 +4,9 @@
 //! give back, and every member that the schema does not know, stands in `_extra`: a JSON object from the JSON Pointer of
 //! the value to the value as it came. A column beside an entry of `_extra` holds the nearest that its type can, or null.
 //!
+//! `_extra` is JSON that every reader takes: halves of surrogate pairs are U+FFFD in it, and the names in each object
+//! differ, if need be by more of U+FFFD.
+//!
 //! A value of several types is text. Where the schema names `string` first, the text is that of a JSON string; otherwise
 //! text that is JSON of another type is that value, and any other text is that of a string. Whatever reads otherwise
 //! stands in `_extra`.
@@ -12,6 +15,7 @@ mod back;
 mod extra;
 mod form;
 mod node;
+mod strict;
 #[cfg(test)]
 mod tests;
 mod value;

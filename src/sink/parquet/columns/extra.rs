@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::strict::strict;
+
 /// The entries of one row: the JSON Pointer of a value as far as it is known yet, from its end on, and the value's text.
 #[derive(Default)]
 pub struct Extra {
@@ -18,9 +20,9 @@ impl Extra {
         self.entries.len()
     }
 
-    /// Keeps a value as it came.
+    /// Keeps a value as it came, but for what keeps readers of JSON from reading it.
     pub fn keep(&mut self, json: &str) {
-        self.entries.push((String::new(), json.to_owned()));
+        self.entries.push((String::new(), strict(json).into_owned()));
     }
 
     /// Names the member or element in which all from that one on were found.

@@ -1,13 +1,13 @@
 //! What a JSON schema declares, as far as it decides what a column can hold.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field};
 use serde_json::Value;
 
-use super::{instant, value};
+use super::instant;
+use super::strict::names;
 use crate::page;
 
 /// In a file, beside a column of values of several types: what its text is where nothing else is said.
@@ -142,20 +142,19 @@ impl Form {
         Arc::new(self.field(Field::LIST_FIELD_DEFAULT_NAME))
     }
 
-    /// A value's text in which no object, as far as the form goes, has a member twice: the last of them stays.
+    /// A value's text in which no object, as far as the form goes, has a member twice: the last of them stays,
+    /// and names that only half a surrogate pair tells apart differ otherwise.
     pub fn without_repeats(&self, json: &str) -> String {
         match self {
             Self::Struct { members: forms, .. } if json.starts_with('{') => {
-                let mut kept: Vec<(Cow<'_, str>, String)> = Vec::new();
-                for (key, json) in page::members(json) {
-                    let name = value::plain(key);
+                let (keys, texts): (Vec<_>, Vec<_>) = page::members(json).into_iter().unzip();
+                let kept = names(&keys).into_iter().zip(texts).filter_map(|(name, text)| Some((name?, text)));
+                let members = kept.map(|(name, json)| {
                     let form = forms.iter().find(|(known, _)| *known == name).map(|(_, form)| form);
                     let text = form.map_or_else(|| json.to_owned(), |form| form.without_repeats(json));
-                    kept.retain(|(known, _)| *known != name);
-                    kept.push((name, text));
-                }
-                let members: Vec<String> =
-                    kept.iter().map(|(name, text)| format!("{}:{text}", Value::from(name.as_ref()))).collect();
+                    format!("{}:{text}", Value::from(name))
+                });
+                let members: Vec<String> = members.collect();
                 format!("{{{}}}", members.join(","))
             }
             Self::List(item) if json.starts_with('[') => {

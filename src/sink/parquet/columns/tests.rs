@@ -158,7 +158,7 @@ fn what_a_column_cannot_hold_stands_beside_it() {
         (r#"{"id":"a","new":{"b":[1]},"visitor":{"n~e/w":2}}"#, r#"{"/new":{"b":[1]},"/visitor/n~0e~1w":2}"#),
         (r#"{"id":"a","visitor":7,"tags":"x"}"#, r#"{"/visitor":7,"/tags":"x"}"#),
         (r#"{"id":"a","tags":["x",5,null,{}]}"#, r#"{"/tags/1":5,"/tags/3":{}}"#),
-        (r#"{"id":"a","comment":"\ud800"}"#, r#"{"/comment":"\ud800"}"#),
+        (r#"{"id":"a","comment":"\ud800"}"#, r#"{"/comment":"\ufffd"}"#),
         (
             r#"{"id":"a","webpath":[[1615000000,"http://to","","Title",7]]}"#,
             r#"{"/webpath/0":[1615000000,"http://to","","Title",7]}"#,
@@ -167,6 +167,149 @@ fn what_a_column_cannot_hold_stands_beside_it() {
     for (record, expected) in cases {
         assert_eq!(extra("chats", record).as_deref(), Some(expected), "{record}");
     }
+}
+
+/// The text in `_extra` of a record of `chats` that no other reader reads alike.
+fn mended(record: &str) -> String {
+    let batch = batch("chats", &[record.to_owned()]);
+    batch.column_by_name(EXTRA).unwrap().as_string::<i32>().value(0).to_owned()
+}
+
+#[test]
+fn one_cut_emoji_made_extra_unusable() {
+    let record = r#"{"id":"a","new":{"a\ud83d":["\ud83d","\\ud83d\ud83d\ude00\ude00"],"big":123456789012345678901},"x\ud83d":1}"#;
+    let expected = r#"{"/new":{"a�":["\ufffd","\\ud83d\ud83d\ude00\ufffd"],"big":123456789012345678901},"/x�":1}"#;
+    // A name is written anew, a text is mended where it stands.
+    let extra = mended(record).replace(r"a\ufffd", "a�");
+    assert_eq!(extra, expected);
+    assert_eq!(serde_json::from_str::<Value>(&extra).unwrap()["/new"]["a\u{fffd}"][1], "\\ud83d\u{1f600}\u{fffd}");
+}
+
+#[test]
+fn two_names_with_half_surrogates_both_survive() {
+    let members = r#""a\ud83d":1,"a\ud83e":2,"a\ufffd":3,"a\uD83D":4,"a\ufffd\ufffd\ufffd":5"#;
+    let (whole, first, second) = ("a\u{fffd}", "a\u{fffd}\u{fffd}", "a\u{fffd}\u{fffd}\u{fffd}\u{fffd}");
+    let expected = json!({ first: 2, second: 4, whole: 3, "a\u{fffd}\u{fffd}\u{fffd}": 5 });
+    let extra: Value = serde_json::from_str(&mended(&format!(r#"{{"id":"a",{members}}}"#))).unwrap();
+    let named: serde_json::Map<_, _> =
+        expected.as_object().unwrap().iter().map(|(name, value)| (format!("/{name}"), value.clone())).collect();
+    assert_eq!(extra, Value::from(named));
+    let extra: Value = serde_json::from_str(&mended(&format!(r#"{{"id":"a","new":[{{{members}}}]}}"#))).unwrap();
+    assert_eq!(extra, json!({ "/new": [expected] }));
+}
+
+#[test]
+fn of_a_name_that_comes_twice_in_what_is_kept_the_last_stays() {
+    let record = r#"{"id":"a","new":{"b":{"c":1,"c":2}, "\u0062":{"d":[{}],"d":3} , "e":"\"b,}","e":4}}"#;
+    assert_eq!(mended(record), r#"{"/new":{ "\u0062":{"d":3} , "e":4}}"#);
+}
+
+#[test]
+fn text_of_several_types_is_strict_where_it_is_json() {
+    let (output, columns) = columns_of(&json!({ "id": { "type": "integer" }, "any": {} }));
+    let batch = filled(&columns, output, r#"{"id":1,"any":{"a\ud83d":"\ud83d","b":1,"b":2}}"#);
+    let text = batch.column_by_name("any").unwrap().as_string::<i32>().value(0).to_owned();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!({ "a\u{fffd}": "\u{fffd}", "b": 2 }));
+    assert_eq!(text.matches("\"b\"").count(), 1);
+}
+
+#[test]
+fn what_is_nested_as_deep_as_can_be_is_kept() {
+    let deep = |text: &str| format!("{}{text}{}", r#"[{"a":"#.repeat(4_900), "}]".repeat(4_900));
+    let record = format!(r#"{{"id":"a","new":{}}}"#, deep(r#"{"b":1,"b":"\ud83d"}"#));
+    assert_eq!(mended(&record), format!(r#"{{"/new":{}}}"#, deep(r#"{"b":"\ufffd"}"#)));
+}
+
+/// JSON as it is read by whoever refuses names that come twice.
+struct Strict;
+
+impl<'de> serde::Deserialize<'de> for Strict {
+    fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(Self)
+    }
+}
+
+impl<'de> serde::de::Visitor<'de> for Strict {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut elements: A) -> Result<Self, A::Error> {
+        while elements.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut names = std::collections::HashSet::new();
+        while let Some((name, _)) = members.next_entry::<String, Self>()? {
+            if !names.insert(name) {
+                return Err(serde::de::Error::custom("a name comes twice"));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// JSON whose names come twice, or differ by half a surrogate pair, as the text between their quotes.
+fn any_cut_json() -> impl Strategy<Value = String> {
+    any_json().prop_recursive(3, 24, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|values| format!("[{}]", values.join(" , "))),
+            any_cut_object(inner),
+        ]
+    })
+}
+
+fn any_cut_object(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    let names = [
+        r"a",
+        r"\u0061",
+        r"a\ud83d",
+        r"a\uD83D",
+        r"a\ud83e",
+        r"a\ude00",
+        r"a\ud83d\ud83d",
+        r"a\ud83d\ude00",
+        r"a\ufffd",
+        r"a\ufffd\ufffd",
+        r"a\\ud83d",
+        r#"\",}"#,
+        "duration",
+        r"dur\u0061tion",
+        "visitor",
+        "tags",
+        "webpath",
+    ];
+    prop::collection::vec((prop::sample::select(names.to_vec()), value), 0..6).prop_map(|members| {
+        let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\" : {value}")).collect();
+        format!("{{{}}}", members.join(" , "))
+    })
 }
 
 #[test]
@@ -278,6 +421,20 @@ proptest! {
             })
     ) {
         returns(stream, &records);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn extra_is_strict_json(record in any_cut_object(any_cut_json())) {
+        let batch = batch("chats", std::slice::from_ref(&record));
+        let extra = batch.column_by_name(EXTRA).unwrap().as_string::<i32>();
+        if extra.is_valid(0) {
+            let read = serde_json::from_str::<Strict>(extra.value(0)).map(|_| ());
+            prop_assert!(read.is_ok(), "{record} is {}: {read:?}", extra.value(0));
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate};
 
+use super::strict::strict;
 use crate::page::scan::{Half, surrogate};
 use crate::page::{is_json, unquoted};
 use crate::position;
@@ -162,7 +163,7 @@ pub fn text(json: &str, out: &mut Vec<u8>) -> bool {
 pub fn union(json: &str, of_text: bool, out: &mut Vec<u8>) -> bool {
     let begin = out.len();
     if !json.starts_with('"') {
-        out.extend_from_slice(json.as_bytes());
+        out.extend_from_slice(strict(json).as_bytes());
         return !of_text;
     }
     let exact = unescape(unquoted(json), out);
@@ -186,10 +187,35 @@ pub fn plain(inner: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }
 
+/// Bytes that two JSON strings, given without their quotes, share only if they are the same; UTF-8 if no half of a
+/// surrogate pair is among them.
+pub fn told_apart(inner: &str) -> Cow<'_, [u8]> {
+    if !inner.contains('\\') {
+        return Cow::Borrowed(inner.as_bytes());
+    }
+    let mut out = Vec::with_capacity(inner.len());
+    unescape_with(inner, &mut out, |digits, out| {
+        // No UTF-8 has this byte.
+        out.push(0xff);
+        out.extend(digits.to_ascii_lowercase());
+    });
+    Cow::Owned(out)
+}
+
 /// Appends the text of a JSON string, given without its quotes; false if half a surrogate pair had to be replaced.
 fn unescape(inner: &str, out: &mut Vec<u8>) -> bool {
-    let bytes = inner.as_bytes();
     let mut exact = true;
+    unescape_with(inner, out, |_, out| {
+        exact = false;
+        out.extend_from_slice("\u{fffd}".as_bytes());
+    });
+    exact
+}
+
+/// Appends the text of a JSON string, given without its quotes; `half` is handed the digits of each half of a surrogate
+/// pair and appends what stands for it.
+fn unescape_with(inner: &str, out: &mut Vec<u8>, mut half: impl FnMut(&[u8], &mut Vec<u8>)) {
+    let bytes = inner.as_bytes();
     let mut at = 0;
     while let Some(found) = memchr::memchr(b'\\', &bytes[at..]) {
         out.extend_from_slice(&bytes[at..at + found]);
@@ -210,13 +236,13 @@ fn unescape(inner: &str, out: &mut Vec<u8>) -> bool {
             continue;
         }
         let (letter, length) = escaped(bytes, at);
-        exact &= letter.is_some();
-        let letter = letter.unwrap_or(char::REPLACEMENT_CHARACTER);
-        out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+        match letter {
+            Some(letter) => out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+            None => half(bytes.get(at + 2..at + length).unwrap_or_default(), out),
+        }
         at += length;
     }
     out.extend_from_slice(bytes.get(at..).unwrap_or_default());
-    exact
 }
 
 /// The letter of the `\u` escape at `at`, unless it is half a surrogate pair, and the escape's length.

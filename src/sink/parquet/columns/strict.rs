@@ -1,0 +1,127 @@
+//! JSON that every reader takes, and takes for the same.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::value;
+use crate::conform::text::{paired, string_length};
+
+/// The same JSON with U+FFFD for each half of a surrogate pair, and with names in each object that differ.
+///
+/// It goes over the text without calling itself, so that no depth exhausts the stack.
+pub fn strict(json: &str) -> Cow<'_, str> {
+    let edits = if json.starts_with(['{', '[']) { edits(json) } else { Vec::new() };
+    if edits.is_empty() && !json.contains("\\u") {
+        return Cow::Borrowed(json);
+    }
+    let mut mended = String::with_capacity(json.len());
+    let mut done = 0;
+    for (span, text) in edits {
+        // What lies within a member that was left out is left out with it.
+        if span.start >= done {
+            mended.push_str(&paired(&json[done..span.start]));
+            mended.push_str(&text);
+            done = span.end;
+        }
+    }
+    mended.push_str(&paired(&json[done..]));
+    Cow::Owned(mended)
+}
+
+/// The names that the keys of one object, given without their quotes, go by: none where a later key is the same.
+///
+/// Names that came whole stay as they are. One that equals another only since half a surrogate pair in it was replaced
+/// gets more of U+FFFD until no other has it.
+pub fn names<'json>(keys: &[&'json str]) -> Vec<Option<Cow<'json, str>>> {
+    let told: Vec<Cow<'_, [u8]>> = keys.iter().map(|key| value::told_apart(key)).collect();
+    let mut later = HashSet::new();
+    let mut last: Vec<bool> = told.iter().rev().map(|name| later.insert(name)).collect();
+    last.reverse();
+    let whole = |index: usize| std::str::from_utf8(&told[index]).is_ok();
+    let mut names: Vec<Option<Cow<'_, str>>> =
+        keys.iter().zip(last).map(|(key, last)| last.then(|| value::plain(key))).collect();
+    if (0..keys.len()).all(whole) {
+        return names;
+    }
+    let mut taken: HashSet<String> = (0..keys.len())
+        .filter(|&index| whole(index))
+        .filter_map(|index| names[index].as_deref().map(str::to_owned))
+        .collect();
+    // So many were added to the last name that was mended alike.
+    let mut added: HashMap<String, usize> = HashMap::new();
+    for (index, name) in names.iter_mut().enumerate() {
+        let Some(name) = name.as_mut().filter(|_| !whole(index)) else { continue };
+        let added = added.entry(name.to_string()).or_default();
+        let mut free = format!("{name}{}", "\u{fffd}".repeat(*added));
+        while !taken.insert(free.clone()) {
+            free.push(char::REPLACEMENT_CHARACTER);
+            *added += 1;
+        }
+        *name = Cow::Owned(free);
+    }
+    names
+}
+
+/// A member of an object: where its key stands, quotes included, and the end of the comma after it.
+struct Member {
+    key: Range<usize>,
+    end: usize,
+}
+
+/// What is to stand in the place of which stretches, in their order, so that names differ.
+fn edits(json: &str) -> Vec<(Range<usize>, String)> {
+    let mut edits = Vec::new();
+    // The members of each object that is open so far; none of an array.
+    let mut open: Vec<Option<Vec<Member>>> = Vec::new();
+    let mut before_key = false;
+    let mut at = 0;
+    while let Some(&byte) = json.as_bytes().get(at) {
+        let mut end = at + 1;
+        match byte {
+            b'"' => {
+                end = at + string_length(&json[at..]);
+                if let (true, Some(Some(members))) = (before_key, open.last_mut()) {
+                    members.push(Member { key: at..end, end });
+                }
+                before_key = false;
+            }
+            b'{' => {
+                open.push(Some(Vec::new()));
+                before_key = true;
+            }
+            b'[' => open.push(None),
+            b'}' | b']' => {
+                rename(json, &open.pop().flatten().unwrap_or_default(), &mut edits);
+                before_key = false;
+            }
+            b',' => {
+                if let Some(Some(members)) = open.last_mut() {
+                    if let Some(member) = members.last_mut() {
+                        member.end = end;
+                    }
+                    before_key = true;
+                }
+            }
+            _ => {}
+        }
+        at = end;
+    }
+    edits.sort_by_key(|(span, _)| span.start);
+    edits
+}
+
+/// Makes the names of one object differ.
+fn rename(json: &str, members: &[Member], edits: &mut Vec<(Range<usize>, String)>) {
+    let keys: Vec<&str> = members.iter().map(|member| &json[member.key.start + 1..member.key.end - 1]).collect();
+    for (member, (name, key)) in members.iter().zip(names(&keys).into_iter().zip(&keys)) {
+        match name {
+            // A comma follows, for a later member has the name.
+            None => edits.push((member.key.start..member.end, String::new())),
+            Some(name) if name != value::plain(key) => edits.push((member.key.clone(), Value::from(name).to_string())),
+            Some(_) => {}
+        }
+    }
+}
