@@ -178,8 +178,14 @@ impl Output {
 
     /// The key of an endpoint's record: the text that the service sent for it, still escaped as it came.
     pub fn key_text(&self, record: Record<'_>) -> String {
-        let parts: Vec<&str> =
-            self.key_members().map(|member| page::unquoted(record.member(member).unwrap_or_default())).collect();
+        let part = |member| match record.member(member).unwrap_or_default() {
+            // What is no scalar holds quotes of its own.
+            nested if nested.starts_with(['{', '[']) => {
+                page::unquoted(&serde_json::Value::from(nested).to_string()).to_owned()
+            }
+            scalar => page::unquoted(scalar).to_owned(),
+        };
+        let parts: Vec<String> = self.key_members().map(part).collect();
         parts.join("|")
     }
 }

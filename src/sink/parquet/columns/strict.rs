@@ -31,10 +31,13 @@ pub fn strict(json: &str) -> Cow<'_, str> {
     Cow::Owned(mended)
 }
 
+/// From so many names on that were mended alike they are numbered.
+const NUMBERED: usize = 8;
+
 /// The names that the keys of one object, given without their quotes, go by: none where a later key is the same.
 ///
 /// Names that came whole stay as they are. One that equals another only since half a surrogate pair in it was replaced
-/// gets more of U+FFFD until no other has it.
+/// gets more of U+FFFD until no other has it, and from so many on a number, since names that grow would fill the memory.
 pub fn names<'json>(keys: &[&'json str]) -> Vec<Option<Cow<'json, str>>> {
     let told: Vec<Cow<'_, [u8]>> = keys.iter().map(|key| value::told_apart(key)).collect();
     let mut later = HashSet::new();
@@ -55,11 +58,16 @@ pub fn names<'json>(keys: &[&'json str]) -> Vec<Option<Cow<'json, str>>> {
     for (index, name) in names.iter_mut().enumerate() {
         let Some(name) = name.as_mut().filter(|_| !whole(index)) else { continue };
         let added = added.entry(name.to_string()).or_default();
-        let mut free = format!("{name}{}", "\u{fffd}".repeat(*added));
-        while !taken.insert(free.clone()) {
-            free.push(char::REPLACEMENT_CHARACTER);
+        let free = loop {
+            let free = match *added {
+                few @ 0..NUMBERED => format!("{name}{}", "\u{fffd}".repeat(few)),
+                many => format!("{name}\u{fffd}{many}"),
+            };
+            if taken.insert(free.clone()) {
+                break free;
+            }
             *added += 1;
-        }
+        };
         *name = Cow::Owned(free);
     }
     names
