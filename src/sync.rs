@@ -158,10 +158,10 @@ impl<S: Sink> Run<S> {
             Some(error) if failed.len() == all => error,
             Some(error) => error.at(&what),
             // Some see nothing of a run but its last line.
-            None if failed.len() > 1 => first
-                .into_iter()
-                .fold(Error::new(Kind::Streams(failure_type), format!("{what}; {}", failed[0])), Error::because),
-            None => first.into_iter().fold(Error::new(Kind::Streams(failure_type), what), Error::because),
+            None => {
+                let what = if failed.len() > 1 { format!("{what}; {}", failed[0]) } else { what };
+                first.into_iter().fold(Error::new(Kind::Streams(failure_type), what), Error::because)
+            }
         })
     }
 
