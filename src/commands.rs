@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use clap::Parser;
 use tracing::{Level, info, warn};
@@ -22,13 +21,14 @@ use crate::progress::Screen;
 use crate::protocol;
 use crate::sandbox::Sandbox;
 use crate::secrets::Secrets;
-use crate::signals;
+use crate::signals::{self, Stop};
 use crate::state_file;
 
 mod check;
 mod completions;
 mod discover;
 pub mod dump;
+mod ending;
 mod inspect;
 mod login;
 mod man;
@@ -37,11 +37,7 @@ pub mod sandbox;
 mod spec;
 mod views;
 
-/// How long a stopped run waits for a reader to take the lines that are already on their way.
-const PARTING: Duration = Duration::from_secs(5);
-
-/// How long a stopped run waits for new tokens that are on their way to where they are kept.
-const SETTLING: Duration = Duration::from_secs(30);
+use ending::Ending;
 
 /// The exit code that says so, whoever finds it out: running the same again is of no use.
 const WRONG_COMMAND_LINE: u8 = 2;
@@ -52,6 +48,8 @@ struct Context {
     environment: Environment,
     output: Output,
     screen: Screen,
+    /// Ends a run early.
+    stop: Stop,
     secrets: Secrets,
     /// The dataset that this run holds against others.
     held: Arc<OnceLock<Arc<Dataset>>>,
@@ -97,7 +95,8 @@ pub fn main() -> ExitCode {
         clock: Clock::system(),
         environment: Environment::of_process(),
         output: Output::onto(std::io::stdout()),
-        screen: Screen::default(),
+        screen: Screen::of_stderr(matches!(&cli.command, Command::Dump(args) if !args.quiet)),
+        stop: Stop::default(),
         secrets: Secrets::default(),
         held: Arc::default(),
         client: Arc::default(),
@@ -111,32 +110,18 @@ pub fn main() -> ExitCode {
 /// Runs a command until it ends, until a signal comes, or until nobody reads its output any more.
 async fn supervise(command: Command, context: Context) -> ExitCode {
     let (output, secrets) = (context.output.clone(), context.secrets.clone());
-    let (held, client) = (Arc::clone(&context.held), Arc::clone(&context.client));
-    // A pair of tokens that was paid for with the last one must not be lost on its way.
-    let settled = async {
-        if let Some(client) = client.get() {
-            let _ = tokio::time::timeout(SETTLING, client.settled()).await;
-        }
-    };
+    let ending = Ending::of(&command, &context);
+    let mut command = Box::pin(run(command, context));
     tokio::select! {
         // Signals are listened for before anything begins: the first process of a container would never see one that came earlier.
         biased;
-        signal = signals::received() => {
-            settled.await;
-            // Whoever still reads pages must not begin a line that the end would cut off.
-            output.close_within(PARTING).await;
-            if let Some(dataset) = held.get() {
-                // The next run need not wait until the right to write has run out; it does if this fails.
-                let _ = tokio::time::timeout(PARTING, dataset.close()).await;
-            }
-            signals::die_by(signal)
-        }
-        code = run(command, context) => {
-            settled.await;
+        signal = signals::received() => ending.by(signal, command).await,
+        code = &mut command => {
+            ending.settled().await;
             code
         }
         error = output.broke() => {
-            settled.await;
+            ending.settled().await;
             report_broken(&error, &secrets)
         }
     }
@@ -144,8 +129,6 @@ async fn supervise(command: Command, context: Context) -> ExitCode {
 
 async fn run(command: Command, context: Context) -> ExitCode {
     let protocol = matches!(command, Command::Spec(_) | Command::Check(_) | Command::Discover(_) | Command::Read(_));
-    let with_bars = matches!(&command, Command::Dump(args) if !args.quiet);
-    let context = Context { screen: Screen::of_stderr(with_bars), ..context };
     if protocol {
         state_file::end_torn_line();
     }

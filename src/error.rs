@@ -53,6 +53,8 @@ pub enum Kind {
     Disorder,
     /// A record lacks what the stream is built on.
     Record,
+    /// Whoever started the run ended it.
+    Interrupted,
     /// Streams of this run failed; each was reported by itself.
     Streams(FailureType),
     /// The reader of stdout has gone.
@@ -151,6 +153,7 @@ impl Kind {
                 System,
                 "Nothing was skipped: the state stands before this page. Run again; if it stays, report it with this message.",
             ),
+            Self::Interrupted => (Transient, "Run the same command again to go on from there."),
             Self::Streams(failure_type) => {
                 (failure_type, "The error of each stream says what to do; the others were delivered.")
             }

@@ -1,6 +1,35 @@
 //! How the program ends when it is told to: by the signal itself, so that nobody takes half a job for a whole one.
 
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// The signal that Ctrl-C sends.
+pub const INTERRUPT: i32 = 2;
+
+/// Asks a run to end where it can be gone on with; clones share it.
+#[derive(Debug, Clone)]
+pub struct Stop(Arc<watch::Sender<bool>>);
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+}
+
+impl Stop {
+    /// Asks for it.
+    pub fn ask(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Returns once it was asked for.
+    pub async fn asked(&self) {
+        // It lasts as long as this clone does, so that only what was asked for ends the wait.
+        let _ = self.0.subscribe().wait_for(|asked| *asked).await;
+    }
+}
 
 #[cfg(unix)]
 mod system {
@@ -46,7 +75,7 @@ mod system {
         if tokio::signal::ctrl_c().await.is_err() {
             return std::future::pending().await;
         }
-        2
+        super::INTERRUPT
     }
 
     /// Ends with 128 and the number of the signal.

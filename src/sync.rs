@@ -16,6 +16,7 @@ use crate::plan::{Plan, Planned};
 use crate::position::{self, Frontier, Nanos};
 use crate::progress::Progress;
 use crate::protocol::Status;
+use crate::signals::Stop;
 use crate::sink::{End, Sink, Writer};
 use crate::streams::{self, PROOF, SECOND_PROOF, Stream};
 use crate::walk::{Asked, MARGIN, MAYBE_FULL, SETTLING, Terms, Walk};
@@ -46,6 +47,8 @@ pub struct Run<S> {
     pub progress: Arc<Progress>,
     /// Held by whoever finds out whether the account refuses one stream or all of them.
     pub doubted: Mutex<()>,
+    /// Ends it early.
+    pub stop: Stop,
 }
 
 /// What became of a stream.
@@ -129,6 +132,9 @@ impl<S: Sink> Run<S> {
         closed.sort_by(|(one, _), (other, _)| one.cmp(other));
         info!("{} requests were made", self.client.requests());
         let all = closed.len();
+        let interrupted =
+            |outcome: &Outcome| matches!(outcome, Outcome::Stopped(error) if error.kind() == Kind::Interrupted);
+        let interrupted = closed.iter().any(|(_, outcome)| interrupted(outcome));
         let mut failed = Vec::new();
         let mut types = Vec::new();
         let mut first = None;
@@ -153,6 +159,10 @@ impl<S: Sink> Run<S> {
         }
         let Some(failure_type) = gravest(&types) else { return Ok(()) };
         let what = format!("{} of {all} streams were not read to their end: {}", failed.len(), failed.join(", "));
+        if interrupted {
+            let what = format!("Interrupted: {what}; what was committed of them is kept");
+            return Err(Error::new(Kind::Interrupted, what));
+        }
         Err(match self.client.ended().await {
             // Where nothing could be read, the reason is all there is to tell.
             Some(error) if failed.len() == all => error,
@@ -186,8 +196,13 @@ impl<S: Sink> Run<S> {
         run.progress.ended(stream.output.name);
         let end = if read.is_err() { End::Early } else { walk.end().map_or(End::WithGap, End::Whole) };
         let kept = writer.finish(delivered.as_ref(), end).await;
-        // Why a stream broke off matters more than what came of keeping its part.
-        let Err(error) = read.and(kept) else { return Outcome::Complete };
+        let error = match (read, kept) {
+            (Ok(()), Ok(())) => return Outcome::Complete,
+            (Err(error), Ok(())) if error.kind() == Kind::Interrupted => return Outcome::Stopped(error),
+            // Why a stream broke off matters more than what came of keeping its part, unless keeping it was all that was left to do.
+            (Err(error), Err(_)) if error.kind() != Kind::Interrupted => error,
+            (_, Err(error)) | (Err(error), _) => error,
+        };
         if let Some(error) = run.refused(stream, &error).await {
             return Outcome::Stopped(error);
         }
@@ -214,7 +229,11 @@ impl<S: Sink> Run<S> {
         let Asked { request, .. } = Walk::new(witness, &terms, None).next()?;
         let request = Request { limit: request.limit.map(|_| 1), ..request };
         let parse = |body: Body| Page::parse(witness.endpoint.shape, body);
-        let asked = self.client.fetch(&request, None, &|wait| self.waiting(stream.output.name, wait), parse).await;
+        let waiting = |wait: &Wait| self.waiting(stream.output.name, wait);
+        let asked = tokio::select! {
+            asked = self.client.fetch(&request, None, &waiting, parse) => asked,
+            () = self.stop.asked() => return None,
+        };
         let refusal = asked.err().filter(|refusal| refusal.kind() == Kind::Unauthorized)?;
         self.client.end(&refusal.at(REFUSED)).await;
         self.client.ended().await
@@ -300,6 +319,7 @@ impl<S: Sink> Course<S> {
             tokio::select! {
                 // While there are pages to write, one request more would bring nothing sooner.
                 biased;
+                () = run.stop.asked() => return Err(Error::new(Kind::Interrupted, "It was interrupted")),
                 Some(fetched) = self.fetching.join_next() => {
                     let Ok((asked, fetched)) = fetched else {
                         return Err(Error::new(Kind::Internal, "Fetching a page broke off"));

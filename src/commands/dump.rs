@@ -15,6 +15,7 @@ use crate::plan::Plan;
 use crate::plan::dump::{Tasks, Wish};
 use crate::position;
 use crate::progress::{Progress, counted, size};
+use crate::signals::Stop;
 use crate::sink::parquet::{Limits, Parquet, Summary};
 use crate::sync::Run;
 use crate::walk::Terms;
@@ -50,6 +51,7 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
         terms,
         limits: Limits::default(),
         progress: Arc::clone(&progress),
+        stop: context.stop.clone(),
     };
     let requests = || account.client.requests();
     let (sink, result) = tokio::select! {
@@ -90,6 +92,8 @@ pub struct Fill {
     pub limits: Limits,
     /// How far it is.
     pub progress: Arc<Progress>,
+    /// Ends it early.
+    pub stop: Stop,
 }
 
 impl Fill {
@@ -111,6 +115,7 @@ impl Fill {
             cutoff: OnceLock::new(),
             progress: self.progress,
             doubted: Mutex::default(),
+            stop: self.stop,
         };
         let result = if let Some(error) = refused {
             Err(error)

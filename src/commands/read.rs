@@ -39,6 +39,7 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
         cutoff: OnceLock::new(),
         progress: Arc::default(),
         doubted: Mutex::default(),
+        stop: context.stop.clone(),
     };
     run.read(plan::build(catalog.as_deref(), &saved, &terms)).await
 }

@@ -19,6 +19,7 @@ use source_zendesk_chat::protocol::{self, configured_catalog};
 use source_zendesk_chat::sandbox::options::DEFAULT_TOKEN;
 use source_zendesk_chat::sandbox::{Options, Sandbox};
 use source_zendesk_chat::secrets::Secrets;
+use source_zendesk_chat::signals::Stop;
 use source_zendesk_chat::sink::Sink;
 use source_zendesk_chat::sink::airbyte::Airbyte;
 use source_zendesk_chat::state::Saved;
@@ -116,6 +117,7 @@ impl Account {
             cutoff: OnceLock::new(),
             progress: Arc::default(),
             doubted: tokio::sync::Mutex::default(),
+            stop: Stop::default(),
         }
         .read(plan)
         .await
@@ -129,7 +131,7 @@ impl Account {
         let dataset = Arc::new(dataset);
         let client = self.client(clock.clone());
         let (skip_unavailable, terms) = (self.skip_unavailable, self.terms);
-        Fill { client, clock, skip_unavailable, terms, limits: LIMITS, progress: Arc::default() }
+        Fill { client, clock, skip_unavailable, terms, limits: LIMITS, progress: Arc::default(), stop: Stop::default() }
             .fill(dataset, wish)
             .await
             .1

@@ -192,8 +192,10 @@ mod unix {
     //! Signals, and pipes without a reader.
 
     use std::os::unix::process::ExitStatusExt;
+    use std::process::Stdio;
     use std::time::Duration;
 
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use source_zendesk_chat::sandbox::faults::{Fault, Rule};
 
     use super::*;
@@ -283,6 +285,94 @@ mod unix {
         let mut lines = String::new();
         stdout.read_to_string(&mut lines).unwrap();
         messages(&lines[..=lines.rfind('\n').unwrap()]);
+    }
+
+    /// A terminal for stderr, and what shows on it.
+    fn terminal() -> (Stdio, File) {
+        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&screen).unwrap();
+        unlockpt(&screen).unwrap();
+        let path = ptsname(&screen, Vec::new()).unwrap();
+        let end = File::options().read(true).write(true).open(path.to_str().unwrap()).unwrap();
+        (Stdio::from(end), File::from(screen))
+    }
+
+    /// Runs a command at a terminal, interrupts it once this is so, and gives what it died of and what showed.
+    fn interrupted(mut command: Command, times: usize, moment: impl FnMut() -> bool) -> (Option<i32>, String) {
+        let (stderr, mut screen) = terminal();
+        let mut running = Running(command.stderr(stderr).stdout(Stdio::null()).spawn().unwrap());
+        // The end of a terminal is open for as long as somebody could write to it.
+        drop(command);
+        let shown = std::thread::spawn(move || {
+            let mut shown = Vec::new();
+            // It ends by an error once nobody can write any more.
+            let _ = screen.read_to_end(&mut shown);
+            String::from_utf8_lossy(&shown).into_owned()
+        });
+        until("the moment has come", moment);
+        for _ in 0..times {
+            running.signal("INT");
+        }
+        let died_of = running.0.wait().unwrap().signal();
+        (died_of, shown.join().unwrap())
+    }
+
+    /// How many pages of chats were asked for.
+    fn pages_of_chats(place: &Place) -> usize {
+        place.sandbox.requests().iter().filter(|request| request.path.contains("/chats")).count()
+    }
+
+    #[test]
+    fn an_interrupt_at_a_terminal_threw_away_what_was_not_committed() {
+        const DUMP: &str = "dump --config config.json --out lake";
+        let place = Place::open(|options| {
+            options.behaviour.page_cap = Some(5);
+            options.behaviour.latency = Duration::from_millis(20);
+        });
+        let (died_of, shown) = interrupted(place.command(DUMP), 1, || pages_of_chats(&place) > 4);
+        assert_eq!(died_of, Some(2), "{shown}");
+        assert!(shown.contains("Stopping: what was read is being kept."), "{shown}");
+        assert!(shown.contains("interrupted"), "{shown}");
+        assert!(shown.contains("streams were not read to their end"), "{shown}");
+        assert!(shown.trim_end().ends_with("Run the same command again to go on from there."), "{shown}");
+        let begun = place.run("inspect lake --json");
+        assert_eq!(begun.code, Some(0), "{}", begun.stderr);
+        let kept = |ended: &Ended| {
+            let lake: Value = serde_json::from_str(&ended.stdout).unwrap();
+            let tables = &lake["tables"];
+            tables["chats"]["rows"].as_u64().unwrap_or_default()
+        };
+        let first = kept(&begun);
+        assert!(first > 0, "{}", begun.stdout);
+        let asked = pages_of_chats(&place);
+        let rest = place.run(&format!("{DUMP} --json"));
+        assert_eq!(rest.code, Some(0), "{}", rest.stderr);
+        let rest_of_pages = pages_of_chats(&place) - asked;
+        assert!(rest_of_pages < 12 + 2, "{rest_of_pages} pages: it began anew");
+        place.run(&DUMP.replace("lake", "whole"));
+        assert_eq!(kept(&place.run("inspect lake --json")), kept(&place.run("inspect whole --json")));
+    }
+
+    #[test]
+    fn a_second_interrupt_kills() {
+        let place = Place::open(|options| options.behaviour.latency = Duration::from_millis(20));
+        let command = place.command("dump --config config.json --out lake");
+        let (died_of, shown) = interrupted(command, 2, || !place.sandbox.requests().is_empty());
+        assert_eq!(died_of, Some(2), "{shown}");
+        // Whatever it was doing, the next run goes on.
+        assert_eq!(place.run("dump --config config.json --out lake").code, Some(0));
+    }
+
+    #[test]
+    fn an_interrupted_read_says_how_to_go_on() {
+        let place = many_pages();
+        place.configure(&json!({ "requests_per_minute": 60 }));
+        for (arguments, told) in [(KEPT, "state.json keeps how far"), (READ, "by `--state`")] {
+            let seen = place.sandbox.requests().len();
+            let (died_of, shown) = interrupted(place.command(arguments), 1, || place.sandbox.requests().len() > seen);
+            assert_eq!(died_of, Some(2), "{shown}");
+            assert!(shown.contains("Interrupted: ") && shown.contains(told), "{shown}");
+        }
     }
 
     #[test]

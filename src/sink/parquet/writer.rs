@@ -23,6 +23,9 @@ use crate::sink::{End, Sink};
 use crate::state;
 use crate::streams::Stream;
 
+/// The status of a stream whose run was told to end.
+const INTERRUPTED: &str = "interrupted";
+
 /// How much is held, and how large what is written becomes.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -65,7 +68,7 @@ impl Default for Limits {
 pub struct Summary {
     /// The stream.
     pub stream: String,
-    /// `complete`, `unavailable` or `failed`.
+    /// `complete`, `unavailable`, `failed` or `interrupted`.
     pub status: String,
     /// Why, if it is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,6 +157,9 @@ impl Sink for Parquet {
         match status {
             Status::Complete => self.tell(stream, |summary| "complete".clone_into(&mut summary.status)),
             Status::Incomplete => self.tell(stream, |summary| {
+                if summary.status == INTERRUPTED {
+                    return;
+                }
                 let status = if summary.error.is_some() { "failed" } else { "unavailable" };
                 status.clone_into(&mut summary.status);
             }),
@@ -169,7 +175,10 @@ impl Sink for Parquet {
     }
 
     fn stopped(&self, why: &Error, stream: &str) {
-        self.tell(stream, |summary| summary.error = Some(why.sentence()));
+        self.tell(stream, |summary| match why.kind() {
+            Kind::Interrupted => INTERRUPTED.clone_into(&mut summary.status),
+            _ => summary.error = Some(why.sentence()),
+        });
     }
 
     fn now(&self) -> i64 {

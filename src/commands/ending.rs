@@ -1,0 +1,105 @@
+//! How a command ends that a signal ends: what is under way is settled, what is kept is told.
+
+use std::io::IsTerminal as _;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::Context;
+use crate::cli::Command;
+use crate::client::Client;
+use crate::dataset::Dataset;
+use crate::output::Output;
+use crate::progress::Screen;
+use crate::signals::{self, INTERRUPT, Stop};
+
+/// How long a stopped run waits for a reader to take the lines that are already on their way.
+const PARTING: Duration = Duration::from_secs(5);
+
+/// How long a stopped run waits for new tokens that are on their way to where they are kept.
+const SETTLING: Duration = Duration::from_secs(30);
+
+/// What a signal finds of a command.
+pub(super) struct Ending {
+    output: Output,
+    screen: Screen,
+    stop: Stop,
+    held: Arc<OnceLock<Arc<Dataset>>>,
+    client: Arc<OnceLock<Client>>,
+    /// What is told of a command that cannot go on: what it leaves, and how to go on from there.
+    left: Option<String>,
+    is_dump: bool,
+}
+
+impl Ending {
+    /// The ending of a command.
+    pub(super) fn of(command: &Command, context: &Context) -> Self {
+        let left = match command {
+            Command::Read(args) => Some(match &args.state {
+                Some(path) if args.update_state => {
+                    let path = path.display();
+                    format!(
+                        "Interrupted: {path} keeps how far the lines went that are out. Run the same command again to go on from there."
+                    )
+                }
+                _ => "Interrupted: hand over the states among the lines that are out by `--state` to go on from there."
+                    .to_owned(),
+            }),
+            Command::Dump(_) => Some("Interrupted before anything was written. Run the same command again.".to_owned()),
+            _ => None,
+        };
+        Self {
+            output: context.output.clone(),
+            screen: context.screen.clone(),
+            stop: context.stop.clone(),
+            held: Arc::clone(&context.held),
+            client: Arc::clone(&context.client),
+            left,
+            is_dump: matches!(command, Command::Dump(_)),
+        }
+    }
+
+    /// A pair of tokens that was paid for with the last one must not be lost on its way.
+    pub(super) async fn settled(&self) {
+        if let Some(client) = self.client.get() {
+            let _ = tokio::time::timeout(SETTLING, client.settled()).await;
+        }
+    }
+
+    /// Ends a command by a signal. Whoever presses Ctrl-C at a terminal gets what a dump can keep first; who presses it again does not.
+    pub(super) async fn by(&self, signal: i32, mut command: Pin<Box<impl Future<Output = ExitCode>>>) -> ExitCode {
+        let at_terminal = signal == INTERRUPT && std::io::stderr().is_terminal();
+        let mut by = signal;
+        if at_terminal && self.is_dump && self.held.get().is_some() {
+            self.screen.line("Stopping: what was read is being kept. Ctrl-C again ends at once, without it.");
+            self.stop.ask();
+            tokio::select! {
+                _ = &mut command => {}
+                again = signals::received() => by = again,
+            }
+        }
+        // It may hold what has to be free for an end in order.
+        drop(command);
+        self.screen.clear();
+        tokio::select! {
+            () = self.parted() => {}
+            again = signals::received(), if at_terminal => by = again,
+        }
+        if let Some(left) = self.left.as_ref().filter(|_| at_terminal && !(self.is_dump && self.held.get().is_some())) {
+            self.screen.line(left);
+        }
+        signals::die_by(by)
+    }
+
+    /// Returns when nothing is on its way any more that somebody may wait for.
+    async fn parted(&self) {
+        self.settled().await;
+        // Whoever still reads pages must not begin a line that the end would cut off.
+        self.output.close_within(PARTING).await;
+        if let Some(dataset) = self.held.get() {
+            // The next run need not wait until the right to write has run out; it does if this fails.
+            let _ = tokio::time::timeout(PARTING, dataset.close()).await;
+        }
+    }
+}
