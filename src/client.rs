@@ -48,6 +48,8 @@ pub struct Api {
     pub requests_per_minute: f64,
     /// How many requests may be under way at once.
     pub concurrency: usize,
+    /// Whether somebody sits and waits for what comes.
+    pub attended: bool,
 }
 
 /// A place among the requests under way.
@@ -182,6 +184,7 @@ struct Shared {
     /// What requests for tokens pass: those for pages wait for a token while they hold places in the other.
     aside: Arc<Gate>,
     throttle: Throttle,
+    attended: bool,
 }
 
 impl Client {
@@ -204,6 +207,7 @@ impl Client {
             aside: Gate::new(1, limits.held_bytes),
             gate: Gate::new(api.concurrency, limits.held_bytes),
             throttle: Throttle::new(api.requests_per_minute),
+            attended: api.attended,
             base: api.base,
         })))
     }
@@ -232,7 +236,7 @@ impl Client {
     ) -> Result<Answer<T>, Error> {
         let path = request.path.as_str();
         let mut limit = request.limit;
-        let mut patience = Patience::new();
+        let mut patience = Patience::new(self.0.attended);
         let mut dead_tokens = 0;
         loop {
             let passage = self.admission(place.take(), watch).await;
@@ -355,7 +359,7 @@ impl Shared {
     async fn ask_for_token(&self, form: &str, watch: impl Fn(&Wait)) -> Result<Issued, Error> {
         let mut url = self.base.clone();
         url.set_path(TOKEN_PATH);
-        let mut patience = Patience::new();
+        let mut patience = Patience::new(self.attended);
         loop {
             let passage = self.aside.enter().await;
             let began = Instant::now();

@@ -1,6 +1,7 @@
 //! The commands, one file each, and the frame around them: parse, log, run, report.
 
 use std::fs;
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -50,6 +51,8 @@ struct Context {
     screen: Screen,
     /// Ends a run early.
     stop: Stop,
+    /// Whether somebody sits and waits for the command.
+    attended: bool,
     secrets: Secrets,
     /// The dataset that this run holds against others.
     held: Arc<OnceLock<Arc<Dataset>>>,
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         output: Output::onto(std::io::stdout()),
         screen: Screen::of_stderr(matches!(&cli.command, Command::Dump(args) if !args.quiet)),
         stop: Stop::default(),
+        attended: matches!(cli.command, Command::Check(_) | Command::Login(_)) || std::io::stderr().is_terminal(),
         secrets: Secrets::default(),
         held: Arc::default(),
         client: Arc::default(),
@@ -271,6 +275,7 @@ impl Context {
             secrets: self.secrets.clone(),
             requests_per_minute: config.requests_per_minute,
             concurrency: config.concurrency,
+            attended: self.attended,
         };
         Client::new(api, self.clock.clone())
     }

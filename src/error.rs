@@ -43,6 +43,8 @@ pub enum Kind {
         /// The HTTP status of the answer.
         status: u16,
     },
+    /// There is no such host, or no secure connection to it.
+    Unconnected,
     /// The service could not be reached, or gave no usable answer, however often it was asked.
     Unreachable,
     /// The service asks for a longer pause than a run can wait.
@@ -132,6 +134,10 @@ impl Kind {
             Self::Refused { .. } => (
                 System,
                 "The service refuses what this program asks; look for a newer version, or report it with this message.",
+            ),
+            Self::Unconnected => (
+                Transient,
+                "Check `subdomain` and `base_url`, the network of this machine, and `HTTPS_PROXY` if there is a proxy.",
             ),
             Self::Unreachable => (
                 Transient,

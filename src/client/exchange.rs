@@ -152,12 +152,14 @@ impl Service {
 
     /// What a failure of the network means to people.
     fn broken(&self, error: &reqwest::Error) -> Fault {
-        let host = &self.host;
-        let what = if error.is_dns() {
-            format!("the name {host} could not be resolved")
-        } else if error.is_connect() && is_insecure(error) {
-            format!("no secure connection to {host} could be made")
-        } else if error.is_connect() {
+        let (host, why) = (&self.host, root(error).to_string());
+        if error.is_dns() {
+            return Fault::Unconnected { what: format!("the name {host} could not be resolved"), why };
+        }
+        if error.is_connect() && is_insecure(error) {
+            return Fault::Unconnected { what: format!("no secure connection to {host} could be made"), why };
+        }
+        let what = if error.is_connect() {
             format!("no connection to {host} could be made")
         } else if error.is_timeout() {
             format!("the service fell silent for {} s", SILENCE.as_secs())
@@ -166,7 +168,7 @@ impl Service {
         } else {
             "the connection broke before an answer came".to_owned()
         };
-        Fault::Broken { what, why: root(error).to_string() }
+        Fault::Broken { what, why }
     }
 
     /// The server's time of day in the first answer, if it came and told it.
@@ -243,7 +245,7 @@ mod tests {
         let base = Url::parse("https://acme.zendesk.com").unwrap();
         let service = Service::new(&base, Secrets::default(), Limits::USUAL, Clock::system()).unwrap();
         let what = "the name acme.zendesk.com could not be resolved".to_owned();
-        assert_eq!(service.broken(&error), Fault::Broken { what, why: "Name or service not known".to_owned() });
+        assert_eq!(service.broken(&error), Fault::Unconnected { what, why: "Name or service not known".to_owned() });
     }
 
     #[test]

@@ -33,6 +33,13 @@ pub enum Fault {
         /// The pause it asked for.
         retry_after: Option<Duration>,
     },
+    /// There is no such host, or it does not speak as it should: seldom does that pass by itself.
+    Unconnected {
+        /// What happened, in the past tense.
+        what: String,
+        /// What the network said.
+        why: String,
+    },
     /// The connection was not made, or broke before the whole answer had come.
     Broken {
         /// What happened, in the past tense.
@@ -69,7 +76,7 @@ impl Fault {
                 Some(limit) if limit > 1 => Action::Smaller(limit / 2),
                 _ => Action::Again(None),
             },
-            Self::Broken { .. } | Self::Unreadable(_) => Action::Again(None),
+            Self::Unconnected { .. } | Self::Broken { .. } | Self::Unreadable(_) => Action::Again(None),
             Self::Refused { refusal, retry_after } => match (refusal.status, *retry_after) {
                 (408 | 410 | 429 | 500..=599, Some(pause)) if pause > LONGEST_PAUSE => Action::Fail(Kind::RateLimited),
                 (408 | 410 | 429 | 500..=599, pause) => Action::Again(pause),
@@ -88,7 +95,11 @@ impl Fault {
 
     /// The kind of failure that this fault is when it does not pass.
     pub fn kind_at_last(&self) -> Kind {
-        if self.is_over_the_limit() { Kind::RateLimited } else { Kind::Unreachable }
+        match self {
+            Self::Unconnected { .. } => Kind::Unconnected,
+            _ if self.is_over_the_limit() => Kind::RateLimited,
+            _ => Kind::Unreachable,
+        }
     }
 }
 
@@ -109,7 +120,7 @@ impl fmt::Display for Fault {
                     _ => Ok(()),
                 }
             }
-            Self::Broken { what, .. } => formatter.write_str(what),
+            Self::Unconnected { what, .. } | Self::Broken { what, .. } => formatter.write_str(what),
             Self::Unreadable(_) => formatter.write_str("the service gave an answer that cannot be read"),
             Self::TooLarge(bytes) => write!(formatter, "the service's answer was larger than {bytes} bytes"),
             Self::TooSlow(time) => write!(formatter, "the service's answer did not end within {} s", time.as_secs()),
@@ -119,6 +130,8 @@ impl fmt::Display for Fault {
 
 /// How much longer one request is tried.
 pub struct Patience {
+    /// Whether somebody sits and waits, who can mend a wrong name sooner than it mends itself.
+    attended: bool,
     delays: ExponentialBackoff,
     spent: Duration,
     /// How many faults were waited out.
@@ -129,7 +142,7 @@ pub struct Patience {
 
 impl Patience {
     /// Full patience.
-    pub fn new() -> Self {
+    pub fn new(attended: bool) -> Self {
         let delays = ExponentialBuilder::new()
             .with_min_delay(Duration::from_secs(1))
             .with_factor(2.0)
@@ -137,11 +150,14 @@ impl Patience {
             .with_jitter()
             .with_max_times(AGAIN)
             .build();
-        Self { delays, spent: Duration::ZERO, earlier: 0, always: None }
+        Self { attended, delays, spent: Duration::ZERO, earlier: 0, always: None }
     }
 
     /// How long to wait after a fault that came after `took`, if there is to be another attempt.
     pub fn wait(&mut self, fault: &Fault, pause: Option<Duration>, took: Duration) -> Option<Duration> {
+        if self.attended && matches!(fault, Fault::Unconnected { .. }) {
+            return None;
+        }
         self.spent += took;
         let back_off = self.delays.next()?;
         // A pause that the service asked for takes an attempt, but it is no failing and costs no patience.
@@ -168,7 +184,7 @@ impl Patience {
         let error = Error::new(kind, format!("{path}: {what}{often}"));
         match fault {
             Fault::Refused { refusal, .. } => error.because(refusal),
-            Fault::Broken { why, .. } | Fault::Unreadable(why) => error.because(why),
+            Fault::Unconnected { why, .. } | Fault::Broken { why, .. } | Fault::Unreadable(why) => error.because(why),
             Fault::TooLarge(_) | Fault::TooSlow(_) => error,
         }
     }
@@ -247,7 +263,7 @@ mod tests {
     #[test]
     fn back_off_doubles_with_jitter_and_ends_after_six() {
         for _ in 0..100 {
-            let mut patience = Patience::new();
+            let mut patience = Patience::new(false);
             for attempt in 0..6 {
                 let delay = patience.wait(&refused(503, None), None, Duration::ZERO).unwrap();
                 let least = Duration::from_secs(1 << attempt);
@@ -259,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_pause_is_obeyed_exactly_but_takes_an_attempt() {
-        let mut patience = Patience::new();
+        let mut patience = Patience::new(false);
         for seconds in [0, 1, 900, 900, 900, 0] {
             let pause = Some(Duration::from_secs(seconds));
             assert_eq!(patience.wait(&refused(429, Some(seconds)), pause, Duration::ZERO), pause);
@@ -269,7 +285,7 @@ mod tests {
 
     #[test]
     fn patience_ends_after_ten_minutes() {
-        let mut patience = Patience::new();
+        let mut patience = Patience::new(false);
         let fault = Fault::TooSlow(Duration::from_mins(5));
         assert!(patience.wait(&fault, None, Duration::from_mins(5)).is_some());
         assert_eq!(patience.wait(&fault, None, Duration::from_mins(5)), None);
@@ -279,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_failure_tells_what_happened_and_how_often() {
-        let mut patience = Patience::new();
+        let mut patience = Patience::new(false);
         let give_up = |patience: &Patience| patience.give_up("bans", refused(503, None), Kind::Unreachable).to_string();
         assert_eq!(give_up(&patience), "bans: the service answered 503 (Service Unavailable): it gave no reason");
         for times in TIMES {
@@ -288,7 +304,7 @@ mod tests {
             assert_eq!(give_up(&patience), expected);
         }
 
-        let mut patience = Patience::new();
+        let mut patience = Patience::new(false);
         for status in [503, 502, 503] {
             patience.wait(&refused(status, None), None, Duration::ZERO);
         }

@@ -19,7 +19,7 @@ fn noon() -> DateTime<Utc> {
 fn api(base: &str) -> Api {
     let access = Access::from(SecretString::from("the-token"));
     let base = base.parse().unwrap();
-    Api { base, access, secrets: Secrets::default(), requests_per_minute: 60_000.0, concurrency: 4 }
+    Api { base, access, secrets: Secrets::default(), requests_per_minute: 60_000.0, concurrency: 4, attended: false }
 }
 
 fn client(server: &Server) -> Client {
@@ -272,6 +272,10 @@ async fn a_host_that_does_not_speak_tls_is_named() {
     let told = fetch(&client, None).await.0.unwrap_err().to_string();
     let expected = "incremental/chats: no secure connection to 127.0.0.1 could be made seven times: ";
     assert!(told.starts_with(expected), "{told}");
+    // Whoever sits and waits is told at once.
+    let attended = Client::new(Api { attended: true, ..api(&url) }, Clock::fixed(noon())).unwrap();
+    let error = fetch(&attended, None).await.0.unwrap_err();
+    assert_eq!((error.kind(), attended.requests()), (Kind::Unconnected, 1));
 }
 
 #[tokio::test(start_paused = true)]

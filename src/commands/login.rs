@@ -77,6 +77,7 @@ impl SigningIn<'_> {
             secrets: self.context.secrets.clone(),
             requests_per_minute: 60.0,
             concurrency: 1,
+            attended: true,
         };
         Client::new(api, self.context.clock.clone())
     }

@@ -145,6 +145,7 @@ impl Account {
             secrets: Secrets::default(),
             requests_per_minute: self.requests_per_minute,
             concurrency: 8,
+            attended: false,
         };
         Client::new(api, clock).unwrap()
     }

@@ -135,6 +135,18 @@ fn one_forbidden_stream_is_a_warning() {
 }
 
 #[test]
+fn a_host_without_a_way_to_it_was_asked_for_minutes() {
+    let place = place(|_| {});
+    place.configure(&json!({ "base_url": place.sandbox.url().replace("http:", "https:") }));
+    assert_told!(place.run("check --config config.json"), @"
+    exit 1
+    transient_error api/v2/chat/agents: no secure connection to 127.0.0.1 could be made: received corrupt message of type InvalidContentType. Check `subdomain` and `base_url`, the network of this machine, and `HTTPS_PROXY` if there is a proxy.
+    stderr: api/v2/chat/agents: no secure connection to 127.0.0.1 could be made: received corrupt message of type InvalidContentType. Check `subdomain` and `base_url`, the network of this machine, and `HTTPS_PROXY` if there is a proxy.
+    ");
+    assert!(place.sandbox.requests().is_empty());
+}
+
+#[test]
 fn an_outage_is_no_verdict_on_the_configuration() {
     let long = Fault::Status { code: 503, headers: vec![("retry-after".into(), "3600".into())], body: String::new() };
     let place = place(|options| options.faults = vec![Rule::of_all(1..=u64::MAX, long)]);
