@@ -120,12 +120,18 @@ pub struct ReadArgs {
     /// Configured catalog that names the streams [default: every stream, from its state where that misses no change].
     #[arg(long, value_name = "FILE")]
     pub catalog: Option<PathBuf>,
+    /// Streams, with commas between them [default: all].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "catalog")]
+    pub streams: Vec<String>,
     /// State of an earlier run to go on from; a file that does not exist yet means from the start.
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
     /// Write each new state into the state file, once the records before it are printed.
     #[arg(long, requires = "state")]
     pub update_state: bool,
+    /// Only say what would be read, with about how many requests, and why.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// The flags of `dump`.
@@ -156,6 +162,9 @@ pub struct DumpArgs {
     /// Where the exports end.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub until: Option<DateTime<Utc>>,
+    /// Only say what would be read, with about how many requests, and why.
+    #[arg(long, conflicts_with = "quiet")]
+    pub dry_run: bool,
     /// Print the summary as one JSON object on stdout.
     #[arg(long)]
     pub json: bool,

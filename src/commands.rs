@@ -30,6 +30,7 @@ mod completions;
 mod discover;
 pub mod dump;
 mod ending;
+mod forecast;
 mod inspect;
 mod login;
 mod man;

@@ -77,11 +77,7 @@ impl Dataset {
             refuse_foreign_views(&store).await?;
             tell_of_others(&store).await?;
         }
-        if manifest.account != account {
-            let problem =
-                format!("The dataset at {} is that of {}, not of {account}", store.address(""), manifest.account);
-            return Err(Error::new(Kind::Dataset, problem));
-        }
+        refuse_other_account(&manifest, account, &store)?;
         if let Some(lease) = manifest.lease.as_ref().filter(|lease| clock.now() - lease.renewed < LEASE) {
             let (last, until) = (lease.renewed.format("%H:%M:%S"), (lease.renewed + LEASE).format("%H:%M:%S"));
             let told = format!("was last heard of at {last} UTC; if it was killed, the place is free from {until} on");
@@ -289,6 +285,25 @@ pub async fn has_its_views(store: &Store) -> Result<bool, Error> {
 pub async fn manifest_at(store: &Store) -> Result<Option<Manifest>, Error> {
     let Some((text, _)) = store.read(STATE).await? else { return Ok(None) };
     Manifest::parse(&text).map(Some).map_err(|error| error.at(&store.address("")))
+}
+
+/// What a run of an account would find at a place; none if there is no dataset.
+pub async fn manifest_for(store: &Store, account: &str, now: DateTime<Utc>) -> Result<Option<Manifest>, Error> {
+    store.refuse_other_datasets(tables()).await?;
+    let Some(mut manifest) = manifest_at(store).await? else { return Ok(None) };
+    refuse_other_account(&manifest, account, store)?;
+    for table in manifest.tables.values_mut() {
+        table.drop_stale(now);
+    }
+    Ok(Some(manifest))
+}
+
+fn refuse_other_account(manifest: &Manifest, account: &str, store: &Store) -> Result<(), Error> {
+    if manifest.account == account {
+        return Ok(());
+    }
+    let problem = format!("The dataset at {} is that of {}, not of {account}", store.address(""), manifest.account);
+    Err(Error::new(Kind::Dataset, problem))
 }
 
 /// The files that runs wrote into the folders of tables, what killed ones left half-written among them.

@@ -2,6 +2,7 @@
 
 use crate::conform::Conform;
 use crate::error::{Error, Kind};
+use crate::nearest::nearest;
 use crate::position::Frontier;
 use crate::protocol::{Configured, SyncMode};
 use crate::state::Saved;
@@ -38,16 +39,52 @@ pub struct Plan {
     pub refused: Vec<(String, Error)>,
 }
 
-/// Joins what is asked for with what there is. Without a catalog every stream is read, onwards where that loses no change.
-pub fn build(catalog: Option<&[Configured]>, saved: &Saved, terms: &Terms) -> Plan {
-    let mut plan = Plan::default();
-    let Some(catalog) = catalog else {
-        for stream in streams::all() {
-            let onwards = stream.output.onwards;
-            plan.add(stream, Request { named: false, onwards, selected: None }, saved, terms);
+/// Which streams are read, and how.
+#[derive(Debug, Clone)]
+pub enum Choice {
+    /// All, onwards where that misses no change.
+    All,
+    /// These, in the same way.
+    Streams(Vec<Stream>),
+    /// What a catalog says.
+    Catalog(Vec<Configured>),
+}
+
+/// The streams of these names, each once.
+pub fn chosen(names: &[String]) -> Result<Vec<Stream>, Error> {
+    let mut chosen: Vec<Stream> = Vec::new();
+    for name in names {
+        let Some(stream) = streams::named(name) else {
+            let known: Vec<&str> = streams::all().map(|stream| stream.output.name).collect();
+            let problem = match nearest(name, known.iter().copied()) {
+                Some(meant) => format!("There is no stream {name}; the nearest is {meant}"),
+                None => format!("There is no stream {name}; there are {}", known.join(", ")),
+            };
+            return Err(Error::new(Kind::Flags, problem));
+        };
+        if !chosen.iter().any(|known| known.output.name == name) {
+            chosen.push(stream);
         }
-        return plan;
+    }
+    Ok(chosen)
+}
+
+/// Joins what is asked for with what there is.
+pub fn build(choice: &Choice, saved: &Saved, terms: &Terms) -> Plan {
+    let mut plan = Plan::default();
+    let (chosen, named) = match choice {
+        Choice::All => (streams::all().collect(), false),
+        Choice::Streams(streams) => (streams.clone(), true),
+        Choice::Catalog(catalog) => return of_catalog(catalog, saved, terms),
     };
+    for stream in chosen {
+        plan.add(stream, Request { named, onwards: stream.output.onwards, selected: None }, saved, terms);
+    }
+    plan
+}
+
+fn of_catalog(catalog: &[Configured], saved: &Saved, terms: &Terms) -> Plan {
+    let mut plan = Plan::default();
     for Configured { name, mode, selected } in catalog {
         let Some(stream) = streams::named(name) else {
             let error = Error::new(Kind::Catalog, format!("This source has no stream {name}"));

@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock};
 use serde_json::json;
 use tokio::sync::Mutex;
 
+use super::forecast::Forecast;
 use super::{Account, Context, TokenPlaces, check, read};
 use crate::cli::DumpArgs;
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::dataset::{self, Dataset, Store};
+use crate::dataset::{self, Dataset, Manifest, Store};
 use crate::error::{Error, Kind};
 use crate::plan::Plan;
 use crate::plan::dump::{Tasks, Wish};
@@ -34,9 +35,12 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
     let tokens = TokenPlaces { file, output: None };
     let account = context.account(args.config.as_deref(), args.sandbox, tokens).await?;
     let mut terms = read::terms(&account.config, context.clock.now());
+    let (name, start) = (name(&account), position::utc(terms.start));
+    if args.dry_run {
+        return forecast(args, &wish, (&account, &name), terms, context).await;
+    }
     prove(&account, &args.out, context).await?;
     let store = Store::open(&args.out)?;
-    let (name, start) = (name(&account), position::utc(terms.start));
     let dataset = Arc::new(Dataset::open(store, &name, start, context.clock.clone()).await?);
     context.hold(&dataset);
     // Without a start of its own a run begins where the dataset does, not two years before today.
@@ -63,10 +67,33 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
     result
 }
 
+/// Tells what a run would read.
+async fn forecast(
+    args: &DumpArgs,
+    wish: &Wish,
+    (account, name): (&Account, &str),
+    mut terms: Terms,
+    context: &Context,
+) -> Result<(), Error> {
+    let manifest = match Store::find(&args.out)? {
+        Some(store) => dataset::manifest_for(&store, name, context.clock.now()).await?,
+        None => None,
+    };
+    let manifest = manifest.unwrap_or_else(|| Manifest::new(name, position::utc(terms.start), ""));
+    if account.config.start.is_none() {
+        terms.start = position::nanos_of(manifest.start);
+    }
+    if let Some(until) = wish.until {
+        terms.end = Some(position::nanos_of(until));
+    }
+    let (plan, tasks) = wish.plan(&manifest, &terms)?;
+    let forecast = Forecast::of_dump((plan, &tasks), wish.since.is_some(), &manifest, (&terms, account), context);
+    forecast.tell(args.json, context).await
+}
+
 /// Makes sure that the account lets us in before a new dataset is made for it: one request, the first time only.
 async fn prove(account: &Account, place: &str, context: &Context) -> Result<(), Error> {
-    // A folder that is not there yet cannot be looked at; what else is wrong with a place is told when it is opened.
-    if let Ok(store) = Store::look(place)
+    if let Some(store) = Store::find(place)?
         && !matches!(dataset::manifest_at(&store).await, Ok(None))
     {
         return Ok(());

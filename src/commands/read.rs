@@ -6,11 +6,12 @@ use chrono::{DateTime, Months, Utc};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
+use super::forecast::Forecast;
 use super::{Context, read_file};
 use crate::cli::ReadArgs;
 use crate::config::Config;
 use crate::error::{Error, Kind};
-use crate::plan;
+use crate::plan::{self, Choice};
 use crate::position;
 use crate::protocol;
 use crate::sink::airbyte::Airbyte;
@@ -24,12 +25,21 @@ const YEARS: u32 = 2;
 
 /// Reads the streams that are asked for.
 pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error> {
-    let catalog = match &args.catalog {
-        Some(path) => Some(protocol::configured_catalog(&read_file(path, Kind::Catalog, "catalog")?)?),
-        None => None,
+    let choice = match &args.catalog {
+        Some(path) => Choice::Catalog(protocol::configured_catalog(&read_file(path, Kind::Catalog, "catalog")?)?),
+        None if args.streams.is_empty() => Choice::All,
+        None => Choice::Streams(plan::chosen(&args.streams)?),
     };
     let account = context.account_of(&args.account).await?;
     let terms = terms(&account.config, context.clock.now());
+    if args.dry_run {
+        let saved = match &args.state {
+            Some(path) => state_file::read(path)?.unwrap_or_default(),
+            None => Saved::default(),
+        };
+        let plan = plan::build(&choice, &saved, &terms);
+        return Forecast::of_read(plan, &terms, &account, context).tell(false, context).await;
+    }
     let (saved, state_file) = state(args)?;
     let run = Run {
         client: account.client.clone(),
@@ -41,7 +51,7 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
         doubted: Mutex::default(),
         stop: context.stop.clone(),
     };
-    run.read(plan::build(catalog.as_deref(), &saved, &terms)).await
+    run.read(plan::build(&choice, &saved, &terms)).await
 }
 
 /// What the state file holds, and the file itself if it is to be kept up to date.

@@ -85,6 +85,15 @@ impl Store {
         }
     }
 
+    /// Looks at a place where a dataset may be made: nothing is there while the folder is not.
+    pub fn find(place: &str) -> Result<Option<Self>, Error> {
+        let Located::Folder(folder) = located(place)? else { return Self::cloud(place).map(Some) };
+        if let Some(outer) = around(&folder) {
+            return Err(within(&folder.display().to_string(), &outer));
+        }
+        if folder.exists() { Self::folder(&folder, None).map(Some) } else { Ok(None) }
+    }
+
     fn folder(folder: &LocalPath, lock: Option<File>) -> Result<Self, Error> {
         let folder = folder.canonicalize().map_err(|error| {
             Error::new(Kind::Place, format!("There is no folder {}", folder.display())).because(error)

@@ -7,11 +7,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tracing::{info, warn};
 
-use super::{Plan, Planned};
+use super::{Plan, Planned, chosen};
 use crate::conform::Conform;
 use crate::dataset::{Manifest, Mode, Pending, Table};
 use crate::error::{Error, Kind};
-use crate::nearest::nearest;
 use crate::position::{self, Frontier};
 use crate::sink::parquet::columns::Columns;
 use crate::state::Saved;
@@ -63,22 +62,13 @@ impl Wish {
             return Ok(streams::all().map(|stream| (stream, false)).collect());
         }
         let mut wanted: Vec<(Stream, bool)> = Vec::new();
-        for name in &self.streams {
-            let Some(stream) = streams::named(name) else {
-                let known: Vec<&str> = streams::all().map(|stream| stream.output.name).collect();
-                let problem = match nearest(name, known.iter().copied()) {
-                    Some(meant) => format!("There is no stream {name}; the nearest is {meant}"),
-                    None => format!("There is no stream {name}; there are {}", known.join(", ")),
-                };
-                return Err(Error::new(Kind::Flags, problem));
-            };
+        for stream in chosen(&self.streams)? {
+            let name = stream.output.name;
             if self.mode == Mode::IncrementalAppend && !stream.is_export() {
                 let problem = format!("{name} can only be read in full: `--mode append` adds what changed in it");
                 return Err(Error::new(Kind::Flags, problem));
             }
-            if !wanted.iter().any(|(known, _)| known.output.name == name) {
-                wanted.push((stream, true));
-            }
+            wanted.push((stream, true));
         }
         self.bounds(&wanted)?;
         Ok(wanted)

@@ -8,7 +8,7 @@ use source_zendesk_chat::config::{Config, Document, Environment};
 use source_zendesk_chat::conform::Conform;
 use source_zendesk_chat::error::Kind;
 use source_zendesk_chat::page::{self, Page, Record};
-use source_zendesk_chat::plan;
+use source_zendesk_chat::plan::{self, Choice};
 use source_zendesk_chat::position::{self, Frontier, Nanos};
 use source_zendesk_chat::protocol;
 use source_zendesk_chat::state::{self, Saved};
@@ -136,7 +136,7 @@ pub fn catalog(bytes: &[u8]) {
         Ok(catalog) => catalog,
         Err(error) => return assert_eq!(error.kind(), Kind::Catalog),
     };
-    let plan = plan::build(Some(&catalog), &Saved::default(), &TERMS);
+    let plan = plan::build(&Choice::Catalog(catalog.clone()), &Saved::default(), &TERMS);
     let planned = plan.streams.iter().map(|planned| planned.stream.output.name);
     let names: HashSet<&str> = planned.chain(plan.refused.iter().map(|(name, _)| name.as_str())).collect();
     assert_eq!((names.len(), plan.streams.len() + plan.refused.len()), (catalog.len(), catalog.len()));

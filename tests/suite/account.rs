@@ -13,7 +13,7 @@ use source_zendesk_chat::dataset::{Dataset, Store};
 use source_zendesk_chat::error::Error;
 use source_zendesk_chat::output::Output;
 use source_zendesk_chat::plan::dump::Wish;
-use source_zendesk_chat::plan::{self, Plan};
+use source_zendesk_chat::plan::{self, Choice, Plan};
 use source_zendesk_chat::position::{nanos_of, utc};
 use source_zendesk_chat::protocol::{self, configured_catalog};
 use source_zendesk_chat::sandbox::options::DEFAULT_TOKEN;
@@ -94,7 +94,8 @@ impl Account {
         let output = Output::onto(lines.clone());
         let sink = Airbyte::new(output.clone(), clock.clone(), Secrets::default(), None);
         let catalog = (!names.is_empty()).then(|| catalog(mode, names));
-        let plan = plan::build(catalog.as_deref(), &Saved::parse(state).unwrap(), &self.terms);
+        let plan =
+            plan::build(&catalog.map_or(Choice::All, Choice::Catalog), &Saved::parse(state).unwrap(), &self.terms);
         let before = self.sandbox.requests().len();
         let result = self.read_into(sink, clock, plan).await;
         output.drained().await.unwrap();

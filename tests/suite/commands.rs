@@ -2,6 +2,7 @@
 
 mod check;
 mod command_line;
+mod dry_run;
 mod dump;
 mod read;
 mod secrets;

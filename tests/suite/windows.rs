@@ -10,7 +10,7 @@ use source_zendesk_chat::clock::Clock;
 use source_zendesk_chat::conform::Conform;
 use source_zendesk_chat::error::Error;
 use source_zendesk_chat::page::Page;
-use source_zendesk_chat::plan;
+use source_zendesk_chat::plan::{self, Choice};
 use source_zendesk_chat::position::{Frontier, nanos_of};
 use source_zendesk_chat::protocol::Status;
 use source_zendesk_chat::sandbox::Options;
@@ -270,7 +270,7 @@ async fn a_sink_that_is_at_work_all_the_time_is_given_one_window() {
         let worker = Worker { work: Duration::from_millis(work), ..Worker::default() };
         let account = account(|_| ()).await;
         let catalog = catalog("incremental", &["chats"]);
-        let plan = plan::build(Some(&catalog), &Saved::default(), &account.terms);
+        let plan = plan::build(&Choice::Catalog(catalog), &Saved::default(), &account.terms);
         account.read_into(worker.clone(), Clock::fixed(instant(NOW)), plan).await.unwrap();
         assert_eq!(worker.beside.load(Ordering::Relaxed) > 0, windows, "{work} ms a page");
     }

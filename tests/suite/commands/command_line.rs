@@ -116,8 +116,10 @@ fn the_help_of_read() {
           --no-config-update  Leave the configuration file as it is when the access token is renewed
           --debug             Log every request as well; `LOG_LEVEL=debug` does the same
           --catalog <FILE>    Configured catalog that names the streams [default: every stream, from its state where that misses no change]
+          --streams <NAMES>   Streams, with commas between them [default: all]
           --state <FILE>      State of an earlier run to go on from; a file that does not exist yet means from the start
           --update-state      Write each new state into the state file, once the records before it are printed
+          --dry-run           Only say what would be read, with about how many requests, and why
       -h, --help              Print help
     ");
 }

@@ -61,6 +61,9 @@ fn the_help() {
           --until <TIME>
               Where the exports end
 
+          --dry-run
+              Only say what would be read, with about how many requests, and why
+
           --json
               Print the summary as one JSON object on stdout
 

@@ -1,0 +1,224 @@
+//! `--dry-run`: what a run would read, from when to when, with how many requests, and why. It asks nothing and writes nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Account, Context};
+use crate::dataset::{Manifest, Mode, Table};
+use crate::error::Error;
+use crate::plan::dump::Tasks;
+use crate::plan::{Plan, Planned};
+use crate::position::{self, Nanos};
+use crate::progress::{counted, duration};
+use crate::streams::{EXPORT_LIMIT, Shape, Stream};
+use crate::walk::{MARGIN, SETTLING, Terms};
+
+/// What is told of one stream.
+#[derive(Debug, Serialize)]
+struct Told {
+    stream: &'static str,
+    /// Where it begins and ends, if it has a time.
+    from: Option<String>,
+    to: Option<String>,
+    /// How many requests it takes, or at least.
+    requests: u64,
+    /// Whether it may take more, since nobody but the service knows how much there is.
+    at_least: bool,
+    #[serde(skip)]
+    short: &'static str,
+    why: &'static str,
+}
+
+/// Why a stream is read from where it is read, in a word and in a sentence.
+type Why = (&'static str, &'static str);
+
+const WHOLE: Why = ("whole", "it has no time from which a run could go on: it is read whole");
+const START: Why = ("start", "nothing of it was read yet: it begins at `start_date`, or two years ago without one");
+const STATE: Why = ("state", "it goes on from where the state ends");
+const CATALOG: Why = ("catalog", "the catalog asks for all of it, from `start_date` on");
+const DATASET: Why = ("dataset", "it goes on from where the dataset ends");
+const UNFINISHED: Why = ("unfinished", "it goes on with a read that was not finished");
+const SINCE: Why = ("--since", "`--since` says where it begins");
+const MODE: Why = ("--mode", "`--mode` asks for all of it");
+const AGAIN: Why = ("again", "it goes on, and `lookback_hours` before that are read again, since records appear late");
+
+/// What a run would do.
+pub(super) struct Forecast {
+    streams: Vec<Told>,
+    refused: Vec<(String, Error)>,
+    requests_per_minute: f64,
+}
+
+impl Forecast {
+    /// That of a `read`.
+    pub(super) fn of_read(plan: Plan, terms: &Terms, account: &Account, context: &Context) -> Self {
+        let why = |planned: &Planned| match (&planned.delivered, planned.stream.is_export()) {
+            (Some(_), _) => STATE,
+            (None, true) if !planned.onwards => CATALOG,
+            (None, true) => START,
+            (None, false) => WHOLE,
+        };
+        let none = Table::default();
+        Self::of(plan, why, |_| &none, terms, (account, context))
+    }
+
+    /// That of a `dump`.
+    pub(super) fn of_dump(
+        (plan, tasks): (Plan, &Tasks),
+        since: bool,
+        manifest: &Manifest,
+        (terms, account): (&Terms, &Account),
+        context: &Context,
+    ) -> Self {
+        let none = Table::default();
+        let table = |stream: Stream| manifest.tables.get(stream.output.name).unwrap_or(&none);
+        let why = |planned: &Planned| {
+            let stream = planned.stream;
+            let mode = tasks.get(stream.output.name).map(|task| task.mode);
+            let onwards = matches!(mode, Some(Mode::IncrementalAppend | Mode::IncrementalDeduped));
+            match (&planned.delivered, stream.is_export()) {
+                (Some(_), _) => {
+                    if onwards {
+                        DATASET
+                    } else {
+                        UNFINISHED
+                    }
+                }
+                (None, false) => WHOLE,
+                (None, true) if since => SINCE,
+                (None, true) if !onwards => MODE,
+                (None, true) if table(stream).start.is_some() => DATASET,
+                (None, true) => START,
+            }
+        };
+        Self::of(plan, why, table, terms, (account, context))
+    }
+
+    fn of<'a>(
+        plan: Plan,
+        why: impl Fn(&Planned) -> Why,
+        table: impl Fn(Stream) -> &'a Table,
+        terms: &Terms,
+        (account, context): (&Account, &Context),
+    ) -> Self {
+        let cutoff = position::nanos_of(context.clock.now()) - SETTLING - MARGIN;
+        let told = |mut planned: Planned| {
+            let (short, why) = why(&planned);
+            let late = matches!(planned.stream.endpoint.shape, Shape::Export { late: true, .. });
+            let (short, why) =
+                if late && planned.delivered.is_some() && terms.lookback > 0 { AGAIN } else { (short, why) };
+            planned.walk.settle(cutoff);
+            let (requests, at_least) = requests(&planned, table(planned.stream));
+            let axis = planned.walk.axis().filter(|axis| axis.left > 0);
+            Told {
+                stream: planned.stream.output.name,
+                from: axis.map(|axis| position::readable(axis.at)),
+                to: axis.and(planned.walk.end()).map(position::readable),
+                requests,
+                at_least,
+                short,
+                why,
+            }
+        };
+        Self {
+            streams: plan.streams.into_iter().map(told).collect(),
+            refused: plan.refused,
+            requests_per_minute: account.config.requests_per_minute,
+        }
+    }
+
+    /// How many requests it takes, and whether it may take more.
+    fn requests(&self) -> (u64, bool) {
+        (self.streams.iter().map(|told| told.requests).sum(), self.streams.iter().any(|told| told.at_least))
+    }
+
+    /// How long it takes at least: the quota decides where much is read.
+    fn time(&self) -> Duration {
+        let (requests, _) = self.requests();
+        #[allow(clippy::cast_precision_loss, reason = "a time needs no more digits than a float has")]
+        Duration::from_secs_f64((requests as f64 * 60.0 / self.requests_per_minute).ceil())
+    }
+
+    /// Tells it, as a table for people or as one JSON object; a stream that cannot be read is the result.
+    pub(super) async fn tell(self, as_json: bool, context: &Context) -> Result<(), Error> {
+        if as_json {
+            let (requests, at_least) = self.requests();
+            let line = json!({
+                "streams": self.streams, "requests": requests, "at_least": at_least, "seconds": self.time().as_secs(),
+            });
+            context.output.write(format!("{line}\n").into_bytes()).await?;
+        } else if !self.streams.is_empty() {
+            self.lines().iter().for_each(|line| context.screen.line(line));
+        }
+        match self.refused.into_iter().next() {
+            Some((stream, error)) => Err(error.at(&stream)),
+            None => Ok(()),
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let line = |stream: &str, from: &str, to: &str, requests: &str, why: &str| {
+            format!("{stream:<17} {from:<20} {to:<20} {requests:>8}  {why}")
+        };
+        let mut lines = vec![line("stream", "from", "to", "requests", "why")];
+        let mut sentences = BTreeMap::new();
+        for Told { stream, from, to, requests, at_least, short, why } in &self.streams {
+            let requests = counted(*requests) + if *at_least { "+" } else { "" };
+            let [from, to] = [from, to].map(|time| time.as_deref().unwrap_or_default());
+            lines.push(line(stream, from, to, &requests, short));
+            sentences.insert(*short, *why);
+        }
+        lines.extend(sentences.iter().map(|(short, why)| format!("{short}: {why}")));
+        let (requests, at_least) = self.requests();
+        let (often, time, pace) = (counted(requests), duration(self.time()), self.requests_per_minute);
+        let how = if at_least { "At least" } else { "About" };
+        lines.push(format!(
+            "{how} {often} requests, which at {pace} a minute take {time}. Nothing was asked or written."
+        ));
+        if at_least {
+            let limit = counted(EXPORT_LIMIT.into());
+            lines.push(format!(
+                "+: only the service knows how much; each page of up to {limit} records is one request more."
+            ));
+        }
+        lines
+    }
+}
+
+/// About how many requests a stream takes, judged by what its table holds, and whether that is only the least.
+fn requests(planned: &Planned, table: &Table) -> (u64, bool) {
+    match planned.stream.endpoint.shape {
+        Shape::Object { .. } | Shape::List => (1, false),
+        Shape::Numbered { limit, .. } => match (table.rows(), &planned.delivered) {
+            (rows @ 1.., None) => (rows / u64::from(limit) + 1, false),
+            _ => (1, true),
+        },
+        Shape::Export { .. } => match (planned.walk.axis().map_or(0, |axis| axis.left), pace(table)) {
+            (..=0, _) => (0, false),
+            (left, Some(pace)) => {
+                #[allow(
+                    clippy::cast_precision_loss,
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "it is about so many"
+                )]
+                let pages = (left as f64 * pace / f64::from(EXPORT_LIMIT)) as u64;
+                (pages + 1, false)
+            }
+            (_, None) => (1, true),
+        },
+    }
+}
+
+/// How many rows a table has for each nanosecond.
+fn pace(table: &Table) -> Option<f64> {
+    let first = table.live.iter().filter_map(|file| file.min).min()?;
+    let last = table.live.iter().filter_map(|file| file.max).max()?;
+    let length = Nanos::from(last.checked_sub(first).filter(|length| *length > 0)?) * 1_000;
+    #[allow(clippy::cast_precision_loss, reason = "a pace needs no more digits than a float has")]
+    let pace = table.rows() as f64 / length as f64;
+    Some(pace)
+}
