@@ -88,6 +88,18 @@ pub struct SandboxArgs {
     /// Order `agent_timeline` by the ends of its spans instead of their starts
     #[arg(long)]
     timeline_by_end: bool,
+    /// Which ids the envelopes of chats, conversions and department events have
+    #[arg(long, value_enum, default_value = "told")]
+    chat_ids: Ids,
+    /// Name no `next_page` where nothing is known behind a page
+    #[arg(long)]
+    null_next_page: bool,
+    /// Let a page of an export go over so many days at most; one without records leads on
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..))]
+    page_days: Option<u64>,
+    /// Tell the end of a page in another unit than a position is asked for in
+    #[arg(long)]
+    foreign_times: bool,
     /// Tell ids in the envelope of `agent_timeline`
     #[arg(long)]
     timeline_ids: bool,
@@ -150,6 +162,10 @@ impl SandboxArgs {
             bound_with_id: if self.inclusive { Bound::Inclusive } else { Bound::Exclusive },
             bound_without_id: without_id,
             timeline_bound: without_id,
+            chat_ids: self.chat_ids,
+            null_next_page: self.null_next_page,
+            page_span: self.page_days.map(|days| Duration::from_hours(24 * days)),
+            foreign_times: self.foreign_times,
             timeline_order: if self.timeline_by_end { TimelineOrder::End } else { TimelineOrder::Start },
             timeline_ids: if self.timeline_ids { Ids::Told } else { Ids::Untold },
             agent_events_ids: if self.no_event_ids { Ids::Untold } else { Ids::Told },

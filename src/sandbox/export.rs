@@ -65,6 +65,9 @@ impl<'a> Request<'a> {
     /// The page as it stands at `now`; `base` is what its next address begins with, and `last_end` where the last page ended.
     pub fn page(&self, account: &Account, behaviour: &Behaviour, base: &str, last_end: Option<i64>, now: i64) -> Page {
         // A trickle is what comes into being between two requests: whatever was sent before is there, and one record more.
+        let stretch = behaviour.page_span.and_then(|span| i64::try_from(span.as_micros()).ok());
+        let stretch = stretch.map(|length| self.position.time.saturating_add(length)).filter(|end| *end < now);
+        let mut is_cut = false;
         let known = last_end.map_or(self.position.time, |end| end.max(self.position.time));
         let series = account.series(self.export);
         let mut pen = Pen::with_room(self.room());
@@ -72,6 +75,9 @@ impl<'a> Request<'a> {
         let mut end = self.position.clone();
         pen.text("{\"").text(self.export.name()).text("\":[");
         for entry in self.entries(series, behaviour, now) {
+            if stretch.is_some_and(|stretch| entry.stamp >= stretch) {
+                break;
+            }
             if self.is_passed(entry.stamp, &entry.id, behaviour) {
                 continue;
             }
@@ -82,17 +88,26 @@ impl<'a> Request<'a> {
             end = Position { time: entry.stamp, id: Some(entry.id) };
             let trickles = behaviour.trickle_since.is_some_and(|since| end.time >= since.timestamp_micros());
             if count == self.limit || (trickles && is_new) {
+                is_cut = true;
                 break;
             }
         }
+        if let Some(stretch) = stretch.filter(|_| !is_cut) {
+            end = Position { time: stretch, id: None };
+        }
+        let is_last = stretch.is_none() && !is_cut;
         pen.text(r#"],"count":"#).integer(i64::try_from(count).unwrap_or(0)).text(r#","end_time":"#);
-        self.write_time(&mut pen, end.time);
-        let id = tells_id(self.export, behaviour).then(|| end.id.as_deref().unwrap_or(""));
+        self.write_end(&mut pen, end.time, behaviour);
+        let id = tells_id(self.export, behaviour, count == self.limit).then(|| end.id.as_deref().unwrap_or(""));
         if let Some(id) = id {
             pen.text(r#","end_id":""#).text(&json_text(id)).text("\"");
         }
+        if is_last && behaviour.null_next_page {
+            pen.text(r#","next_page":null}"#);
+            return Page { body: pen.into_bytes(), end: end.time };
+        }
         pen.text(r#","next_page":""#).text(base).text("/api/v2/chat/incremental/").text(self.export.name()).text("?");
-        self.write_query(&mut pen, end.time, id.filter(|id| !id.is_empty()));
+        self.write_query(&mut pen, end.time, id.filter(|id| !id.is_empty()), behaviour);
         pen.text("\"}");
         Page { body: pen.into_bytes(), end: end.time }
     }
@@ -144,9 +159,11 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Writes a moment in the unit of the export.
-    fn write_time(&self, pen: &mut Pen, time: i64) {
+    /// Writes the position behind a page, in the unit of the export or in another.
+    fn write_end(&self, pen: &mut Pen, time: i64, behaviour: &Behaviour) {
         match self.export {
+            Export::AgentTimeline if behaviour.foreign_times => pen.integer(time.div_euclid(SECOND)),
+            _ if behaviour.foreign_times => pen.integer(time),
             Export::AgentTimeline => pen.integer(time),
             Export::AgentEvents => pen.fraction(time),
             _ => pen.integer(time.div_euclid(SECOND)),
@@ -154,32 +171,41 @@ impl<'a> Request<'a> {
     }
 
     /// Writes the query of the next page: what was asked, from the new position.
-    fn write_query(&self, pen: &mut Pen, time: i64, id: Option<&str>) {
+    fn write_query(&self, pen: &mut Pen, time: i64, id: Option<&str>, behaviour: &Behaviour) {
         for name in ["fields", "limit"] {
             if let Some(value) = self.query.get(name) {
                 pen.text(name).text("=").text(&encoded(value)).text("&");
             }
         }
         pen.text("start_time=");
-        self.write_time(pen, time);
+        self.write_end(pen, time, behaviour);
         if let Some(id) = id {
             pen.text("&start_id=").text(&encoded(id));
         }
     }
 }
 
-/// Whether the envelope of an export has an `end_id`.
-fn tells_id(export: Export, behaviour: &Behaviour) -> bool {
+/// Whether the envelope of a page has an `end_id`.
+fn tells_id(export: Export, behaviour: &Behaviour, is_full: bool) -> bool {
+    match ids(export, behaviour) {
+        Ids::Told => true,
+        Ids::Untold => false,
+        Ids::FullPages => is_full,
+    }
+}
+
+/// Which ids the envelopes of an export have.
+fn ids(export: Export, behaviour: &Behaviour) -> Ids {
     match export {
-        Export::AgentTimeline => behaviour.timeline_ids == Ids::Told,
-        Export::AgentEvents => behaviour.agent_events_ids == Ids::Told,
-        _ => true,
+        Export::AgentTimeline => behaviour.timeline_ids,
+        Export::AgentEvents => behaviour.agent_events_ids,
+        _ => behaviour.chat_ids,
     }
 }
 
 /// Whether an export heeds a `start_id`: agent events do even where they tell none.
 fn pages_by_id(export: Export, behaviour: &Behaviour) -> bool {
-    export != Export::AgentTimeline || behaviour.timeline_ids == Ids::Told
+    export != Export::AgentTimeline || behaviour.timeline_ids != Ids::Untold
 }
 
 /// A `start_time` in microseconds: given in seconds, but in microseconds for the time line; with a fraction for agent events only.

@@ -146,12 +146,14 @@ pub enum FiveMinuteRule {
 }
 
 /// Which `end_id` and `start_id` an export's envelope has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Ids {
     /// Both, as chats have them.
     Told,
     /// None.
     Untold,
+    /// Both, but none on a page that holds less than it might.
+    FullPages,
 }
 
 /// What `agent_timeline` is ordered by, and what its positions mean.
@@ -193,6 +195,7 @@ pub enum Refusal {
 
 /// How the service answers. The default is what is known of the real one.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a behaviour of its own")]
 pub struct Behaviour {
     /// Requests allowed in any sixty seconds; none where there is no limit.
     pub requests_per_minute: Option<u32>,
@@ -214,6 +217,15 @@ pub struct Behaviour {
     pub bound_without_id: Bound,
     /// The bound of a position in `agent_timeline`.
     pub timeline_bound: Bound,
+    /// The ids in the envelopes of chats, conversions and department events.
+    pub chat_ids: Ids,
+    /// Whether `next_page` is null on the page behind which nothing is known yet.
+    pub null_next_page: bool,
+    /// The longest stretch of time that a page goes over: one without records leads on to its end.
+    pub page_span: Option<Duration>,
+    /// Whether what is told of the position behind a page counts in another unit than a position that is asked for:
+    /// microseconds instead of seconds, and the other way round.
+    pub foreign_times: bool,
     /// The ids in the envelope of `agent_timeline`.
     pub timeline_ids: Ids,
     /// The order of `agent_timeline`.
@@ -243,6 +255,10 @@ impl Default for Behaviour {
             bound_with_id: Bound::Exclusive,
             bound_without_id: Bound::Inclusive,
             timeline_bound: Bound::Inclusive,
+            chat_ids: Ids::Told,
+            null_next_page: false,
+            page_span: None,
+            foreign_times: false,
             timeline_ids: Ids::Untold,
             timeline_order: TimelineOrder::Start,
             agent_events_ids: Ids::Told,

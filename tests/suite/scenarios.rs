@@ -184,6 +184,96 @@ async fn events_come_once_whatever_the_bound_and_the_envelope() {
     }
 }
 
+/// The exports, and one whose page and more all have one moment.
+fn with_a_full_moment(options: &mut Options) {
+    many_chats(options);
+    options.holdings.bulk_edit = Some(BulkEdit { moment: instant("2025-02-15T12:00:00Z"), chats: 2_000 });
+}
+
+const EXPORTS: [&str; 5] = ["chats", "agent_timeline", "agent_events", "conversions", "department_events"];
+
+#[tokio::test(start_paused = true)]
+async fn ids_on_full_pages_only_led_round_in_circles() {
+    for (ids, null_next_page) in [(Ids::FullPages, false), (Ids::FullPages, true), (Ids::Told, true)] {
+        for bound in [Bound::Exclusive, Bound::Inclusive] {
+            for stream in EXPORTS {
+                let arrange = |options: &mut Options| {
+                    with_a_full_moment(options);
+                    let behaviour = &mut options.behaviour;
+                    (behaviour.chat_ids, behaviour.timeline_ids, behaviour.agent_events_ids) = (ids, ids, ids);
+                    (behaviour.null_next_page, behaviour.bound_with_id) = (null_next_page, bound);
+                };
+                let reading = complete(stream, arrange).await;
+                assert!(reading.requests.len() < 40, "{stream}: {:?}", reading.requests);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_of_an_export_with_ids_on_full_pages_only_goes_on() {
+    let arrange = |options: &mut Options| {
+        with_a_full_moment(options);
+        (options.behaviour.chat_ids, options.behaviour.null_next_page) = (Ids::FullPages, true);
+    };
+    let account = Account::open(arrange).await;
+    let first = account.read("incremental", &["chats"], "").await;
+    let state = serde_json::json!({ "chats": first.states("chats").last().unwrap() }).to_string();
+    let again = account.read("incremental", &["chats"], &state).await;
+    again.result.as_ref().unwrap();
+    assert!(again.requests.len() <= 2, "{:?}", again.requests);
+    assert!(again.records("chats").len() < 10, "{}", again.records("chats").len());
+    assert_eq!(again.states("chats").last(), first.states("chats").last());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_in_another_unit_was_taken_for_the_end_of_all() {
+    for stream in EXPORTS {
+        let arrange = |options: &mut Options| {
+            many_chats(options);
+            (options.behaviour.foreign_times, options.behaviour.page_cap) = (true, Some(50));
+        };
+        let account = Account::open(arrange).await;
+        let reading = account.read("incremental", &[stream], "").await;
+        let error = reading.result.as_ref().unwrap_err();
+        assert_eq!(error.failure_type(), FailureType::System, "{stream}: {error}");
+        // The state stands before what was not read.
+        let told = reading.states(stream).into_iter().flat_map(|state| state.as_object().unwrap().values());
+        assert!(told.clone().all(|time| !time.is_string()), "{stream}: {:?}", told.collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_page_that_leads_on_ended_the_stream() {
+    for (hours, ids) in [(6, Ids::Told), (36, Ids::Untold), (36, Ids::FullPages)] {
+        for stream in EXPORTS {
+            let arrange = |options: &mut Options| {
+                options.holdings.chats = 100;
+                options.behaviour.page_span = Some(std::time::Duration::from_hours(hours));
+                options.behaviour.chat_ids = ids;
+            };
+            complete(stream, arrange).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_page_of_a_server_that_caps_without_ids_was_taken_for_the_last() {
+    let arrange = |options: &mut Options| {
+        options.holdings.chats = 3_000;
+        options.holdings.bulk_edit = Some(BulkEdit { moment: instant("2025-02-15T12:00:00Z"), chats: 80 });
+        options.behaviour.chat_ids = Ids::Untold;
+        options.behaviour.page_cap = Some(60);
+    };
+    let account = Account::open(arrange).await;
+    let reading = account.read("incremental", &["chats"], "").await;
+    // More than a page of one second cannot be told apart without ids: it is an error, never a silent gap.
+    let error = reading.result.as_ref().unwrap_err();
+    assert_eq!(error.failure_type(), FailureType::System, "{error}");
+    let last = reading.states("chats").last().unwrap()["update_timestamp"].as_str().unwrap().parse::<i64>().unwrap();
+    assert!(last <= instant("2025-02-15T12:00:00Z").timestamp(), "{last}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_long_span_that_appears_late_is_caught_by_the_look_back() {
     for growing in [false, true] {

@@ -257,6 +257,14 @@ fn the_help_of_sandbox() {
               Leave out the record at the position asked for, even without an id and in the time line
           --timeline-by-end
               Order `agent_timeline` by the ends of its spans instead of their starts
+          --chat-ids <CHAT_IDS>
+              Which ids the envelopes of chats, conversions and department events have [default: told] [possible values: told, untold, full-pages]
+          --null-next-page
+              Name no `next_page` where nothing is known behind a page
+          --page-days <DAYS>
+              Let a page of an export go over so many days at most; one without records leads on
+          --foreign-times
+              Tell the end of a page in another unit than a position is asked for in
           --timeline-ids
               Tell ids in the envelope of `agent_timeline`
           --no-event-ids

@@ -80,7 +80,7 @@ fn a_dump_that_goes_on() {
     let whole = dry(&place, &format!("{DUMP} --streams chats,agent_timeline,bans,agents --until 2035-02-01T00:00:00Z"));
     // A run ends where the service's latest is, which the machine's clock says here.
     let stdout = whole.stdout;
-    let stderr = whole.stderr.lines().filter(|line| !line.contains("20")).map(|line| format!("{line}\n")).collect();
+    let stderr = whole.stderr.lines().filter(|line| !line.contains("20")).collect::<Vec<_>>().join("\n");
     assert_page!(Ended { code: whole.code, stdout, stderr }, @"
     exit 0
     stream            from                 to                   requests  why
