@@ -24,7 +24,7 @@ const REQUESTS_PER_MINUTE: f64 = 200.0;
 /// Enough requests in flight to use that quota while each answer takes a second, and some more.
 const CONCURRENCY: usize = 8;
 
-const LOOKBACK_HOURS: f64 = 24.0;
+const LOOKBACK: chrono::Duration = chrono::Duration::hours(24);
 
 /// How a run reaches an account and what it reads of it.
 #[derive(Debug)]
@@ -43,8 +43,10 @@ pub struct Config {
     pub requests_per_minute: f64,
     /// How many requests may be in flight at once.
     pub concurrency: usize,
-    /// How much of a late stream is read again.
+    /// How much of the time line is read again.
     pub lookback: chrono::Duration,
+    /// How much of the chats is read again, if that is said.
+    pub chats_lookback: Option<chrono::Duration>,
     /// Whether streams that the account does not have are passed over.
     pub skip_unavailable: bool,
 }
@@ -125,7 +127,8 @@ impl Config {
                 .number("requests_per_minute", f64::MIN_POSITIVE)?
                 .unwrap_or(REQUESTS_PER_MINUTE),
             concurrency: members.count("concurrency")?.unwrap_or(CONCURRENCY),
-            lookback: members.hours("lookback_hours")?,
+            lookback: members.span("lookback_hours", 3_600.0)?.unwrap_or(LOOKBACK),
+            chats_lookback: members.span("chats_lookback_minutes", 60.0)?,
             skip_unavailable: members.flag("skip_unavailable_streams")?,
         };
         if config.start.zip(config.end).is_some_and(|(start, end)| end <= start) {
@@ -246,14 +249,15 @@ impl<'config> Members<'config> {
         count.map(Some).ok_or_else(|| wrong(format!("`{name}` is not a whole number from 1 to 1000")))
     }
 
-    fn hours(self, name: &str) -> Result<chrono::Duration, Error> {
-        let hours = self.number(name, 0.0)?.unwrap_or(LOOKBACK_HOURS);
-        let century = 876_000.0;
-        if hours > century {
+    /// A length of time, counted in a unit of so many seconds.
+    fn span(self, name: &str, unit: f64) -> Result<Option<chrono::Duration>, Error> {
+        let Some(count) = self.number(name, 0.0)? else { return Ok(None) };
+        let (seconds, century) = (count * unit, 876_000.0 * 3_600.0);
+        if seconds > century {
             return Err(wrong(format!("`{name}` is more than a century")));
         }
         #[allow(clippy::cast_possible_truncation, reason = "a century of seconds fits by far")]
-        Ok(chrono::Duration::seconds((hours * 3_600.0) as i64))
+        Ok(Some(chrono::Duration::seconds(seconds as i64)))
     }
 
     fn flag(self, name: &str) -> Result<bool, Error> {

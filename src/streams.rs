@@ -39,9 +39,20 @@ pub enum Shape {
         unit: Unit,
         /// Whether it must be told to send whole records.
         expand: bool,
-        /// Whether records appear, or grow, long after their own time.
-        late: bool,
+        /// Which of its records appear, or change, after their own time.
+        late: Late,
     },
+}
+
+/// Which records of an export appear, or change, after their own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// None.
+    None,
+    /// Spans of time, which appear or grow when they end.
+    Spans,
+    /// Those that were redacted a while ago.
+    Redacted,
 }
 
 /// One stream.
@@ -106,10 +117,10 @@ macro_rules! list {
 }
 
 macro_rules! export {
-    ($name:literal, $unit:ident, cursor: $cursor:literal, created: $created:literal, expand: $expand:literal, late: $late:literal, $project:expr) => {
+    ($name:literal, $unit:ident, cursor: $cursor:literal, created: $created:literal, expand: $expand:literal, late: $late:ident, $project:expr) => {
         Endpoint {
             path: concat!("api/v2/chat/incremental/", $name),
-            shape: Shape::Export { records: $name, unit: Unit::$unit, expand: $expand, late: $late },
+            shape: Shape::Export { records: $name, unit: Unit::$unit, expand: $expand, late: Late::$late },
             outputs: output!($name, key: Some("id"), cursor: Some($cursor), created: Some($created), onwards: true, project: $project),
         }
     };
@@ -127,13 +138,13 @@ pub static ENDPOINTS: &[Endpoint] = &[
         shape: Shape::Numbered { arrays: &[], limit: 100 },
         outputs: output!("agents", key: Some("id"), cursor: Some("id"), created: None, onwards: false, project: Project::Whole),
     },
-    export!("agent_timeline", Microseconds, cursor: "start_time", created: "start_time", expand: true, late: true, Project::Keyed("agent_id", "start_time")),
+    export!("agent_timeline", Microseconds, cursor: "start_time", created: "start_time", expand: true, late: Spans, Project::Keyed("agent_id", "start_time")),
     Endpoint {
         path: "api/v2/chat/bans",
         shape: Shape::Numbered { arrays: &["visitor", "ip_address"], limit: 1_000 },
         outputs: output!("bans", key: Some("id"), cursor: Some("id"), created: None, onwards: false, project: Project::Whole),
     },
-    export!("chats", Seconds, cursor: "update_timestamp", created: "timestamp", expand: true, late: false, Project::Whole),
+    export!("chats", Seconds, cursor: "update_timestamp", created: "timestamp", expand: true, late: Redacted, Project::Whole),
     list!("departments"),
     list!("goals"),
     list!("roles"),
@@ -145,9 +156,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
         shape: Shape::Object { under: Some("data") },
         outputs: output!("routing_settings", key: None, cursor: None, created: None, onwards: false, project: Project::Whole),
     },
-    export!("agent_events", Seconds, cursor: "timestamp", created: "timestamp", expand: false, late: false, Project::Whole),
-    export!("conversions", Seconds, cursor: "timestamp", created: "timestamp", expand: true, late: false, Project::Whole),
-    export!("department_events", Seconds, cursor: "timestamp", created: "timestamp", expand: true, late: false, Project::Whole),
+    export!("agent_events", Seconds, cursor: "timestamp", created: "timestamp", expand: false, late: None, Project::Whole),
+    export!("conversions", Seconds, cursor: "timestamp", created: "timestamp", expand: true, late: None, Project::Whole),
+    export!("department_events", Seconds, cursor: "timestamp", created: "timestamp", expand: true, late: None, Project::Whole),
 ];
 
 /// A stream with the endpoint that feeds it.

@@ -225,7 +225,7 @@ impl<S: Sink> Run<S> {
             return None;
         }
         let witness = streams::named(if stream.output.name == PROOF { SECOND_PROOF } else { PROOF })?;
-        let terms = Terms { start: 0, end: None, lookback: 0 };
+        let terms = Terms { start: 0, end: None, lookback: 0, chats_lookback: 0 };
         let Asked { request, .. } = Walk::new(witness, &terms, None).next()?;
         let request = Request { limit: request.limit.map(|_| 1), ..request };
         let parse = |body: Body| Page::parse(witness.endpoint.shape, body);

@@ -15,7 +15,7 @@ use crate::error::{Error, Kind};
 use crate::page::{Page, Record};
 use crate::position::{Frontier, Nanos};
 use crate::progress::Axis;
-use crate::streams::{Shape, Stream};
+use crate::streams::{Late, Shape, Stream};
 
 use export::Export;
 use numbered::Numbered;
@@ -33,8 +33,21 @@ pub struct Terms {
     pub start: Nanos,
     /// Where every walk ends at the latest.
     pub end: Option<Nanos>,
-    /// LOOKBACK: how much before its frontier a stream whose records appear late is read again.
+    /// LOOKBACK: how much before its frontier an export is read again whose spans appear late.
     pub lookback: Nanos,
+    /// LOOKBACK: the same for one whose records are redacted late.
+    pub chats_lookback: Nanos,
+}
+
+impl Terms {
+    /// LOOKBACK: how much of such an export is read again; none if its records appear in time.
+    pub fn lookback_of(&self, late: Late) -> Option<Nanos> {
+        match late {
+            Late::None => None,
+            Late::Spans => Some(self.lookback),
+            Late::Redacted => Some(self.chats_lookback).filter(|length| *length > 0),
+        }
+    }
 }
 
 /// A stream being read.

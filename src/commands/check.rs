@@ -66,7 +66,7 @@ pub(super) async fn proof(account: &Account, context: &Context) -> Result<(), Er
 }
 
 fn terms(context: &Context) -> Terms {
-    Terms { start: nanos_of(context.clock.now()) - BACK, end: None, lookback: 0 }
+    Terms { start: nanos_of(context.clock.now()) - BACK, end: None, lookback: 0, chats_lookback: 0 }
 }
 
 /// Asks for one record of a stream.

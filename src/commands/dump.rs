@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use chrono::TimeDelta;
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -21,6 +22,10 @@ use crate::sink::parquet::{Limits, Parquet, Summary};
 use crate::sync::Run;
 use crate::walk::Terms;
 
+/// LOOKBACK: how much of the chats is read again where the configuration does not say: a redaction may show late, and what
+/// did not change costs a dataset nothing.
+const CHATS_LOOKBACK: TimeDelta = TimeDelta::minutes(15);
+
 /// Reads the streams that are asked for into a dataset.
 pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error> {
     // Elsewhere `-` is stdout, which cannot take a dataset: whoever writes it does not mean a folder of that name.
@@ -34,7 +39,7 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
     let file = args.config.as_deref().filter(|_| !args.no_config_update);
     let tokens = TokenPlaces { file, output: None };
     let account = context.account(args.config.as_deref(), args.sandbox, tokens).await?;
-    let mut terms = read::terms(&account.config, context.clock.now());
+    let mut terms = read::terms(&account.config, CHATS_LOOKBACK, context.clock.now());
     let (name, start) = (name(&account), position::utc(terms.start));
     if args.dry_run {
         return forecast(args, &wish, (&account, &name), terms, context).await;

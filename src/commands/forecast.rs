@@ -13,7 +13,7 @@ use crate::plan::dump::Tasks;
 use crate::plan::{Plan, Planned};
 use crate::position::{self, Nanos};
 use crate::progress::{counted, duration};
-use crate::streams::{EXPORT_LIMIT, Shape, Stream};
+use crate::streams::{EXPORT_LIMIT, Late, Shape, Stream};
 use crate::walk::{MARGIN, SETTLING, Terms};
 
 /// What is told of one stream.
@@ -44,6 +44,11 @@ const UNFINISHED: Why = ("unfinished", "it goes on with a read that was not fini
 const SINCE: Why = ("--since", "`--since` says where it begins");
 const MODE: Why = ("--mode", "`--mode` asks for all of it");
 const AGAIN: Why = ("again", "it goes on, and `lookback_hours` before that are read again, since records appear late");
+
+const REDACTED: Why = (
+    "redacted",
+    "it goes on, and `chats_lookback_minutes` before that are read again, since a redaction may show late",
+);
 
 /// What a run would do.
 pub(super) struct Forecast {
@@ -107,9 +112,7 @@ impl Forecast {
         let cutoff = position::nanos_of(context.clock.now()) - SETTLING - MARGIN;
         let told = |mut planned: Planned| {
             let (short, why) = why(&planned);
-            let late = matches!(planned.stream.endpoint.shape, Shape::Export { late: true, .. });
-            let (short, why) =
-                if late && planned.delivered.is_some() && terms.lookback > 0 { AGAIN } else { (short, why) };
+            let (short, why) = again(&planned, terms).unwrap_or((short, why));
             planned.walk.settle(cutoff);
             let (requests, at_least) = requests(&planned, table(planned.stream));
             let axis = planned.walk.axis().filter(|axis| axis.left > 0);
@@ -186,6 +189,14 @@ impl Forecast {
         }
         lines
     }
+}
+
+/// LOOKBACK: why a stream begins before where it was read.
+fn again(planned: &Planned, terms: &Terms) -> Option<Why> {
+    let Shape::Export { late, .. } = planned.stream.endpoint.shape else { return None };
+    terms.lookback_of(late).filter(|length| *length > 0)?;
+    planned.delivered.as_ref()?;
+    Some(if late == Late::Redacted { REDACTED } else { AGAIN })
 }
 
 /// About how many requests a stream takes, judged by what its table holds, and whether that is only the least.

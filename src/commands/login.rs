@@ -277,7 +277,7 @@ async fn prompted() -> Result<Option<String>, Error> {
 
 /// What the account says of itself, if the token may see it.
 async fn described(account: &Account) -> Option<String> {
-    let terms = Terms { start: 0, end: None, lookback: 0 };
+    let terms = Terms { start: 0, end: None, lookback: 0, chats_lookback: 0 };
     let asked = Walk::new(streams::named("accounts")?, &terms, None).next()?;
     let parse =
         |body: Body| serde_json::from_slice(&body.into_parts().0).map_err(|_| Malformed("it is not JSON".to_owned()));

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use chrono::{DateTime, Months, Utc};
+use chrono::{DateTime, Months, TimeDelta, Utc};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
@@ -12,7 +12,7 @@ use crate::cli::ReadArgs;
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::plan::{self, Choice};
-use crate::position;
+use crate::position::{self, Nanos};
 use crate::protocol;
 use crate::sink::airbyte::Airbyte;
 use crate::state::Saved;
@@ -31,7 +31,7 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
         None => Choice::Streams(plan::chosen(&args.streams)?),
     };
     let account = context.account_of(&args.account).await?;
-    let terms = terms(&account.config, context.clock.now());
+    let terms = terms(&account.config, TimeDelta::zero(), context.clock.now());
     if args.dry_run {
         let saved = match &args.state {
             Some(path) => state_file::read(path)?.unwrap_or_default(),
@@ -70,7 +70,8 @@ fn state(args: &ReadArgs) -> Result<(Saved, Option<Arc<StateFile>>), Error> {
     Ok((saved.unwrap_or_default(), file))
 }
 
-pub(super) fn terms(config: &Config, now: DateTime<Utc>) -> Terms {
+/// What is asked of all exports, where chats are read again so far back unless the configuration says how far.
+pub(super) fn terms(config: &Config, chats: TimeDelta, now: DateTime<Utc>) -> Terms {
     let start = config.start.unwrap_or_else(|| {
         let start = now.checked_sub_months(Months::new(12 * YEARS)).unwrap_or(DateTime::UNIX_EPOCH);
         info!(
@@ -79,9 +80,11 @@ pub(super) fn terms(config: &Config, now: DateTime<Utc>) -> Terms {
         );
         start
     });
+    let nanos = |length: TimeDelta| Nanos::from(length.num_seconds()) * 1_000_000_000;
     Terms {
         start: position::nanos_of(start),
         end: config.end.map(position::nanos_of),
-        lookback: i128::from(config.lookback.num_seconds()) * 1_000_000_000,
+        lookback: nanos(config.lookback),
+        chats_lookback: nanos(config.chats_lookback.unwrap_or(chats)),
     }
 }

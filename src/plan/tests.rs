@@ -3,7 +3,7 @@
 use super::*;
 
 fn terms() -> Terms {
-    Terms { start: 0, end: None, lookback: 0 }
+    Terms { start: 0, end: None, lookback: 0, chats_lookback: 0 }
 }
 
 fn configured(name: &str, mode: SyncMode) -> Configured {

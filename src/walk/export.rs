@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::page::Page;
 use crate::position::{Frontier, Nanos, Position, Span, Unit};
 use crate::progress::Axis;
-use crate::streams::Output;
+use crate::streams::{Late, Output};
 
 /// So many pages are read one after the other before a window is divided: a run that finds a page or two, and then
 /// none, costs no request more.
@@ -48,10 +48,10 @@ pub(super) struct Export {
 
 impl Export {
     /// A walk from the start, or from what has been delivered; LOOKBACK: from some time before that, if records appear late.
-    pub fn new(unit: Unit, late: bool, terms: &Terms, delivered: Option<(Position, Vec<Span>)>) -> Self {
-        let lookback = if late { terms.lookback } else { 0 };
+    pub fn new(unit: Unit, late: Late, terms: &Terms, delivered: Option<(Position, Vec<Span>)>) -> Self {
+        let lookback = terms.lookback_of(late);
         let earlier = |position: &Position| {
-            let earlier = (position.nanos() - lookback).max(terms.start);
+            let earlier = (position.nanos() - lookback.unwrap_or(0)).max(terms.start);
             if earlier < position.nanos() { Position::at(earlier, unit) } else { position.clone() }
         };
         let start =
@@ -74,14 +74,14 @@ impl Export {
         };
         let Some((position, spans)) = export.delivered.clone() else {
             let window = export.window(start, to);
-            export.windows.push(if late { window } else { window.beginning_there() });
+            export.windows.push(if late == Late::Spans { window } else { window.beginning_there() });
             return export;
         };
         // LOOKBACK: the last that was read is where the last span ends; what lies well before that is complete.
         let ends = spans.iter().map(|span| &span.end).chain([&position]);
         let last = ends.max_by_key(|end| end.nanos()).unwrap_or(&position).clone();
         let horizon = earlier(&last).nanos();
-        if late {
+        if lookback.is_some() {
             export.again_to = last.nanos();
         }
         let mut at = start;
@@ -256,10 +256,19 @@ impl Export {
         Some(number)
     }
 
-    /// STOP: from where on the service showed nothing, although it showed what lies later.
+    /// STOP: from where on the service showed nothing, although it showed what lies later. Where no later part brought
+    /// anything either, there is no more, however many windows that was asked in.
     pub fn gap(&self) -> Option<Nanos> {
-        let left = self.windows.iter().find(|window| window.stage == Stage::Left)?;
-        (left.to < self.to && !self.broken).then(|| left.delivered().nanos())
+        let mut left = self.windows.iter().filter(|window| window.stage == Stage::Left);
+        let first = left.next().filter(|_| !self.broken)?;
+        let mut to = first.to;
+        // One that was read to its end is no longer among them.
+        let is_followed = left.any(|later| {
+            let shows_more = later.from > to || later.delivered().nanos() > later.from;
+            to = later.to;
+            shows_more
+        });
+        (is_followed || to < self.to).then(|| first.delivered().nanos())
     }
 
     /// Where it ends.

@@ -103,6 +103,7 @@ fn terms(start: i64, end: Option<i64>) -> Terms {
         start: Nanos::from(start) * SECOND,
         end: end.map(|end| Nanos::from(end) * SECOND),
         lookback: 24 * 3_600 * SECOND,
+        chats_lookback: 0,
     }
 }
 
@@ -692,7 +693,7 @@ proptest! {
         let mut server = Server { records: records.iter().cloned().collect(), page_size, with_ids: false, time_inclusive, ends_with_null, quiet, ..Server::new("agent_timeline", []) };
         server.records.extend((0..ties).map(|tie| (50, format!("{tie:03}"))));
         server.records.push((99, "last".to_owned()));
-        let mut walk = timeline(&Terms { start: 1_000, end: None, lookback: 0 }, None);
+        let mut walk = timeline(&Terms { start: 1_000, end: None, lookback: 0, chats_lookback: 0 }, None);
         // What stands in a moment and in the one before it comes in one piece or not at all.
         let crowd = server.records.iter().map(|(at, _)| server.records.iter().filter(|(other, _)| (at - 1..=*at).contains(other)).count());
         let crowded = crowd.max().unwrap() >= page_size;

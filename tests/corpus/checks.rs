@@ -19,7 +19,8 @@ use source_zendesk_chat::walk::{Terms, Walk};
 const CUTOFF: Nanos = 1_751_328_000_000_000_000;
 
 /// From 2020-01-01T00:00:00Z on, with a look-back of a day.
-const TERMS: Terms = Terms { start: 1_577_836_800_000_000_000, end: None, lookback: 86_400_000_000_000 };
+const TERMS: Terms =
+    Terms { start: 1_577_836_800_000_000_000, end: None, lookback: 86_400_000_000_000, chats_lookback: 0 };
 
 const SECOND: Nanos = 1_000_000_000;
 

@@ -63,8 +63,12 @@ impl Account {
         options.holdings.agents = 120;
         options.holdings.bans = 150;
         arrange(&mut options);
-        let terms =
-            Terms { start: nanos_of(instant("2025-01-01T00:00:00Z")), end: None, lookback: 24 * 3_600_000_000_000 };
+        let terms = Terms {
+            start: nanos_of(instant("2025-01-01T00:00:00Z")),
+            end: None,
+            lookback: 24 * 3_600_000_000_000,
+            chats_lookback: 0,
+        };
         let token = DEFAULT_TOKEN.to_owned();
         Self {
             sandbox: Sandbox::start(options).await.unwrap(),

@@ -143,6 +143,7 @@ proptest! {
         prop_assert_eq!(alone.walk.windows(), 1);
         let mut run = Run::new(&mut server, most, CUTOFF, None);
         run.finish(&picks);
+        prop_assert_eq!(run.walk.gap(), None, "the service left out nothing");
         prop_assert_eq!(run.delivered.len(), run.distinct().len(), "each exactly once");
         prop_assert_eq!(run.delivered.iter().cloned().collect::<BTreeSet<_>>(), wanted(&records, CUTOFF));
         prop_assert_eq!(&run.frontier, &frontier);
@@ -249,7 +250,7 @@ proptest! {
         let records = records(&crowds);
         let mut server = Server { stream: "agent_timeline", with_ids: false, lag, ..server(&records) };
         let mut run = Run::new(&mut server, most, CUTOFF, None);
-        run.walk = timeline(&Terms { start: Nanos::from(FROM) * 1_000, end: None, lookback: 0 }, None);
+        run.walk = timeline(&Terms { start: Nanos::from(FROM) * 1_000, end: None, lookback: 0, chats_lookback: 0 }, None);
         run.walk.settle(Nanos::from(CUTOFF) * 1_000);
         run.finish(&picks);
         let delivered: BTreeSet<String> = run.distinct().into_iter().cloned().collect();

@@ -87,7 +87,7 @@ fn a_dump_that_goes_on() {
     bans                                                               1  whole
     agents                                                             1  whole
     again: it goes on, and `lookback_hours` before that are read again, since records appear late
-    dataset: it goes on from where the dataset ends
+    redacted: it goes on, and `chats_lookback_minutes` before that are read again, since a redaction may show late
     whole: it has no time from which a run could go on: it is read whole
     About 5 requests, which at 1000000 a minute take 1 s. Nothing was asked or written.
     ");

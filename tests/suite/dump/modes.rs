@@ -341,6 +341,26 @@ async fn what_did_not_change_was_written_anew() {
     }
 }
 
+/// LOOKBACK: a chat that was read and is redacted afterwards comes again under the moment that it had.
+#[tokio::test(start_paused = true)]
+async fn a_redaction_that_showed_late_was_never_read() {
+    for (minutes, seen) in [(15, true), (0, false)] {
+        let first = Place::open(|_| {}).await;
+        first.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
+        let (before, held) = (first.table("chats"), contents(first.path()));
+        let redacted = Rule::of_path("incremental/chats", 1..=1, Fault::Extra(br#""redacted":true,"#.to_vec()));
+        let mut account = Place::open(|options| options.faults = vec![redacted]).await.account;
+        account.terms.chats_lookback = minutes * 60_000_000_000;
+        let place = Place { account, folder: first.folder };
+        place.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
+        let rows = contents(place.path()).remove("chats").unwrap();
+        let changed = rows.keys().filter(|row| !held["chats"].contains_key(*row)).count();
+        assert_eq!(changed, usize::from(seen));
+        assert_eq!(place.table("chats").cursor, before.cursor);
+        assert_eq!(rows.len() as u64, before.rows());
+    }
+}
+
 /// An overwrite that was left went on however old it was, and after others had written the table: what was deleted since stayed.
 #[tokio::test(start_paused = true)]
 async fn an_abandoned_overwrite_went_on_however_old() {
