@@ -72,9 +72,9 @@ impl Dataset {
             }
             None => (Manifest::new(account, start, &run), None),
         };
+        refuse_foreign_views(&store).await?;
         if version.is_none() {
             refuse_orphans(&store).await?;
-            refuse_foreign_views(&store).await?;
             tell_of_others(&store).await?;
         }
         refuse_other_account(&manifest, account, &store)?;

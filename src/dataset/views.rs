@@ -38,9 +38,9 @@ pub fn text(manifest: &Manifest, store: &Store) -> String {
     text
 }
 
-/// Whether a file of views is one that this program wrote.
+/// Whether a file of views is one that this program wrote, or nobody's.
 pub fn is_ours(text: &[u8]) -> bool {
-    text.starts_with(HEAD.as_bytes())
+    text.is_empty() || text.starts_with(HEAD.as_bytes())
 }
 
 /// Whether a file of views is over the files of this place.

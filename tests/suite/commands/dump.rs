@@ -342,6 +342,15 @@ fn views_of_somebodys_own_were_overwritten() {
     ");
     assert_eq!(files(&place.path("lake")).into_iter().collect::<Vec<_>>(), ["_lock", "views.sql"]);
     assert_eq!(fs::read_to_string(place.path("lake/views.sql")).unwrap(), "CREATE VIEW mine AS SELECT 1;");
+    // Nor beside a dataset that is there.
+    fs::remove_file(place.path("lake/views.sql")).unwrap();
+    assert_eq!(dump(&place, "--streams roles --quiet").code, Some(0));
+    let whole = fs::read_to_string(place.path("lake/views.sql")).unwrap();
+    for (there, goes_on) in [("-- mine\n", false), ("", true), (whole.as_str(), true)] {
+        place.write("lake/views.sql", there);
+        assert_eq!(dump(&place, "--streams roles --quiet").code == Some(0), goes_on, "{there}");
+        assert_eq!(fs::read_to_string(place.path("lake/views.sql")).unwrap() == there, !there.is_empty(), "{there}");
+    }
 }
 
 #[test]
