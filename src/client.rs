@@ -13,6 +13,7 @@ use tracing::debug;
 
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
+use crate::json::Malformed;
 use crate::oauth::{Grant, Issued, Registration, TOKEN_PATH};
 use crate::secrets::Secrets;
 
@@ -105,10 +106,6 @@ pub struct Answer<T> {
     /// How long it took to get and parse.
     pub took: Duration,
 }
-
-/// Why a body cannot be read; never holds the body itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Malformed(pub String);
 
 /// A wait that begins now, told so that a stream's status and the log can say so.
 #[derive(Debug, Clone, PartialEq, Eq)]

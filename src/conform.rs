@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::page::{self, Record};
+use crate::json;
+use crate::page::Record;
 use crate::position;
 use crate::streams::{Output, Project};
 
@@ -62,8 +63,8 @@ impl Conform {
     /// The rules of a stream; `selected` names the members that the user wants, `None` means all. Keys, cursors and members
     /// that the schema does not know are never left out.
     pub fn new(output: &Output, selected: Option<&[String]>) -> Self {
-        let properties = page::members(output.schema).into_iter().find(|&(name, _)| name == "properties");
-        let properties = properties.map(|(_, properties)| page::members(properties)).unwrap_or_default();
+        let properties = json::members(output.schema).into_iter().find(|&(name, _)| name == "properties");
+        let properties = properties.map(|(_, properties)| json::members(properties)).unwrap_or_default();
         let kept = |name: &str| {
             let needed = Some(name) == output.key || Some(name) == output.cursor;
             needed || selected.is_none_or(|selected| selected.iter().any(|selected| selected == name))
@@ -109,7 +110,7 @@ impl Conform {
         line.push(b'{');
         let begin = line.len();
         if let Project::Keyed(first, second) = self.project {
-            let part = |member| sound(page::unquoted(record.member(member).unwrap_or_default()));
+            let part = |member| sound(json::unquoted(record.member(member).unwrap_or_default()));
             line.extend_from_slice(format!("\"id\":\"{}|{}\"", part(first), part(second)).as_bytes());
         }
         for (index, (name, value)) in record.members().enumerate() {
@@ -174,7 +175,7 @@ fn fits(declared: Declared, value: &str) -> bool {
         | (Declared::Object, Some(b'{'))
         | (Declared::Array, Some(b'['))
         | (Declared::Number, Some(b'-' | b'0'..=b'9')) => true,
-        (Declared::Instant, Some(b'"')) => is_instant(page::unquoted(value)),
+        (Declared::Instant, Some(b'"')) => is_instant(json::unquoted(value)),
         (Declared::Integer, Some(b'-' | b'0'..=b'9')) => {
             value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
         }
@@ -189,7 +190,7 @@ fn is_instant(text: &str) -> bool {
 
 /// The value in the declared type where that says the same; `None` where it cannot be said.
 fn mended(declared: Declared, value: &str) -> Option<String> {
-    let inner = page::unquoted(value);
+    let inner = json::unquoted(value);
     match declared {
         Declared::Boolean => match inner {
             "1" | "true" => Some("true".to_owned()),

@@ -15,6 +15,7 @@ pub mod conform;
 pub mod dataset;
 pub mod durable;
 pub mod error;
+pub mod json;
 pub mod keeper;
 pub mod logging;
 pub mod nearest;

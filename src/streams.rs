@@ -1,6 +1,7 @@
 //! The table of all streams. Discovery, reading, the README and the tests iterate it; a new stream is a new row.
 
-use crate::page::{self, Record};
+use crate::json;
+use crate::page::Record;
 use crate::position::Unit;
 
 /// One resource of the service and what it is turned into.
@@ -192,9 +193,9 @@ impl Output {
         let part = |member| match record.member(member).unwrap_or_default() {
             // What is no scalar holds quotes of its own.
             nested if nested.starts_with(['{', '[']) => {
-                page::unquoted(&serde_json::Value::from(nested).to_string()).to_owned()
+                json::unquoted(&serde_json::Value::from(nested).to_string()).to_owned()
             }
-            scalar => page::unquoted(scalar).to_owned(),
+            scalar => json::unquoted(scalar).to_owned(),
         };
         let parts: Vec<String> = self.key_members().map(part).collect();
         parts.join("|")

@@ -266,7 +266,7 @@ fn next_limit(limit: Option<u32>, largest: u32) -> u32 {
 
 /// The number that a record's member holds, be it written as a number or as text.
 fn number(record: Record<'_>, member: &str) -> Option<i64> {
-    crate::page::unquoted(record.member(member)?).parse().ok()
+    crate::json::unquoted(record.member(member)?).parse().ok()
 }
 
 #[cfg(test)]

@@ -12,10 +12,11 @@ use tracing::{info, warn};
 
 use super::{Account, Context, check};
 use crate::cli::{Flow, LoginArgs};
-use crate::client::{Access, Body, Client, Malformed};
+use crate::client::{Access, Body, Client};
 use crate::config::{Config, Document, Environment, Subdomain, base_url};
 use crate::durable::{self, Readers, Replacement};
 use crate::error::{Error, Kind};
+use crate::json::Malformed;
 use crate::keeper;
 use crate::oauth::{self, Consent, Grant, Issued, Registration, Response};
 use crate::streams;

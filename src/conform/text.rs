@@ -1,6 +1,6 @@
 //! What JSON allows and its readers choke on: halves of surrogate pairs, and integers beyond 64 bits.
 
-use crate::page::scan::{Half, fits, surrogate};
+use crate::json::scan::{Half, fits, surrogate};
 
 /// The same JSON with U+FFFD for each half of a surrogate pair and null for each integer beyond 64 bits.
 pub(super) fn sound(json: &str) -> String {

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use url::Url;
 
-use super::scan::{Scanner, Span};
-use super::unquoted;
-use crate::client::Malformed;
+use crate::json::scan::{Scanner, Span};
+use crate::json::{Malformed, slice, unquoted};
 use crate::position::{Position, Unit};
 use crate::streams::Shape;
 
@@ -152,9 +151,4 @@ impl Named<'_> {
         let id = id.map(|id| serde_json::from_str::<String>(id).unwrap_or_else(|_| id.to_owned()));
         Position::received(unquoted(self.end_time?), id.as_deref(), unit)
     }
-}
-
-/// A stretch of a text.
-pub(super) fn slice(text: &str, span: Span) -> &str {
-    &text[span.start as usize..span.end as usize]
 }

@@ -6,6 +6,7 @@ use super::next_limit;
 use super::seam::{Hashes, Key, Seam};
 use crate::client::Request;
 use crate::error::{Error, Kind};
+use crate::json;
 use crate::page::{self, Page, Record};
 use crate::position::{self, Nanos, Position, Unit};
 use crate::streams::{EXPORT_LIMIT, Output};
@@ -323,6 +324,6 @@ impl Window {
 
 /// The instant that a record's cursor names, be it ISO text or an epoch number.
 fn cursor_of(record: Record<'_>, member: Option<&str>) -> Option<Nanos> {
-    let text = page::unquoted(record.member(member?)?);
+    let text = json::unquoted(record.member(member?)?);
     position::iso(text).or_else(|| position::epoch(text))
 }

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use source_zendesk_chat::config::{Config, Document, Environment};
 use source_zendesk_chat::conform::Conform;
 use source_zendesk_chat::error::Kind;
-use source_zendesk_chat::page::{self, Page, Record};
+use source_zendesk_chat::json;
+use source_zendesk_chat::page::{Page, Record};
 use source_zendesk_chat::plan::{self, Choice};
 use source_zendesk_chat::position::{self, Frontier, Nanos};
 use source_zendesk_chat::protocol;
@@ -197,7 +198,7 @@ fn is_sound(json: &str) -> bool {
 fn identity(stream: Stream, record: Record<'_>) -> String {
     match stream.endpoint.shape {
         Shape::Numbered { .. } => {
-            let number = page::unquoted(record.member("id").unwrap_or_default()).parse::<i64>();
+            let number = json::unquoted(record.member("id").unwrap_or_default()).parse::<i64>();
             number.map_or_else(|_| record.text().to_owned(), |number| number.to_string())
         }
         _ => record.text().to_owned(),
@@ -205,7 +206,7 @@ fn identity(stream: Stream, record: Record<'_>) -> String {
 }
 
 fn is_outside(stream: Stream, record: Record<'_>, from: Nanos) -> bool {
-    let text = stream.output.cursor.and_then(|cursor| record.member(cursor)).map(page::unquoted);
+    let text = stream.output.cursor.and_then(|cursor| record.member(cursor)).map(json::unquoted);
     let cursor = text.and_then(|text| position::iso(text).or_else(|| position::epoch(text)));
     let export = matches!(stream.endpoint.shape, Shape::Export { .. });
     export && cursor.is_some_and(|cursor| cursor < from || cursor >= CUTOFF)

@@ -26,10 +26,10 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use crate::client::Malformed;
 use crate::error::{Error, Kind};
+use crate::json::Malformed;
+use crate::json::scan::Scanner;
 use crate::page::Record;
-use crate::page::scan::Scanner;
 use crate::streams::{Output, Project};
 
 use extra::{Extra, Repeated};

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::instant;
 use super::strict::names;
-use crate::page;
+use crate::json;
 
 /// In a file, beside a column of values of several types: what its text is where nothing else is said.
 const UNION: &str = "union";
@@ -147,7 +147,7 @@ impl Form {
     pub fn without_repeats(&self, json: &str) -> String {
         match self {
             Self::Struct { members: forms, .. } if json.starts_with('{') => {
-                let (keys, texts): (Vec<_>, Vec<_>) = page::members(json).into_iter().unzip();
+                let (keys, texts): (Vec<_>, Vec<_>) = json::members(json).into_iter().unzip();
                 let kept = names(&keys).into_iter().zip(texts).filter_map(|(name, text)| Some((name?, text)));
                 let members = kept.map(|(name, json)| {
                     let form = forms.iter().find(|(known, _)| *known == name).map(|(_, form)| form);
@@ -159,7 +159,7 @@ impl Form {
             }
             Self::List(item) if json.starts_with('[') => {
                 let elements: Vec<String> =
-                    page::elements(json).into_iter().map(|element| item.without_repeats(element)).collect();
+                    json::elements(json).into_iter().map(|element| item.without_repeats(element)).collect();
                 format!("[{}]", elements.join(","))
             }
             _ => json.to_owned(),

@@ -13,8 +13,8 @@ use super::ZONE;
 use super::extra::Extra;
 use super::form::Form;
 use super::value::{self, Held};
-use crate::client::Malformed;
-use crate::page::scan::Scanner;
+use crate::json::Malformed;
+use crate::json::scan::Scanner;
 
 /// The values of a column so far.
 pub struct Node {

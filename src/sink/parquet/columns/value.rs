@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDate};
 
 use super::strict::strict;
-use crate::page::scan::{Half, surrogate};
-use crate::page::{is_json, unquoted};
+use crate::json::scan::{Half, surrogate};
+use crate::json::{is_json, unquoted};
 use crate::position;
 
 /// So many digits always survive a floating-point number of 64 bits.

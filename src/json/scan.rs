@@ -1,6 +1,6 @@
 //! A reader of JSON that goes over the bytes once: it checks them, and tells where things lie.
 
-use crate::client::Malformed;
+use crate::json::Malformed;
 
 /// How many levels deep a value may be nested.
 const DEEPEST: usize = 10_000;
