@@ -16,9 +16,9 @@ use crate::error::{Error, Kind};
 use crate::json::Malformed;
 use crate::oauth::{Grant, Issued, Registration, TOKEN_PATH};
 use crate::secrets::Secrets;
+use crate::wire::{Body, Gate, Passage, Request};
 
 mod auth;
-mod body;
 mod exchange;
 mod refusal;
 mod retry;
@@ -27,12 +27,10 @@ mod tests;
 mod throttle;
 
 pub use auth::{Access, Renewal};
-pub use body::{Body, Held};
 pub use exchange::is_loopback;
 pub use refusal::Refusal;
 
 use auth::{Given, Tokens};
-use body::{Gate, Passage};
 use exchange::{Question, Service};
 use retry::{Action, Fault, Patience};
 use throttle::Throttle;
@@ -84,17 +82,6 @@ const LONG_WAIT: Duration = Duration::from_secs(5);
 
 /// How many tokens may die, one after the other, before one request is answered.
 const MOST_DEAD_TOKENS: u32 = 5;
-
-/// One GET: a path below the base, its query, and how many records it asks for at the most.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Request {
-    /// The path below the base, under which errors and logs name the request.
-    pub path: String,
-    /// The query, without the limit.
-    pub query: Vec<(&'static str, String)>,
-    /// How many records at the most, sent as `limit`.
-    pub limit: Option<u32>,
-}
 
 /// What came of a request.
 #[derive(Debug)]

@@ -35,3 +35,4 @@ pub mod state_file;
 pub mod streams;
 pub mod sync;
 pub mod walk;
+pub mod wire;

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use crate::client::{Body, Held};
 use crate::json::scan::Span;
 use crate::json::{Malformed, slice};
 use crate::position::Position;
 use crate::streams::Shape;
+use crate::wire::{Body, Held};
 
 mod outline;
 

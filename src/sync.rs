@@ -8,7 +8,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::client::{Answer, Body, Client, Place, Request, Rhythm, Wait, WaitReason};
+use crate::client::{Answer, Client, Place, Rhythm, Wait, WaitReason};
 use crate::clock::Clock;
 use crate::error::{Error, FailureType, Kind};
 use crate::page::Page;
@@ -20,6 +20,7 @@ use crate::signals::Stop;
 use crate::sink::{End, Sink, Writer};
 use crate::streams::{self, PROOF, SECOND_PROOF, Stream};
 use crate::walk::{Asked, MARGIN, MAYBE_FULL, SETTLING, Terms, Walk};
+use crate::wire::{Body, Request};
 
 /// How often a run says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);

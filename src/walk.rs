@@ -10,12 +10,12 @@ mod window;
 
 pub use window::MAYBE_FULL;
 
-use crate::client::Request;
 use crate::error::{Error, Kind};
 use crate::page::{Page, Record};
 use crate::position::{Frontier, Nanos};
 use crate::progress::Axis;
 use crate::streams::{Late, Shape, Stream};
+use crate::wire::Request;
 
 use export::Export;
 use numbered::Numbered;

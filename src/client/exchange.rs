@@ -14,12 +14,12 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::Limits;
-use super::body::{Arrival, Body, Passage};
 use super::refusal::Refusal;
 use super::retry::{Fault, retry_after, server_time};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::secrets::Secrets;
+use crate::wire::{Arrival, Body, Passage};
 
 /// Under this name the service's operators find the program in their logs.
 const USER_AGENT: &str = concat!("source-zendesk-chat/", env!("CARGO_PKG_VERSION"));

@@ -5,13 +5,14 @@ use tracing::{info, warn};
 
 use super::{Account, Context};
 use crate::cli::AccountArgs;
-use crate::client::{Body, Client, Refusal, Request, Wait};
+use crate::client::{Client, Refusal, Wait};
 use crate::error::{Error, FailureType, Kind};
 use crate::page::Page;
 use crate::position::{Nanos, nanos_of};
 use crate::protocol;
 use crate::streams::{self, PROOF, Stream};
 use crate::walk::{Asked, MARGIN, SETTLING, Terms, Walk};
+use crate::wire::{Body, Request};
 
 /// How far back an export is probed: enough to be allowed, little enough to be cheap.
 const BACK: Nanos = SETTLING + 2 * MARGIN;

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::{Account, Context, check};
 use crate::cli::{Flow, LoginArgs};
-use crate::client::{Access, Body, Client};
+use crate::client::{Access, Client};
 use crate::config::{Config, Document, Environment, Subdomain, base_url};
 use crate::durable::{self, Readers, Replacement};
 use crate::error::{Error, Kind};
@@ -21,6 +21,7 @@ use crate::keeper;
 use crate::oauth::{self, Consent, Grant, Issued, Registration, Response};
 use crate::streams;
 use crate::walk::{Terms, Walk};
+use crate::wire::Body;
 
 mod browser;
 mod loopback;

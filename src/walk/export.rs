@@ -8,12 +8,12 @@ use std::collections::{HashMap, HashSet};
 use super::seam::{Hashes, Print};
 use super::window::{Known, Stage, Window};
 use super::{Terms, Verdict};
-use crate::client::Request;
 use crate::error::Error;
 use crate::page::Page;
 use crate::position::{Frontier, Nanos, Position, Span, Unit};
 use crate::progress::Axis;
 use crate::streams::{Late, Output};
+use crate::wire::Request;
 
 /// So many pages are read one after the other before a window is divided: a run that finds a page or two, and then
 /// none, costs no request more.

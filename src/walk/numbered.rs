@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::{Verdict, next_limit, number};
-use crate::client::Request;
 use crate::error::{Error, Kind};
 use crate::page::{self, Page};
 use crate::position::Frontier;
+use crate::wire::Request;
 
 /// Where a numbered stream is being read.
 #[derive(Debug)]

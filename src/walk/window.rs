@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use super::next_limit;
 use super::seam::{Hashes, Key, Seam};
-use crate::client::Request;
 use crate::error::{Error, Kind};
 use crate::json;
 use crate::page::{self, Page, Record};
 use crate::position::{self, Nanos, Position, Unit};
 use crate::streams::{EXPORT_LIMIT, Output};
+use crate::wire::Request;
 
 /// PROGRESS: a page of so many records may be all that a server gives at once, whatever was asked for.
 pub const MAYBE_FULL: usize = 100;

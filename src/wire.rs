@@ -1,9 +1,20 @@
-//! Bodies in memory, and the gate that bounds how many requests and bytes are in flight.
+//! What goes over the wire: a request, the body that answers it, and the gate that bounds how many of both are in flight.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Mutex, watch};
+
+/// One GET: a path below the base, its query, and how many records it asks for at the most.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The path below the base, under which errors and logs name the request.
+    pub path: String,
+    /// The query, without the limit.
+    pub query: Vec<(&'static str, String)>,
+    /// How many records at the most, sent as `limit`.
+    pub limit: Option<u32>,
+}
 
 /// A body as it arrived; its bytes count as in flight while `Held` lives.
 pub struct Body {
@@ -88,7 +99,7 @@ impl Drop for Held {
 /// and one page more for each request that was admitted below that. When nothing is under way, the next request is
 /// admitted whatever is held: streams that each hold a page while they ask for the next would otherwise wait for each
 /// other for ever. They get on one at a time then, and what they hold is bounded by their own number.
-pub struct Gate {
+pub(crate) struct Gate {
     requests: usize,
     bytes: usize,
     line: Mutex<()>,
@@ -151,7 +162,7 @@ impl Gate {
 }
 
 /// A request under way.
-pub struct Passage {
+pub(crate) struct Passage {
     gate: Arc<Gate>,
 }
 
@@ -171,7 +182,7 @@ impl Drop for Passage {
 }
 
 /// The bytes of a body so far, and in the end all of them.
-pub struct Arrival(Body);
+pub(crate) struct Arrival(Body);
 
 impl Arrival {
     /// How many bytes have come.
