@@ -4,13 +4,53 @@ use std::fmt;
 
 use crate::json::scan::Span;
 use crate::json::{Malformed, slice};
-use crate::position::Position;
-use crate::streams::Shape;
+use crate::position::{Position, Unit};
 use crate::wire::{Body, Held};
 
 mod outline;
 
 use outline::{Entry, Outline};
+
+/// A pagination shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One JSON object, or the object under a member of it.
+    Object {
+        /// The member that holds the object.
+        under: Option<&'static str>,
+    },
+    /// One JSON array of everything.
+    List,
+    /// Arrays in the order of the records' numbers, asked from a number on.
+    Numbered {
+        /// The members that hold the arrays; none: the answer itself is the array.
+        arrays: &'static [&'static str],
+        /// How many records a request may ask for.
+        limit: u32,
+    },
+    /// An incremental export, asked from a point in time on.
+    Export {
+        /// The member that holds the records.
+        records: &'static str,
+        /// What its times count.
+        unit: Unit,
+        /// Whether it must be told to send whole records.
+        expand: bool,
+        /// Which of its records appear, or change, after their own time.
+        late: Late,
+    },
+}
+
+/// Which records of an export appear, or change, after their own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// None.
+    None,
+    /// Spans of time, which appear or grow when they end.
+    Spans,
+    /// Those that were redacted a while ago.
+    Redacted,
+}
 
 /// One answer, taken apart down to the top-level members of its records.
 pub struct Page {

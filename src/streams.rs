@@ -1,7 +1,7 @@
 //! The table of all streams. Discovery, reading, the README and the tests iterate it; a new stream is a new row.
 
 use crate::json;
-use crate::page::Record;
+use crate::page::{Late, Record, Shape};
 use crate::position::Unit;
 
 /// One resource of the service and what it is turned into.
@@ -13,47 +13,6 @@ pub struct Endpoint {
     pub shape: Shape,
     /// The streams that are made of its records.
     pub outputs: &'static [Output],
-}
-
-/// A pagination shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// One JSON object, or the object under a member of it.
-    Object {
-        /// The member that holds the object.
-        under: Option<&'static str>,
-    },
-    /// One JSON array of everything.
-    List,
-    /// Arrays in the order of the records' numbers, asked from a number on.
-    Numbered {
-        /// The members that hold the arrays; none: the answer itself is the array.
-        arrays: &'static [&'static str],
-        /// How many records a request may ask for.
-        limit: u32,
-    },
-    /// An incremental export, asked from a point in time on.
-    Export {
-        /// The member that holds the records.
-        records: &'static str,
-        /// What its times count.
-        unit: Unit,
-        /// Whether it must be told to send whole records.
-        expand: bool,
-        /// Which of its records appear, or change, after their own time.
-        late: Late,
-    },
-}
-
-/// Which records of an export appear, or change, after their own time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Late {
-    /// None.
-    None,
-    /// Spans of time, which appear or grow when they end.
-    Spans,
-    /// Those that were redacted a while ago.
-    Redacted,
 }
 
 /// One stream.

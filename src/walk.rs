@@ -11,10 +11,10 @@ mod window;
 pub use window::MAYBE_FULL;
 
 use crate::error::{Error, Kind};
-use crate::page::{Page, Record};
+use crate::page::{Late, Page, Record, Shape};
 use crate::position::{Frontier, Nanos};
 use crate::progress::Axis;
-use crate::streams::{Late, Shape, Stream};
+use crate::streams::Stream;
 use crate::wire::Request;
 
 use export::Export;

@@ -9,11 +9,12 @@ use serde_json::json;
 use super::{Account, Context};
 use crate::dataset::{Manifest, Mode, Table};
 use crate::error::Error;
+use crate::page::{Late, Shape};
 use crate::plan::dump::Tasks;
 use crate::plan::{Plan, Planned};
 use crate::position::{self, Nanos};
 use crate::progress::{counted, duration};
-use crate::streams::{EXPORT_LIMIT, Late, Shape, Stream};
+use crate::streams::{EXPORT_LIMIT, Stream};
 use crate::walk::{MARGIN, SETTLING, Terms};
 
 /// What is told of one stream.

@@ -9,10 +9,10 @@ use super::seam::{Hashes, Print};
 use super::window::{Known, Stage, Window};
 use super::{Terms, Verdict};
 use crate::error::Error;
-use crate::page::Page;
+use crate::page::{Late, Page};
 use crate::position::{Frontier, Nanos, Position, Span, Unit};
 use crate::progress::Axis;
-use crate::streams::{Late, Output};
+use crate::streams::Output;
 use crate::wire::Request;
 
 /// So many pages are read one after the other before a window is divided: a run that finds a page or two, and then

@@ -8,12 +8,12 @@ use source_zendesk_chat::config::{Config, Document, Environment};
 use source_zendesk_chat::conform::Conform;
 use source_zendesk_chat::error::Kind;
 use source_zendesk_chat::json;
-use source_zendesk_chat::page::{Page, Record};
+use source_zendesk_chat::page::{Page, Record, Shape};
 use source_zendesk_chat::plan::{self, Choice};
 use source_zendesk_chat::position::{self, Frontier, Nanos};
 use source_zendesk_chat::protocol;
 use source_zendesk_chat::state::{self, Saved};
-use source_zendesk_chat::streams::{self, Project, Shape, Stream};
+use source_zendesk_chat::streams::{self, Project, Stream};
 use source_zendesk_chat::walk::{Terms, Walk};
 
 /// 2025-07-01T00:00:00Z.

@@ -19,11 +19,11 @@ use object_store::{
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use source_zendesk_chat::dataset::{Manifest, Mode};
-use source_zendesk_chat::page::Page;
+use source_zendesk_chat::page::{Page, Shape};
 use source_zendesk_chat::plan::dump::Wish;
 use source_zendesk_chat::sink::parquet::Limits;
 use source_zendesk_chat::sink::parquet::columns::{Columns, Rows};
-use source_zendesk_chat::streams::{self, Shape};
+use source_zendesk_chat::streams;
 use tokio::sync::Notify;
 
 /// Small enough that a run of a few hundred records commits, merges and parts files several times.

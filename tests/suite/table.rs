@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use source_zendesk_chat::conform::Conform;
 use source_zendesk_chat::oauth::{Consent, Grant, Registration, Response, SCOPE, TOKEN_PATH};
-use source_zendesk_chat::page::Page;
-use source_zendesk_chat::streams::{self, Project, Shape, Stream};
+use source_zendesk_chat::page::{Page, Shape};
+use source_zendesk_chat::streams::{self, Project, Stream};
 
 const README: &str = include_str!("../../README.md");
 const SPECIFICATION: &str = include_str!("../../spec.json");

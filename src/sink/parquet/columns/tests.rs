@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::page::Page;
-use crate::streams::{self, Shape};
+use crate::page::{Page, Shape};
+use crate::streams;
 
 /// Puts records through columns and Parquet.
 fn batch(stream: &str, records: &[String]) -> RecordBatch {
