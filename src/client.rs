@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::json::Malformed;
 use crate::oauth::{Grant, Issued, Registration, TOKEN_PATH};
+use crate::origin::Origin;
 use crate::secrets::Secrets;
 use crate::wire::{Body, Gate, Passage, Request};
 
@@ -27,7 +28,6 @@ mod tests;
 mod throttle;
 
 pub use auth::{Access, Renewal};
-pub use exchange::is_loopback;
 pub use refusal::Refusal;
 
 use auth::{Given, Tokens};
@@ -37,8 +37,8 @@ use throttle::Throttle;
 
 /// Where an account's API is, what opens it, and how much of it may be used.
 pub struct Api {
-    /// The origin, such as `https://acme.zendesk.com`, and perhaps a path that all requests have in common.
-    pub base: Url,
+    /// Where the API is.
+    pub origin: Origin,
     /// The access token, and what makes a new one.
     pub access: Access,
     /// Where all secrets are kept, so that nobody tells them.
@@ -161,7 +161,7 @@ pub struct Client(Arc<Shared>);
 
 /// What all clones of a client have in common.
 struct Shared {
-    base: Url,
+    origin: Origin,
     service: Service,
     tokens: Tokens,
     gate: Arc<Gate>,
@@ -179,20 +179,14 @@ impl Client {
 
     /// A client that keeps to `limits`.
     fn within(limits: Limits, api: Api, clock: Clock) -> Result<Self, Error> {
-        let base = &api.base;
-        let private = base.scheme() == "https" || (base.scheme() == "http" && is_loopback(base));
-        if !private || !base.username().is_empty() || base.password().is_some() {
-            let context = "The base URL must begin with https (http leads to this machine only) and name no user";
-            return Err(Error::new(Kind::Config, context));
-        }
         Ok(Self(Arc::new(Shared {
-            service: Service::new(&api.base, api.secrets.clone(), limits, clock)?,
+            service: Service::new(&api.origin, api.secrets.clone(), limits, clock)?,
             tokens: Tokens::new(api.access, api.secrets)?,
             aside: Gate::new(1, limits.held_bytes),
             gate: Gate::new(api.concurrency, limits.held_bytes),
             throttle: Throttle::new(api.requests_per_minute),
             attended: api.attended,
-            base: api.base,
+            origin: api.origin,
         })))
     }
 
@@ -341,7 +335,7 @@ impl Client {
 impl Shared {
     /// Posts a form to where tokens are given out, again as the retry table says; `watch` is told of every wait.
     async fn ask_for_token(&self, form: &str, watch: impl Fn(&Wait)) -> Result<Issued, Error> {
-        let mut url = self.base.clone();
+        let mut url = self.origin.url().clone();
         url.set_path(TOKEN_PATH);
         let mut patience = Patience::new(self.attended);
         loop {
@@ -367,9 +361,9 @@ impl Shared {
         }
     }
 
-    /// Where a request goes: always below the base, whatever its path says.
+    /// Where a request goes: always to the origin, whatever its path says.
     fn address(&self, request: &Request, limit: Option<u32>) -> Url {
-        let mut url = self.base.clone();
+        let mut url = self.origin.url().clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(request.path.split('/').filter(|segment| !segment.is_empty()));
         }

@@ -271,7 +271,7 @@ impl Context {
     /// A client of a configuration's account.
     fn client(&self, config: &Config, access: Access) -> Result<Client, Error> {
         let api = Api {
-            base: config.base.clone(),
+            origin: config.origin.clone(),
             access,
             secrets: self.secrets.clone(),
             requests_per_minute: config.requests_per_minute,

@@ -5,11 +5,10 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use url::Url;
 
-use crate::client::is_loopback;
 use crate::error::{Error, Kind};
 use crate::oauth::{Registration, is_token};
+use crate::origin::{Origin, Subdomain};
 use crate::position;
 
 mod document;
@@ -32,7 +31,7 @@ pub struct Config {
     /// Whose data is read.
     pub subdomain: Subdomain,
     /// Where the API is.
-    pub base: Url,
+    pub origin: Origin,
     /// What opens it.
     pub credentials: Credentials,
     /// Where streams without a state begin.
@@ -50,10 +49,6 @@ pub struct Config {
     /// Whether streams that the account does not have are passed over.
     pub skip_unavailable: bool,
 }
-
-/// One DNS label below `zendesk.com`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subdomain(String);
 
 /// What opens an account.
 #[derive(Clone)]
@@ -95,12 +90,6 @@ impl fmt::Debug for Credentials {
     }
 }
 
-impl fmt::Display for Subdomain {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
 impl Environment {
     /// What this process was given.
     pub fn of_process() -> Self {
@@ -118,7 +107,7 @@ impl Config {
         let subdomain = members.text("subdomain")?.or(environment.subdomain.as_deref());
         let subdomain = Subdomain::parse(subdomain.ok_or_else(|| wrong("`subdomain` is missing"))?)?;
         let config = Self {
-            base: base_url(members.text("base_url")?, &subdomain)?,
+            origin: Origin::of(members.text("base_url")?, &subdomain)?,
             subdomain,
             credentials: Credentials::parse(members, environment)?,
             start: members.instant("start_date")?,
@@ -135,21 +124,6 @@ impl Config {
             return Err(wrong("`end_date` is not after `start_date`"));
         }
         Ok(config)
-    }
-}
-
-impl Subdomain {
-    /// Accepts `acme`, `acme.zendesk.com` and `https://acme.zendesk.com/`.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let text = text.trim().to_ascii_lowercase();
-        let text = text.strip_prefix("https://").unwrap_or(&text);
-        let text = text.strip_suffix('/').unwrap_or(text);
-        let label = text.strip_suffix(".zendesk.com").unwrap_or(text);
-        let allowed = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if label.is_empty() || label.len() > 63 || !allowed || label.starts_with('-') || label.ends_with('-') {
-            return Err(wrong("`subdomain` is not the first part of an address like acme.zendesk.com: write `acme`"));
-        }
-        Ok(Self(label.to_owned()))
     }
 }
 
@@ -274,24 +248,6 @@ fn token(text: &str, place: &str) -> Result<SecretString, Error> {
         )));
     }
     Ok(SecretString::from(text))
-}
-
-/// Where the API is: at the account's own host, unless `text` says otherwise.
-pub fn base_url(text: Option<&str>, subdomain: &Subdomain) -> Result<Url, Error> {
-    let text = text.map_or_else(|| format!("https://{subdomain}.zendesk.com"), str::to_owned);
-    let url = Url::parse(&text).map_err(|_| wrong("`base_url` is not an address"))?;
-    let bare = url.username().is_empty()
-        && url.password().is_none()
-        && url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none();
-    let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-    if !bare || !safe || url.host().is_none() {
-        return Err(wrong(
-            "`base_url` is not like https://host: it must use https, except to this machine itself, and end after the host",
-        ));
-    }
-    Ok(url)
 }
 
 fn wrong(sentence: impl Into<String>) -> Error {

@@ -20,6 +20,7 @@ pub mod keeper;
 pub mod logging;
 pub mod nearest;
 pub mod oauth;
+pub mod origin;
 pub mod output;
 pub mod page;
 pub mod plan;

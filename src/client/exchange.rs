@@ -2,7 +2,6 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use super::refusal::Refusal;
 use super::retry::{Fault, retry_after, server_time};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
+use crate::origin::Origin;
 use crate::secrets::Secrets;
 use crate::wire::{Arrival, Body, Passage};
 
@@ -56,8 +56,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// The service that is reached at `base`.
-    pub fn new(base: &Url, secrets: Secrets, limits: Limits, clock: Clock) -> Result<Self, Error> {
+    /// The service that is reached at `origin`.
+    pub fn new(origin: &Origin, secrets: Secrets, limits: Limits, clock: Clock) -> Result<Self, Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIME)
@@ -66,7 +66,7 @@ impl Service {
             .redirect(redirect::Policy::none())
             // Whatever is sent again is counted by the quota, and told.
             .retry(retry::never());
-        if is_loopback(base) {
+        if origin.is_loopback() {
             builder = builder.no_proxy();
         } else {
             refuse_broken_proxy(|name| std::env::var(name).ok())?;
@@ -77,7 +77,7 @@ impl Service {
         Ok(Self {
             http,
             secrets,
-            host: base.host_str().unwrap_or_default().to_owned(),
+            host: origin.host().to_owned(),
             limits,
             clock,
             first_answer: OnceLock::new(),
@@ -200,13 +200,6 @@ fn refuse_broken_proxy(variable: impl Fn(&str) -> Option<String>) -> Result<(), 
     Ok(())
 }
 
-/// Whether a base leads to this machine, so that neither a proxy nor the wire sees what is sent.
-pub fn is_loopback(base: &Url) -> bool {
-    let host = base.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    address.map_or(host == "localhost", |address| address.is_loopback())
-}
-
 /// Whether a connection failed because the two ends could not agree on its security, certificates above all.
 fn is_insecure(error: &reqwest::Error) -> bool {
     causes(error).filter_map(|cause| cause.downcast_ref()).any(is_invalid)
@@ -242,8 +235,8 @@ mod tests {
         }
         let http = reqwest::Client::builder().no_proxy().dns_resolver(Nowhere).build().unwrap();
         let error = http.get("https://acme.zendesk.com/").send().await.unwrap_err();
-        let base = Url::parse("https://acme.zendesk.com").unwrap();
-        let service = Service::new(&base, Secrets::default(), Limits::USUAL, Clock::system()).unwrap();
+        let origin = "https://acme.zendesk.com".parse().unwrap();
+        let service = Service::new(&origin, Secrets::default(), Limits::USUAL, Clock::system()).unwrap();
         let what = "the name acme.zendesk.com could not be resolved".to_owned();
         assert_eq!(service.broken(&error), Fault::Unconnected { what, why: "Name or service not known".to_owned() });
     }
@@ -264,18 +257,6 @@ mod tests {
             for value in ["", "http://host:3128", "https://me:s3cret@host/", "host:3128", "10.0.0.1"] {
                 set(name, value).unwrap();
             }
-        }
-    }
-
-    #[test]
-    fn loopback_is_told_from_elsewhere() {
-        for base in ["http://127.0.0.1:80", "http://127.9.9.9", "http://[::1]:8080", "http://localhost"] {
-            assert!(is_loopback(&base.parse().unwrap()), "{base}");
-        }
-        let elsewhere =
-            ["http://10.0.0.1", "https://acme.zendesk.com", "http://127.0.0.1.example", "http://localhost.example"];
-        for base in elsewhere {
-            assert!(!is_loopback(&base.parse().unwrap()), "{base}");
         }
     }
 }

@@ -16,10 +16,10 @@ fn noon() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 3, 1, 12, 0, 0).unwrap()
 }
 
-fn api(base: &str) -> Api {
+fn api(origin: &str) -> Api {
     let access = Access::from(SecretString::from("the-token"));
-    let base = base.parse().unwrap();
-    Api { base, access, secrets: Secrets::default(), requests_per_minute: 60_000.0, concurrency: 4, attended: false }
+    let origin = origin.parse().unwrap();
+    Api { origin, access, secrets: Secrets::default(), requests_per_minute: 60_000.0, concurrency: 4, attended: false }
 }
 
 fn client(server: &Server) -> Client {
@@ -112,7 +112,7 @@ async fn a_request_says_what_it_wants_and_who_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_path_cannot_leave_the_base() {
+async fn a_path_cannot_leave_the_origin() {
     let server = Server::start(|_| Step::Send(answer(200, "", "{}"))).await;
     let client = client(&server);
     for path in ["//evil.example/x", "/../x", "https://evil.example/x", "x?limit=1#y", "@evil.example"] {
@@ -447,15 +447,4 @@ async fn a_first_answer_without_a_clock_settles_that_there_is_none() {
     let client = client(&server);
     fetch(&client, None).await.0.unwrap();
     assert_eq!(client.server_clock(), None);
-}
-
-#[test]
-fn a_base_that_would_give_the_token_away_is_refused() {
-    let bases =
-        ["http://acme.zendesk.com", "ftp://127.0.0.1", "mailto:a@acme.example", "https://user:secret@acme.zendesk.com"];
-    for base in bases {
-        let error = Client::new(api(base), Clock::fixed(noon())).err().unwrap();
-        assert_eq!(error.kind(), Kind::Config);
-        assert!(!error.to_string().contains("secret"));
-    }
 }

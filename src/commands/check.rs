@@ -86,7 +86,7 @@ async fn probe(client: &Client, stream: Stream, terms: &Terms) -> Result<(), Err
 /// The refusal of the deciding request, told by what it means for the account.
 fn told(error: Error, account: &Account) -> Error {
     let refusal: Option<&Refusal> = error.cause();
-    let host = account.config.base.host_str().unwrap_or_default();
+    let host = account.config.origin.host();
     let said = refusal.and_then(|refusal| refusal.said.as_deref()).unwrap_or_default();
     let html = refusal.is_some_and(|refusal| refusal.html);
     let sentence = match error.kind() {

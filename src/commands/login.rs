@@ -13,12 +13,13 @@ use tracing::{info, warn};
 use super::{Account, Context, check};
 use crate::cli::{Flow, LoginArgs};
 use crate::client::{Access, Client};
-use crate::config::{Config, Document, Environment, Subdomain, base_url};
+use crate::config::{Config, Document, Environment};
 use crate::durable::{self, Readers, Replacement};
 use crate::error::{Error, Kind};
 use crate::json::Malformed;
 use crate::keeper;
 use crate::oauth::{self, Consent, Grant, Issued, Registration, Response};
+use crate::origin::{Origin, Subdomain};
 use crate::streams;
 use crate::walk::{Terms, Walk};
 use crate::wire::Body;
@@ -46,17 +47,17 @@ pub(super) async fn run(args: &LoginArgs, context: &Context) -> Result<(), Error
     let path = durable::behind_links(&args.config_out).map_err(|error| unwritable(&args.config_out, error))?;
     let document = prepared(&args.config_out, &path, args.overwrite).await?;
     let base = args.base_url.as_deref().or_else(|| document.members().get("base_url").and_then(Value::as_str));
-    let base = base_url(base, &subdomain)?;
+    let origin = Origin::of(base, &subdomain)?;
     let client = Registration { id: id.trim().to_owned(), secret: secret(args, context).await? };
     let asking = SigningIn { args, context, path, subdomain, client };
-    let door = asking.door(&base, Access::default())?;
+    let door = asking.door(&origin, Access::default())?;
     let (issued, document) = match args.flow {
         Flow::ClientCredentials => {
             let issued = door.grant(&asking.client, &Grant::ClientCredentials { scope: &args.scope }).await?;
             let document = asking.keep(None).await?;
             (issued, document)
         }
-        Flow::Code | Flow::Implicit => asking.by_browser(&door, &base).await?,
+        Flow::Code | Flow::Implicit => asking.by_browser(&door, &origin).await?,
     };
     asking.conclude(&document, &issued).await
 }
@@ -72,9 +73,9 @@ struct SigningIn<'a> {
 
 impl SigningIn<'_> {
     /// A client of the account.
-    fn door(&self, base: &url::Url, access: Access) -> Result<Client, Error> {
+    fn door(&self, origin: &Origin, access: Access) -> Result<Client, Error> {
         let api = crate::client::Api {
-            base: base.clone(),
+            origin: origin.clone(),
             access,
             secrets: self.context.secrets.clone(),
             requests_per_minute: 60.0,
@@ -85,7 +86,7 @@ impl SigningIn<'_> {
     }
 
     /// Sends the browser for consent, and keeps what comes of it.
-    async fn by_browser(&self, door: &Client, base: &url::Url) -> Result<(Issued, Document), Error> {
+    async fn by_browser(&self, door: &Client, origin: &Origin) -> Result<(Issued, Document), Error> {
         let response = if self.args.flow == Flow::Code { Response::Code } else { Response::Token };
         let (state, verifier) = (oauth::unguessable()?, oauth::unguessable()?);
         // The account, or the browser, may repeat them in what is told of a failure.
@@ -102,7 +103,7 @@ impl SigningIn<'_> {
             state: &state,
             verifier: &verifier,
         };
-        self.send(&ask.url(base));
+        self.send(&ask.url(origin.url()));
         let callback = timeout(PATIENCE, loopback.callback()).await;
         let callback = callback.map_err(|_| {
             let minutes = PATIENCE.as_secs() / 60;

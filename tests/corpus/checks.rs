@@ -120,12 +120,16 @@ pub fn config(bytes: &[u8]) {
     };
     let named: serde_json::Value = serde_json::from_str(&text).unwrap();
     if named["base_url"].as_str().is_none_or(|base| base.trim().is_empty()) {
-        assert_eq!(config.base.as_str(), format!("https://{}.zendesk.com/", config.subdomain));
+        assert_eq!(config.origin.url().as_str(), format!("https://{}.zendesk.com/", config.subdomain));
     }
-    let host = config.base.host_str().unwrap().trim_matches(['[', ']']);
+    let host = config.origin.url().host_str().unwrap().trim_matches(['[', ']']);
     let local = host.parse::<IpAddr>().map_or(host == "localhost", |address| address.is_loopback());
-    assert!(config.base.scheme() == "https" || (config.base.scheme() == "http" && local));
-    assert!(config.base.username().is_empty() && config.base.password().is_none() && config.base.path() == "/");
+    assert!(config.origin.url().scheme() == "https" || (config.origin.url().scheme() == "http" && local));
+    assert!(
+        config.origin.url().username().is_empty()
+            && config.origin.url().password().is_none()
+            && config.origin.url().path() == "/"
+    );
     assert!(config.requests_per_minute > 0.0 && config.requests_per_minute.is_finite());
     assert!((1..=1_000).contains(&config.concurrency));
     assert!(config.lookback.num_seconds() >= 0);

@@ -143,9 +143,9 @@ impl Account {
     }
 
     fn client(&self, clock: Clock) -> Client {
-        let (base, token) = (self.sandbox.url().parse().unwrap(), secrecy::SecretString::from(self.token.clone()));
+        let (origin, token) = (self.sandbox.url().parse().unwrap(), secrecy::SecretString::from(self.token.clone()));
         let api = Api {
-            base,
+            origin,
             access: token.into(),
             secrets: Secrets::default(),
             requests_per_minute: self.requests_per_minute,
