@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::json;
 use crate::page::Record;
 use crate::position;
+use crate::protocol::Change;
 use crate::streams::{Output, Project};
 
 /// What a schema declares of one top-level member.
@@ -31,15 +32,6 @@ pub struct Conform {
     left_out: Vec<&'static str>,
     project: Project,
     key: Option<&'static str>,
-}
-
-/// What happened to a member so that its record fits the schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The top-level member, as a reader of the record finds it.
-    pub member: String,
-    /// Whether its value was lost, rather than written in another form.
-    pub nulled: bool,
 }
 
 #[derive(Deserialize)]

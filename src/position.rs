@@ -185,6 +185,17 @@ pub fn epoch(text: &str) -> Option<Nanos> {
     })
 }
 
+/// How far a stretch of the time axis is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Axis {
+    /// Up to where it is read, apart from what was given up.
+    pub at: Nanos,
+    /// How much of it is left.
+    pub left: Nanos,
+    /// How long it is.
+    pub length: Nanos,
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::position::{self, Nanos};
+use crate::position::{self, Axis};
 
 mod screen;
 
@@ -28,17 +28,6 @@ pub struct Reach {
     pub bytes: u64,
     /// Where it is on the time axis, if it has one.
     pub axis: Option<Axis>,
-}
-
-/// How far a stretch of the time axis is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Axis {
-    /// Up to where it is read, apart from what was given up.
-    pub at: Nanos,
-    /// How much of it is left.
-    pub left: Nanos,
-    /// How long it is.
-    pub length: Nanos,
 }
 
 impl Default for Progress {

@@ -3,9 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::conform::Change;
 use crate::error::{Error, Kind};
-use crate::streams::{Output, Stream};
 
 /// The status of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +49,7 @@ pub fn connection_status(problem: Option<&str>) -> String {
 }
 
 /// Every stream there is.
-pub fn catalog(streams: impl Iterator<Item = Stream>) -> String {
-    let streams: Vec<Value> = streams.map(|stream| described(stream.output)).collect();
+pub fn catalog(streams: &[Value]) -> String {
     line(&json!({ "type": "CATALOG", "catalog": { "streams": streams } }))
 }
 
@@ -95,14 +92,28 @@ pub fn configuration(config: &Map<String, Value>, now: i64) -> String {
     line(&json!({ "type": "CONTROL", "control": control }))
 }
 
+/// The STATE message, without its envelope, of one stream.
+pub fn stream_state(stream: &str, state: &Value) -> Value {
+    json!({ "type": "STREAM", "stream": { "stream_descriptor": { "name": stream }, "stream_state": state } })
+}
+
 /// A STATE with the number of the stream's records since its last one.
 pub fn state(stream: &str, state: &Value, records: u64) -> String {
-    let mut message = crate::state::message(stream, state);
+    let mut message = stream_state(stream, state);
     // The protocol wants a decimal point; a count of records is exact in a float by far.
     #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53 records")]
     let count = records as f64;
     message["sourceStats"] = json!({ "recordCount": count });
     line(&json!({ "type": "STATE", "state": message }))
+}
+
+/// What happened to a member so that its record fits the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The top-level member, as a reader of the record finds it.
+    pub member: String,
+    /// Whether its value was lost, rather than written in another form.
+    pub nulled: bool,
 }
 
 /// What stands before the data of each record of a stream.
@@ -123,24 +134,6 @@ pub fn record_suffix(changes: &[Change]) -> Vec<u8> {
     };
     let changes: Vec<Value> = changes.iter().map(change).collect();
     format!(",\"meta\":{}}}}}\n", json!({ "changes": changes })).into_bytes()
-}
-
-fn described(output: &Output) -> Value {
-    let schema: Value = serde_json::from_str(output.schema).unwrap_or_default();
-    let mut stream = Map::new();
-    stream.insert("name".to_owned(), output.name.into());
-    stream.insert("json_schema".to_owned(), schema);
-    let modes = if output.cursor.is_some() { json!(["full_refresh", "incremental"]) } else { json!(["full_refresh"]) };
-    stream.insert("supported_sync_modes".to_owned(), modes);
-    if let Some(cursor) = output.cursor {
-        stream.insert("source_defined_cursor".to_owned(), true.into());
-        stream.insert("default_cursor_field".to_owned(), json!([cursor]));
-    }
-    if let Some(key) = output.key {
-        stream.insert("source_defined_primary_key".to_owned(), json!([[key]]));
-    }
-    stream.insert("is_resumable".to_owned(), output.cursor.is_some().into());
-    Value::Object(stream)
 }
 
 /// A stream that a catalog asks for.

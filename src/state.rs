@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Kind};
 use crate::page::Shape;
 use crate::position::{self, Frontier, Nanos, Position, Span, Unit};
+use crate::protocol;
 use crate::streams::{self, Stream};
 
 /// The member that says that a stream has no cursor.
@@ -71,7 +72,8 @@ impl Saved {
 
     /// The content of a state file that holds all of them.
     pub fn text(&self) -> String {
-        let messages: Vec<Value> = self.streams.iter().map(|(name, state)| message(name, state)).collect();
+        let messages: Vec<Value> =
+            self.streams.iter().map(|(name, state)| protocol::stream_state(name, state)).collect();
         format!("{:#}\n", Value::Array(messages))
     }
 
@@ -138,11 +140,6 @@ pub fn of(stream: Stream, delivered: Option<&Frontier>) -> Value {
         (Some(Frontier::Id(id)), Some(cursor)) => json!({ cursor: id }),
         _ => json!({ NO_CURSOR: true }),
     }
-}
-
-/// The STATE message, without its envelope, of one stream.
-pub fn message(stream: &str, state: &Value) -> Value {
-    json!({ "type": "STREAM", "stream": { "stream_descriptor": { "name": stream }, "stream_state": state } })
 }
 
 fn exported(state: &Map<String, Value>, cursor: &str, unit: Unit) -> Option<Position> {

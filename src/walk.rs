@@ -12,8 +12,7 @@ pub use window::MAYBE_FULL;
 
 use crate::error::{Error, Kind};
 use crate::page::{Late, Page, Record, Shape};
-use crate::position::{Frontier, Nanos};
-use crate::progress::Axis;
+use crate::position::{Axis, Frontier, Nanos};
 use crate::streams::Stream;
 use crate::wire::Request;
 

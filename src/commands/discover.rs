@@ -1,14 +1,63 @@
 //! `discover`: every stream and its schema, without network.
 
+use serde_json::{Map, Value, json};
+
 use super::Context;
 use crate::cli::AccountArgs;
 use crate::error::Error;
-use crate::{protocol, streams};
+use crate::protocol;
+use crate::streams::{self, Output};
 
 /// Prints the catalog, once the configuration is found to be sound.
 pub(super) async fn run(args: &AccountArgs, context: &Context) -> Result<(), Error> {
     if let Some(path) = &args.config {
         context.config(path)?;
     }
-    context.output.write(protocol::catalog(streams::all()).into_bytes()).await
+    context.output.write(catalog().into_bytes()).await
+}
+
+fn catalog() -> String {
+    let streams: Vec<Value> = streams::all().map(|stream| described(stream.output)).collect();
+    protocol::catalog(&streams)
+}
+
+fn described(output: &Output) -> Value {
+    let schema: Value = serde_json::from_str(output.schema).unwrap_or_default();
+    let mut stream = Map::new();
+    stream.insert("name".to_owned(), output.name.into());
+    stream.insert("json_schema".to_owned(), schema);
+    let modes = if output.cursor.is_some() { json!(["full_refresh", "incremental"]) } else { json!(["full_refresh"]) };
+    stream.insert("supported_sync_modes".to_owned(), modes);
+    if let Some(cursor) = output.cursor {
+        stream.insert("source_defined_cursor".to_owned(), true.into());
+        stream.insert("default_cursor_field".to_owned(), json!([cursor]));
+    }
+    if let Some(key) = output.key {
+        stream.insert("source_defined_primary_key".to_owned(), json!([[key]]));
+    }
+    stream.insert("is_resumable".to_owned(), output.cursor.is_some().into());
+    Value::Object(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stream_is_described_by_the_table() {
+        let message: Value = serde_json::from_str(&catalog()).unwrap();
+        let described = message["catalog"]["streams"].as_array().unwrap();
+        assert_eq!(described.len(), 15);
+        for (stream, described) in streams::all().zip(described) {
+            let output = stream.output;
+            assert_eq!(described["name"], output.name);
+            assert_eq!(described["is_resumable"], output.cursor.is_some());
+            assert_eq!(described.get("default_cursor_field"), output.cursor.map(|cursor| json!([cursor])).as_ref());
+            assert_eq!(described.get("source_defined_primary_key"), output.key.map(|key| json!([[key]])).as_ref());
+            let properties = &described["json_schema"]["properties"];
+            for member in output.key.into_iter().chain(output.cursor) {
+                assert!(properties.get(member).is_some(), "{}: {member} is not in the schema", output.name);
+            }
+        }
+    }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::conform::{Change, Conform};
+use crate::conform::Conform;
 use crate::error::{Error, Kind};
 use crate::output::Output;
 use crate::page::Page;
 use crate::position::Frontier;
-use crate::protocol::{self, Status};
+use crate::protocol::{self, Change, Status};
 use crate::secrets::Secrets;
 use crate::sink::{End, Sink};
 use crate::state;

@@ -10,8 +10,7 @@ use super::window::{Known, Stage, Window};
 use super::{Terms, Verdict};
 use crate::error::Error;
 use crate::page::{Late, Page};
-use crate::position::{Frontier, Nanos, Position, Span, Unit};
-use crate::progress::Axis;
+use crate::position::{Axis, Frontier, Nanos, Position, Span, Unit};
 use crate::streams::Output;
 use crate::wire::Request;
 
