@@ -1,12 +1,11 @@
 //! A record against its schema: passed on as it is, or mended with a list of what was changed.
 
-pub(crate) mod text;
-
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
 use crate::json;
+use crate::json::text;
 use crate::page::Record;
 use crate::position;
 use crate::protocol::Change;

@@ -1,6 +1,7 @@
 //! JSON as text: read where it lies, never built up.
 
 pub(crate) mod scan;
+pub(crate) mod text;
 
 use scan::{Scanner, Span};
 

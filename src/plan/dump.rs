@@ -8,11 +8,11 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use super::{Plan, Planned, chosen};
+use crate::columns::Columns;
 use crate::conform::Conform;
 use crate::dataset::{Manifest, Mode, Pending, Table};
 use crate::error::{Error, Kind};
 use crate::position::{self, Frontier};
-use crate::sink::parquet::columns::Columns;
 use crate::state::Saved;
 use crate::streams::{self, Stream};
 use crate::walk::{Terms, Walk};

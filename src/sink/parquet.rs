@@ -1,6 +1,5 @@
 //! The sink of `dump`: a dataset of Parquet files.
 
-pub mod columns;
 mod file;
 mod files;
 mod lanes;

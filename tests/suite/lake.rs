@@ -18,11 +18,11 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result as StoreResult, UploadPart,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use source_zendesk_chat::columns::{Columns, Rows};
 use source_zendesk_chat::dataset::{Manifest, Mode};
 use source_zendesk_chat::page::{Page, Shape};
 use source_zendesk_chat::plan::dump::Wish;
 use source_zendesk_chat::sink::parquet::Limits;
-use source_zendesk_chat::sink::parquet::columns::{Columns, Rows};
 use source_zendesk_chat::streams;
 use tokio::sync::Notify;
 

@@ -6,9 +6,9 @@ use arrow_schema::SchemaRef;
 use tokio::task::JoinSet;
 
 use super::Limits;
-use super::columns::Rows;
 use super::file::Growing;
 use super::lanes::{Lanes, Month};
+use crate::columns::Rows;
 use crate::dataset::{DataFile, Dataset};
 use crate::error::{Error, Kind};
 use crate::streams::Output;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike, Utc};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::columns::{self, Columns, Rows};
+use crate::columns::{self, Columns, Rows};
 use crate::dataset::Dataset;
 use crate::error::{Error, Kind};
 use crate::page::{Page, Record};

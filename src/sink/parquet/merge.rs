@@ -15,8 +15,8 @@ use futures_util::TryStreamExt;
 use tracing::warn;
 
 use super::Limits;
-use super::columns::Columns;
 use super::file::{self, Growing};
+use crate::columns::Columns;
 use crate::dataset::{DataFile, Dataset};
 use crate::error::{Error, Kind};
 use crate::streams::Output;

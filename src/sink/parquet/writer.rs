@@ -7,11 +7,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use tracing::{error, warn};
 
-use super::columns::{self, Columns};
 use super::files::Files;
 use super::lanes::Lanes;
 use super::merge::{Counts, Merge, Part, Rule};
 use crate::clock::Clock;
+use crate::columns::{self, Columns};
 use crate::conform::Conform;
 use crate::dataset::{DataFile, Dataset, Mode, Pending, Table};
 use crate::error::{Error, Kind};

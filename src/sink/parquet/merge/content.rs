@@ -7,8 +7,8 @@ use futures_util::TryStreamExt;
 
 use super::judge::{Hashers, Print, print};
 use super::{Merge, Part, confused};
+use crate::columns::{EXTRACTED_AT, RUN_ID};
 use crate::error::Error;
-use crate::sink::parquet::columns::{EXTRACTED_AT, RUN_ID};
 use crate::sink::parquet::file;
 
 /// Where a row stands: in which file, and which of its rows it is.

@@ -15,8 +15,8 @@ use futures_util::TryStreamExt;
 
 use super::content::{At, Contents};
 use super::{Counts, Merge, Part, Rule, Stays};
+use crate::columns::EXTRACTED_AT;
 use crate::error::{Error, Kind};
-use crate::sink::parquet::columns::EXTRACTED_AT;
 use crate::sink::parquet::file;
 
 /// By how much the newest record that is read is older than the moment of reading, in microseconds.

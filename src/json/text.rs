@@ -3,7 +3,7 @@
 use crate::json::scan::{Half, fits, surrogate};
 
 /// The same JSON with U+FFFD for each half of a surrogate pair and null for each integer beyond 64 bits.
-pub(super) fn sound(json: &str) -> String {
+pub fn sound(json: &str) -> String {
     bounded(&paired(json))
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn paired(json: &str) -> String {
 }
 
 /// The text that a sound JSON string without its quotes stands for.
-pub(super) fn read(string: &str) -> String {
+pub fn read(string: &str) -> String {
     serde_json::from_str(&format!("\"{string}\"")).unwrap_or_else(|_| string.to_owned())
 }
 

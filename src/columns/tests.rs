@@ -111,7 +111,7 @@ fn returns(stream: &str, records: &[String]) {
 
 #[test]
 fn recorded_records_come_back_and_need_no_extra() {
-    let recorded = include_str!("../../../../tests/data/recorded.jsonl");
+    let recorded = include_str!("../../tests/data/recorded.jsonl");
     for line in recorded.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let stream = line["stream"].as_str().unwrap();

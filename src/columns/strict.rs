@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::value;
-use crate::conform::text::{paired, string_length};
+use crate::json::text::{paired, string_length};
 
 /// The same JSON with U+FFFD for each half of a surrogate pair, and with names in each object that differ.
 ///
