@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::commands::sandbox::SandboxArgs;
-use crate::dataset::Mode;
+use crate::dataset;
 use crate::oauth::SCOPE;
 use crate::position;
 
@@ -174,6 +174,30 @@ pub struct DumpArgs {
     /// Log every request as well; `LOG_LEVEL=debug` does the same.
     #[arg(long)]
     pub debug: bool,
+}
+
+/// What a dump does to tables, as the command line names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Read everything, and put it in the table's place.
+    Overwrite,
+    /// Read everything, and add what the table does not hold yet.
+    Append,
+    /// Read what is new, and add it.
+    IncrementalAppend,
+    /// Read what is new, and keep one row a key, the latest.
+    IncrementalDeduped,
+}
+
+impl From<Mode> for dataset::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Overwrite => Self::Overwrite,
+            Mode::Append => Self::Append,
+            Mode::IncrementalAppend => Self::IncrementalAppend,
+            Mode::IncrementalDeduped => Self::IncrementalDeduped,
+        }
+    }
 }
 
 /// The flags of `inspect`.

@@ -5,6 +5,7 @@
 
 mod manifest;
 mod store;
+mod task;
 mod views;
 
 use std::collections::HashSet;
@@ -23,6 +24,7 @@ use crate::streams;
 
 pub use manifest::{DataFile, Lease, Manifest, Mode, Pending, Retired, Table};
 pub use store::{Store, concise};
+pub use task::{Task, Tasks};
 
 use store::{LOCK, NotWritten};
 

@@ -11,10 +11,10 @@ use super::{Account, Context, TokenPlaces, check, read};
 use crate::cli::DumpArgs;
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::dataset::{self, Dataset, Manifest, Store};
+use crate::dataset::{self, Dataset, Manifest, Store, Tasks};
 use crate::error::{Error, Kind};
 use crate::plan::Plan;
-use crate::plan::dump::{Tasks, Wish};
+use crate::plan::dump::Wish;
 use crate::position;
 use crate::progress::{Progress, counted, size};
 use crate::signals::Stop;
@@ -34,7 +34,7 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
         return Err(Error::new(Kind::Flags, problem));
     }
     let DumpArgs { ref streams, mode, since, until, .. } = *args;
-    let wish = Wish { streams: streams.clone(), mode, since, until };
+    let wish = Wish { streams: streams.clone(), mode: mode.into(), since, until };
     wish.wanted()?;
     let file = args.config.as_deref().filter(|_| !args.no_config_update);
     let tokens = TokenPlaces { file, output: None };

@@ -7,10 +7,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Account, Context};
-use crate::dataset::{Manifest, Mode, Table};
+use crate::dataset::{Manifest, Mode, Table, Tasks};
 use crate::error::Error;
 use crate::page::{Late, Shape};
-use crate::plan::dump::Tasks;
 use crate::plan::{Plan, Planned};
 use crate::position::{self, Nanos};
 use crate::progress::{counted, duration};

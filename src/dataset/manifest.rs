@@ -89,7 +89,7 @@ pub struct DataFile {
 }
 
 /// What a dump does to a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Read everything, and put it in the table's place.

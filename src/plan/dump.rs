@@ -1,16 +1,14 @@
 //! What a dump will read, and what it will do to each table: the flags, the table of streams and the dataset, joined
 //! before any request is made.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{Plan, Planned, chosen};
 use crate::columns::Columns;
 use crate::conform::Conform;
-use crate::dataset::{Manifest, Mode, Pending, Table};
+use crate::dataset::{Manifest, Mode, Table, Task, Tasks};
 use crate::error::{Error, Kind};
 use crate::position::{self, Frontier};
 use crate::state::Saved;
@@ -29,28 +27,6 @@ pub struct Wish {
     /// Where exports end.
     pub until: Option<DateTime<Utc>>,
 }
-
-/// What a dump does to one table.
-#[derive(Debug, Clone)]
-pub struct Task {
-    /// The mode, as the stream has it.
-    pub mode: Mode,
-    /// Whether what the read does not bring is gone.
-    pub replaces: bool,
-    /// Where it begins, if it begins anew.
-    pub start: DateTime<Utc>,
-    /// Where it ends, if not at the latest there is.
-    pub end: Option<DateTime<Utc>>,
-    /// How far the table was read before; its cursor never falls behind that.
-    pub reached: Option<Frontier>,
-    /// Where the table begins, if it was read before.
-    pub began: Option<DateTime<Utc>>,
-    /// The columns of its rows.
-    pub columns: BTreeMap<String, String>,
-}
-
-/// What a dump does to each table, by stream.
-pub type Tasks = BTreeMap<&'static str, Task>;
 
 impl Wish {
     /// The streams, and whether they were named.
@@ -168,45 +144,6 @@ impl Wish {
         let pending = table.pending.as_ref().filter(|pending| task.is_of(pending));
         let delivered = frontier(stream, pending.and_then(|pending| pending.cursor.as_ref()))?;
         Ok((task, delivered))
-    }
-}
-
-impl Task {
-    /// Goes on with a table from where it stopped, or, if it brought nothing yet, from where it begins.
-    fn goes_on(&mut self, name: &str, began: DateTime<Utc>, since: bool) {
-        if since {
-            info!("{name} was not read as far as `--since` yet: it goes on from where it stopped");
-        } else if self.start < began {
-            info!("{name} begins at {}: `--since` reads what lies before", began.format("%Y-%m-%dT%H:%M:%SZ"));
-        }
-        self.start = began;
-    }
-
-    /// Whether it can go on with a read that is under way.
-    pub fn is_of(&self, pending: &Pending) -> bool {
-        (pending.mode, pending.start, pending.end) == (self.mode, self.start, self.end)
-            && pending.columns == self.columns
-    }
-
-    /// How far the table is read once it is `now`: never less than before, and nothing that lies between is passed over.
-    pub fn advance<'a>(&'a self, now: Option<&'a Frontier>) -> Option<&'a Frontier> {
-        match (now, &self.reached) {
-            // A table that was read and brought nothing is read no further than where it begins.
-            (_, None) if self.began.is_some_and(|began| self.start > began) => None,
-            (Some(Frontier::Position(position, _)), Some(Frontier::Position(before, _))) => {
-                let forward = position.nanos() >= before.nanos() && position::nanos_of(self.start) <= before.nanos();
-                if forward { now } else { self.reached.as_ref() }
-            }
-            (now, reached) => now.or(reached.as_ref()),
-        }
-    }
-
-    /// Where a table begins after this task, if it began there before.
-    pub fn beginning(&self, before: Option<DateTime<Utc>>, ended: bool) -> DateTime<Utc> {
-        let Some(before) = before else { return self.start };
-        // An earlier beginning counts once there is no gap behind it.
-        let closed = ended && self.end.is_none_or(|end| end >= before);
-        if closed { self.start.min(before) } else { before }
     }
 }
 
