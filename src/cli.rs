@@ -6,10 +6,14 @@ use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::commands::sandbox::SandboxArgs;
 use crate::dataset;
 use crate::oauth::SCOPE;
 use crate::position;
+
+mod sandbox;
+mod sign_in;
+
+pub use sandbox::SandboxArgs;
 
 /// Moves a Zendesk Chat account's data, completely and incrementally, into Parquet files or to any Airbyte-protocol destination.
 #[derive(Debug, Parser)]

@@ -7,6 +7,7 @@ mod chat;
 mod chats;
 mod events;
 mod history;
+mod holdings;
 mod pace;
 mod pen;
 mod people;
@@ -24,6 +25,7 @@ pub(super) use chance::Dice;
 use chance::branch;
 use chats::Chats;
 use events::{Events, Kind};
+pub use holdings::{BulkEdit, Holdings, Late};
 pub(super) use pace::SECOND;
 use pace::{Lateness, OPENING};
 pub(super) use pen::Pen;
@@ -31,8 +33,6 @@ use people::People;
 pub(super) use series::{ByEnd, Entries, Entry, Series};
 pub(super) use settings::{ACCOUNT, ROUTING};
 use timeline::Timeline;
-
-use super::options::Holdings;
 
 /// More of one kind in a year would leave no time between them.
 const MOST_A_YEAR: i64 = 500_000_000;

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use chrono::{Duration, TimeZone};
 use serde_json::Value;
 
-use super::super::options::{BulkEdit, Late};
 use super::*;
+use super::{BulkEdit, Late};
 
 fn at(year: i32, month: u32, day: u32) -> DateTime<Utc> {
     Utc.with_ymd_and_hms(year, month, day, 12, 0, 0).unwrap()
