@@ -20,7 +20,6 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
-use crate::streams;
 
 pub use manifest::{DataFile, Lease, Manifest, Mode, Pending, Retired, Table};
 pub use store::{Store, concise};
@@ -52,6 +51,8 @@ pub struct Dataset {
     pub store: Store,
     /// This run's name, which no other run has.
     pub run: String,
+    /// The names that its tables may have.
+    tables: Vec<&'static str>,
     clock: Clock,
     held: Mutex<Held>,
     names: AtomicU64,
@@ -64,9 +65,15 @@ struct Held {
 }
 
 impl Dataset {
-    /// Takes a place for this run: makes a dataset there, or goes on with the one of this account, and clears what killed runs left.
-    pub async fn open(store: Store, account: &str, start: DateTime<Utc>, clock: Clock) -> Result<Self, Error> {
-        store.refuse_other_datasets(tables()).await?;
+    /// Takes a place for this run, for tables of these names: makes a dataset there, or goes on with the one of this account, and clears what killed runs left.
+    pub async fn open(
+        store: Store,
+        tables: &[&'static str],
+        account: &str,
+        start: DateTime<Utc>,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        store.refuse_other_datasets(tables).await?;
         let run = run_id(clock.now());
         let (manifest, version) = match store.read(STATE).await? {
             Some((text, version)) => {
@@ -76,7 +83,7 @@ impl Dataset {
         };
         refuse_foreign_views(&store).await?;
         if version.is_none() {
-            refuse_orphans(&store).await?;
+            refuse_orphans(&store, tables).await?;
             tell_of_others(&store).await?;
         }
         refuse_other_account(&manifest, account, &store)?;
@@ -86,8 +93,14 @@ impl Dataset {
             let problem = format!("The run {}, which is writing to {}, {told}", lease.run, store.address(""));
             return Err(Error::new(Kind::DatasetInUse, problem));
         }
-        let dataset =
-            Self { store, run, clock, held: Mutex::new(Held { manifest, version }), names: AtomicU64::new(0) };
+        let dataset = Self {
+            store,
+            run,
+            tables: tables.to_vec(),
+            clock,
+            held: Mutex::new(Held { manifest, version }),
+            names: AtomicU64::new(0),
+        };
         let mut held = dataset.held.lock().await;
         let gone = dataset.change(&mut held, |manifest| {
             manifest.lease = (!dataset.store.is_locked()).then(|| dataset.lease());
@@ -257,7 +270,7 @@ impl Dataset {
     async fn sweep(&self, manifest: &Manifest, mut gone: Vec<String>) -> Result<(), Error> {
         self.store.remove_leftovers_of(&[STATE, VIEWS]);
         let needed: HashSet<&str> = manifest.needed().collect();
-        for path in own_files(&self.store).await? {
+        for path in own_files(&self.store, &self.tables).await? {
             if needed.contains(path.as_str()) {
                 continue;
             }
@@ -290,8 +303,13 @@ pub async fn manifest_at(store: &Store) -> Result<Option<Manifest>, Error> {
 }
 
 /// What a run of an account would find at a place; none if there is no dataset.
-pub async fn manifest_for(store: &Store, account: &str, now: DateTime<Utc>) -> Result<Option<Manifest>, Error> {
-    store.refuse_other_datasets(tables()).await?;
+pub async fn manifest_for(
+    store: &Store,
+    tables: &[&str],
+    account: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<Manifest>, Error> {
+    store.refuse_other_datasets(tables).await?;
     let Some(mut manifest) = manifest_at(store).await? else { return Ok(None) };
     refuse_other_account(&manifest, account, store)?;
     for table in manifest.tables.values_mut() {
@@ -309,9 +327,9 @@ fn refuse_other_account(manifest: &Manifest, account: &str, store: &Store) -> Re
 }
 
 /// The files that runs wrote into the folders of tables, what killed ones left half-written among them.
-async fn own_files(store: &Store) -> Result<Vec<String>, Error> {
+async fn own_files(store: &Store, tables: &[&str]) -> Result<Vec<String>, Error> {
     let mut files = Vec::new();
-    for table in tables() {
+    for table in tables {
         files.extend(store.files(table).await?.into_iter().filter(|path| is_ours(path)));
     }
     Ok(files)
@@ -327,11 +345,6 @@ async fn refuse_foreign_views(store: &Store) -> Result<(), Error> {
     Err(Error::new(Kind::Place, problem))
 }
 
-/// The names of all tables that a dataset may have.
-fn tables() -> impl Iterator<Item = &'static str> {
-    streams::all().map(|stream| stream.output.name)
-}
-
 /// Warns of what lay at the place before the dataset did: perhaps another place was meant.
 async fn tell_of_others(store: &Store) -> Result<(), Error> {
     let names = store.names().await?;
@@ -343,8 +356,10 @@ async fn tell_of_others(store: &Store) -> Result<(), Error> {
 }
 
 /// Refuses a place that holds tables but nothing that says which of their files count: to begin anew there would remove them.
-async fn refuse_orphans(store: &Store) -> Result<(), Error> {
-    let Some(file) = own_files(store).await?.into_iter().find(|path| path.ends_with(".parquet")) else { return Ok(()) };
+async fn refuse_orphans(store: &Store, tables: &[&str]) -> Result<(), Error> {
+    let Some(file) = own_files(store, tables).await?.into_iter().find(|path| path.ends_with(".parquet")) else {
+        return Ok(());
+    };
     let problem = format!("{} holds files of a dataset, such as {file}, but no `_state.json`", store.address(""));
     Err(Error::new(Kind::Dataset, problem))
 }

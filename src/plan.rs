@@ -55,7 +55,7 @@ pub fn chosen(names: &[String]) -> Result<Vec<Stream>, Error> {
     let mut chosen: Vec<Stream> = Vec::new();
     for name in names {
         let Some(stream) = streams::named(name) else {
-            let known: Vec<&str> = streams::all().map(|stream| stream.output.name).collect();
+            let known: Vec<&str> = streams::names();
             let problem = match nearest(name, known.iter().copied()) {
                 Some(meant) => format!("There is no stream {name}; the nearest is {meant}"),
                 None => format!("There is no stream {name}; there are {}", known.join(", ")),

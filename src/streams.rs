@@ -166,6 +166,11 @@ pub fn all() -> impl Iterator<Item = Stream> {
     ENDPOINTS.iter().flat_map(|endpoint| endpoint.outputs.iter().map(move |output| Stream { endpoint, output }))
 }
 
+/// The names of all streams.
+pub fn names() -> Vec<&'static str> {
+    all().map(|stream| stream.output.name).collect()
+}
+
 /// The stream of that name.
 pub fn named(name: &str) -> Option<Stream> {
     all().find(|stream| stream.output.name == name)

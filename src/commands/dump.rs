@@ -19,6 +19,7 @@ use crate::position;
 use crate::progress::{Progress, counted, size};
 use crate::signals::Stop;
 use crate::sink::parquet::{Limits, Parquet, Summary};
+use crate::streams;
 use crate::sync::Run;
 use crate::walk::Terms;
 
@@ -46,7 +47,7 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
     }
     prove(&account, &args.out, context).await?;
     let store = Store::open(&args.out)?;
-    let dataset = Arc::new(Dataset::open(store, &name, start, context.clock.clone()).await?);
+    let dataset = Arc::new(Dataset::open(store, &streams::names(), &name, start, context.clock.clone()).await?);
     context.hold(&dataset);
     // Without a start of its own a run begins where the dataset does, not two years before today.
     if account.config.start.is_none() {
@@ -81,7 +82,7 @@ async fn forecast(
     context: &Context,
 ) -> Result<(), Error> {
     let manifest = match Store::find(&args.out)? {
-        Some(store) => dataset::manifest_for(&store, name, context.clock.now()).await?,
+        Some(store) => dataset::manifest_for(&store, &streams::names(), name, context.clock.now()).await?,
         None => None,
     };
     let manifest = manifest.unwrap_or_else(|| Manifest::new(name, position::utc(terms.start), ""));

@@ -140,7 +140,7 @@ impl Store {
 
     /// Refuses a place below another dataset, and folders of tables that are links into one: two datasets would take each
     /// other's files for what killed runs of their own left.
-    pub async fn refuse_other_datasets(&self, tables: impl Iterator<Item = &str>) -> Result<(), Error> {
+    pub async fn refuse_other_datasets(&self, tables: &[&str]) -> Result<(), Error> {
         let outer = match (&self.folder, &self.bucket) {
             (Some(root), _) => around(root).or_else(|| linked(root, tables)),
             (None, Some(bucket)) => bucket.around().await?,
@@ -305,8 +305,8 @@ fn around(folder: &LocalPath) -> Option<String> {
 }
 
 /// The dataset into which the folder of one of these tables is a link.
-fn linked<'a>(root: &LocalPath, mut tables: impl Iterator<Item = &'a str>) -> Option<String> {
-    tables.find_map(|table| {
+fn linked(root: &LocalPath, tables: &[&str]) -> Option<String> {
+    tables.iter().find_map(|table| {
         let folder = root.join(table).canonicalize().ok().filter(|folder| !folder.starts_with(root))?;
         around(&folder)
     })

@@ -132,7 +132,8 @@ impl Account {
     pub async fn dump(&self, store: Store, wish: &Wish) -> Result<(), Error> {
         let now = Arc::clone(&self.now);
         let clock = Clock::from_fn(move || *now.lock().unwrap());
-        let dataset = Dataset::open(store, "sandbox:1", utc(self.terms.start), clock.clone()).await?;
+        let dataset =
+            Dataset::open(store, &streams::names(), "sandbox:1", utc(self.terms.start), clock.clone()).await?;
         let dataset = Arc::new(dataset);
         let client = self.client(clock.clone());
         let (skip_unavailable, terms) = (self.skip_unavailable, self.terms);

@@ -286,7 +286,7 @@ fn short(message: &Value) -> String {
 
 /// The names of all streams.
 pub fn names() -> Vec<&'static str> {
-    streams::all().map(|stream| stream.output.name).collect()
+    streams::names()
 }
 
 /// Returns once something holds, which it must some time.

@@ -13,7 +13,7 @@ fn small_pages(options: &mut source_zendesk_chat::sandbox::Options) {
 }
 
 fn names() -> Vec<&'static str> {
-    streams::all().map(|stream| stream.output.name).collect()
+    streams::names()
 }
 
 fn incremental() -> impl Iterator<Item = &'static str> {

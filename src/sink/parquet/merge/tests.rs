@@ -40,7 +40,7 @@ impl Table {
         let folder = TempDir::new().unwrap();
         let now = "2024-07-01T00:00:00Z".parse().unwrap();
         let store = Store::open(folder.path().to_str().unwrap()).unwrap();
-        let dataset = Arc::new(Dataset::open(store, "acme", now, Clock::fixed(now)).await.unwrap());
+        let dataset = Arc::new(Dataset::open(store, &["chats"], "acme", now, Clock::fixed(now)).await.unwrap());
         let columns = Arc::new(Columns::of(output()));
         let limits = Limits { keys, ..Limits::default() };
         Self { dataset, columns, limits, live: Vec::new(), now, _folder: folder }
