@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::access::oauth::SCOPE;
 use crate::dataset;
-use crate::oauth::SCOPE;
 use crate::position;
 
 mod sandbox;

@@ -11,11 +11,11 @@ use reqwest::Url;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
+use crate::access::oauth::{Grant, Issued, Registration, TOKEN_PATH};
+use crate::access::origin::Origin;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::json::Malformed;
-use crate::oauth::{Grant, Issued, Registration, TOKEN_PATH};
-use crate::origin::Origin;
 use crate::secrets::Secrets;
 use crate::wire::{Body, Gate, Passage, Request};
 

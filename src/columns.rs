@@ -29,8 +29,8 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use crate::error::{Error, Kind};
 use crate::json::Malformed;
 use crate::json::scan::Scanner;
-use crate::page::Record;
-use crate::streams::{Output, Project};
+use crate::source::page::Record;
+use crate::source::streams::{Output, Project};
 
 use extra::{Extra, Repeated};
 use form::Form;

@@ -9,21 +9,22 @@ use std::sync::{Arc, OnceLock};
 use clap::Parser;
 use tracing::{Level, info, warn};
 
+use crate::access::document::Document;
+use crate::access::keeper::Keeper;
 use crate::cli::{AccountArgs, Cli, Command};
 use crate::client::{Access, Api, Client, Renewal};
 use crate::clock::Clock;
-use crate::config::{Config, Credentials, Document, Environment, unknown};
+use crate::config::{Config, Credentials, Environment, unknown};
 use crate::dataset::Dataset;
 use crate::error::{Error, Kind};
-use crate::keeper::Keeper;
 use crate::logging::{self, Destination};
-use crate::output::Output;
 use crate::progress::Screen;
 use crate::protocol;
 use crate::sandbox::Sandbox;
 use crate::secrets::Secrets;
 use crate::signals::{self, Stop};
-use crate::state_file;
+use crate::sink::airbyte::state_file;
+use crate::stdout::Output;
 
 mod check;
 mod completions;

@@ -6,15 +6,14 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use crate::access::document::Document;
+use crate::access::oauth::{Registration, is_token};
+use crate::access::origin::{Origin, Subdomain};
 use crate::error::{Error, Kind};
-use crate::oauth::{Registration, is_token};
-use crate::origin::{Origin, Subdomain};
 use crate::position;
 
-mod document;
 mod unknown;
 
-pub use document::Document;
 pub use unknown::unknown;
 
 /// The quota of an account.

@@ -6,10 +6,10 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::output::Output;
 use crate::progress::Screen;
 use crate::protocol;
 use crate::secrets::Secrets;
+use crate::stdout::Output;
 
 /// Where events are written.
 pub enum Destination {

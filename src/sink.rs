@@ -1,12 +1,12 @@
 //! Where records go. A sink *accepts* a page at once and makes it *durable* in its own time; a frontier handed over as a
 //! checkpoint may be told to anyone only when all that was accepted before it is durable.
 
-use crate::conform::Conform;
 use crate::error::Error;
-use crate::page::Page;
 use crate::position::{Frontier, Nanos};
 use crate::protocol::Status;
-use crate::streams::Stream;
+use crate::sink::airbyte::conform::Conform;
+use crate::source::page::Page;
+use crate::source::streams::Stream;
 
 pub mod airbyte;
 pub mod parquet;

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::Shared;
+use crate::access::keeper::{Keeper, Place};
+use crate::access::oauth::{Grant, Issued, Registration, SCOPE};
 use crate::error::{Error, Kind};
-use crate::keeper::{Keeper, Place};
-use crate::oauth::{Grant, Issued, Registration, SCOPE};
 use crate::secrets::Secrets;
 
 /// What a run has to open an account.

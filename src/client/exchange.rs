@@ -15,9 +15,9 @@ use tracing::debug;
 use super::Limits;
 use super::refusal::Refusal;
 use super::retry::{Fault, retry_after, server_time};
+use crate::access::origin::Origin;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
-use crate::origin::Origin;
 use crate::secrets::Secrets;
 use crate::wire::{Arrival, Body, Passage};
 

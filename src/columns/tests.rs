@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::page::{Page, Shape};
-use crate::streams;
+use crate::source::page::{Page, Shape};
+use crate::source::streams;
 
 /// Puts records through columns and Parquet.
 fn batch(stream: &str, records: &[String]) -> RecordBatch {
@@ -37,7 +37,7 @@ fn readable(json: &str) -> String {
     let page = Page::parse(Shape::List, format!("[{json}]").into_bytes()).unwrap();
     let record = page.records().next().unwrap();
     let mut line = Vec::new();
-    crate::conform::Conform::new(&NO_SCHEMA, None).write(record, &mut line, &mut Vec::new());
+    crate::sink::airbyte::conform::Conform::new(&NO_SCHEMA, None).write(record, &mut line, &mut Vec::new());
     String::from_utf8(line).unwrap()
 }
 

@@ -7,11 +7,11 @@ use super::{Account, Context};
 use crate::cli::AccountArgs;
 use crate::client::{Client, Refusal, Wait};
 use crate::error::{Error, FailureType, Kind};
-use crate::page::Page;
 use crate::position::{Nanos, nanos_of};
 use crate::protocol;
-use crate::streams::{self, PROOF, Stream};
-use crate::walk::{Asked, MARGIN, SETTLING, Terms, Walk};
+use crate::source::page::Page;
+use crate::source::streams::{self, PROOF, Stream};
+use crate::source::walk::{Asked, MARGIN, SETTLING, Terms, Walk};
 use crate::wire::{Body, Request};
 
 /// How far back an export is probed: enough to be allowed, little enough to be cheap.

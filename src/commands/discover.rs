@@ -6,7 +6,7 @@ use super::Context;
 use crate::cli::AccountArgs;
 use crate::error::Error;
 use crate::protocol;
-use crate::streams::{self, Output};
+use crate::source::streams::{self, Output};
 
 /// Prints the catalog, once the configuration is found to be sound.
 pub(super) async fn run(args: &AccountArgs, context: &Context) -> Result<(), Error> {

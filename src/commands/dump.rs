@@ -13,15 +13,15 @@ use crate::client::Client;
 use crate::clock::Clock;
 use crate::dataset::{self, Dataset, Manifest, Store, Tasks};
 use crate::error::{Error, Kind};
-use crate::plan::Plan;
-use crate::plan::dump::Wish;
 use crate::position;
 use crate::progress::{Progress, counted, size};
+use crate::run::dump_plan::Wish;
+use crate::run::plan::Plan;
+use crate::run::sync::Run;
 use crate::signals::Stop;
 use crate::sink::parquet::{Limits, Parquet, Summary};
-use crate::streams;
-use crate::sync::Run;
-use crate::walk::Terms;
+use crate::source::streams;
+use crate::source::walk::Terms;
 
 /// LOOKBACK: how much of the chats is read again where the configuration does not say: a redaction may show late, and what
 /// did not change costs a dataset nothing.

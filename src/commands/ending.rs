@@ -10,9 +10,9 @@ use super::Context;
 use crate::cli::Command;
 use crate::client::Client;
 use crate::dataset::Dataset;
-use crate::output::Output;
 use crate::progress::Screen;
 use crate::signals::{self, INTERRUPT, Stop};
+use crate::stdout::Output;
 
 /// How long a stopped run waits for a reader to take the lines that are already on their way.
 const PARTING: Duration = Duration::from_secs(5);

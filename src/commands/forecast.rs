@@ -9,12 +9,12 @@ use serde_json::json;
 use super::{Account, Context};
 use crate::dataset::{Manifest, Mode, Table, Tasks};
 use crate::error::Error;
-use crate::page::{Late, Shape};
-use crate::plan::{Plan, Planned};
 use crate::position::{self, Nanos};
 use crate::progress::{counted, duration};
-use crate::streams::{EXPORT_LIMIT, Stream};
-use crate::walk::{MARGIN, SETTLING, Terms};
+use crate::run::plan::{Plan, Planned};
+use crate::source::page::{Late, Shape};
+use crate::source::streams::{EXPORT_LIMIT, Stream};
+use crate::source::walk::{MARGIN, SETTLING, Terms};
 
 /// What is told of one stream.
 #[derive(Debug, Serialize)]

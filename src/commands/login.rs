@@ -11,17 +11,18 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::{Account, Context, check};
+use crate::access::document::Document;
+use crate::access::keeper;
+use crate::access::oauth::{self, Consent, Grant, Issued, Registration, Response};
+use crate::access::origin::{Origin, Subdomain};
+use crate::atomic_file::{self, Readers, Replacement};
 use crate::cli::{Flow, LoginArgs};
 use crate::client::{Access, Client};
-use crate::config::{Config, Document, Environment};
-use crate::durable::{self, Readers, Replacement};
+use crate::config::{Config, Environment};
 use crate::error::{Error, Kind};
 use crate::json::Malformed;
-use crate::keeper;
-use crate::oauth::{self, Consent, Grant, Issued, Registration, Response};
-use crate::origin::{Origin, Subdomain};
-use crate::streams;
-use crate::walk::{Terms, Walk};
+use crate::source::streams;
+use crate::source::walk::{Terms, Walk};
 use crate::wire::Body;
 
 mod browser;
@@ -44,7 +45,7 @@ pub(super) async fn run(args: &LoginArgs, context: &Context) -> Result<(), Error
         return Err(Error::new(Kind::Flags, "`--subdomain` and `--client-id` say whose account it is"));
     };
     let subdomain = Subdomain::parse(subdomain)?;
-    let path = durable::behind_links(&args.config_out).map_err(|error| unwritable(&args.config_out, error))?;
+    let path = atomic_file::behind_links(&args.config_out).map_err(|error| unwritable(&args.config_out, error))?;
     let document = prepared(&args.config_out, &path, args.overwrite).await?;
     let base = args.base_url.as_deref().or_else(|| document.members().get("base_url").and_then(Value::as_str));
     let origin = Origin::of(base, &subdomain)?;
@@ -175,7 +176,7 @@ impl SigningIn<'_> {
         if let Some(issued) = issued {
             document.put(issued, self.context.clock.now());
         }
-        durable::replace(&self.path, &document.text(), Readers::Owner).map_err(|error| unwritable(name, error))?;
+        atomic_file::replace(&self.path, &document.text(), Readers::Owner).map_err(|error| unwritable(name, error))?;
         Ok(document)
     }
 

@@ -11,14 +11,14 @@ use super::{Context, read_file};
 use crate::cli::ReadArgs;
 use crate::config::Config;
 use crate::error::{Error, Kind};
-use crate::plan::{self, Choice};
 use crate::position::{self, Nanos};
 use crate::protocol;
+use crate::run::plan::{self, Choice};
+use crate::run::sync::Run;
 use crate::sink::airbyte::Airbyte;
-use crate::state::Saved;
-use crate::state_file::{self, StateFile};
-use crate::sync::Run;
-use crate::walk::Terms;
+use crate::sink::airbyte::state_file::{self, StateFile};
+use crate::source::state::Saved;
+use crate::source::walk::Terms;
 
 /// Where reading begins when nobody said so: this long ago.
 const YEARS: u32 = 2;

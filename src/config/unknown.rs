@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Document;
+use crate::access::document::Document;
 use crate::nearest::nearest;
 
 /// As much of a property's name as is told.

@@ -1,22 +1,25 @@
 //! The sink of `read`: Airbyte messages on stdout, and the state file if there is one to keep.
 
+pub mod conform;
+pub mod state_file;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::conform::Conform;
 use crate::error::{Error, Kind};
-use crate::output::Output;
-use crate::page::Page;
 use crate::position::Frontier;
 use crate::protocol::{self, Change, Status};
 use crate::secrets::Secrets;
+use crate::sink::airbyte::conform::Conform;
+use crate::sink::airbyte::state_file::StateFile;
 use crate::sink::{End, Sink};
-use crate::state;
-use crate::state_file::StateFile;
-use crate::streams::Stream;
+use crate::source::page::Page;
+use crate::source::state;
+use crate::source::streams::Stream;
+use crate::stdout::Output;
 
 /// How many bytes of lines are handed over at once.
 const CHUNK: usize = 512 * 1024;

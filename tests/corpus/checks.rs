@@ -4,17 +4,18 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use serde_json::value::RawValue;
-use source_zendesk_chat::config::{Config, Document, Environment};
-use source_zendesk_chat::conform::Conform;
+use source_zendesk_chat::access::document::Document;
+use source_zendesk_chat::config::{Config, Environment};
 use source_zendesk_chat::error::Kind;
 use source_zendesk_chat::json;
-use source_zendesk_chat::page::{Page, Record, Shape};
-use source_zendesk_chat::plan::{self, Choice};
 use source_zendesk_chat::position::{self, Frontier, Nanos};
 use source_zendesk_chat::protocol;
-use source_zendesk_chat::state::{self, Saved};
-use source_zendesk_chat::streams::{self, Project, Stream};
-use source_zendesk_chat::walk::{Terms, Walk};
+use source_zendesk_chat::run::plan::{self, Choice};
+use source_zendesk_chat::sink::airbyte::conform::Conform;
+use source_zendesk_chat::source::page::{Page, Record, Shape};
+use source_zendesk_chat::source::state::{self, Saved};
+use source_zendesk_chat::source::streams::{self, Project, Stream};
+use source_zendesk_chat::source::walk::{Terms, Walk};
 
 /// 2025-07-01T00:00:00Z.
 const CUTOFF: Nanos = 1_751_328_000_000_000_000;

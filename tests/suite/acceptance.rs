@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use proptest::string::string_regex;
 use serde_json::{Map, Value, json};
-use source_zendesk_chat::config::{Config, Document, Environment};
+use source_zendesk_chat::access::document::Document;
+use source_zendesk_chat::config::{Config, Environment};
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
-use source_zendesk_chat::streams;
+use source_zendesk_chat::source::streams;
 
 use crate::binary::{Ended, Place, names, stream_of};
 

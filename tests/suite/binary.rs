@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use source_zendesk_chat::clock::Clock;
 use source_zendesk_chat::sandbox::{Options, Sandbox};
-use source_zendesk_chat::streams;
+use source_zendesk_chat::source::streams;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 

@@ -20,10 +20,10 @@ use object_store::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use source_zendesk_chat::columns::{Columns, Rows};
 use source_zendesk_chat::dataset::{Manifest, Mode};
-use source_zendesk_chat::page::{Page, Shape};
-use source_zendesk_chat::plan::dump::Wish;
+use source_zendesk_chat::run::dump_plan::Wish;
 use source_zendesk_chat::sink::parquet::Limits;
-use source_zendesk_chat::streams;
+use source_zendesk_chat::source::page::{Page, Shape};
+use source_zendesk_chat::source::streams;
 use tokio::sync::Notify;
 
 /// Small enough that a run of a few hundred records commits, merges and parts files several times.

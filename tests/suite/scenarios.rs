@@ -12,7 +12,7 @@ use source_zendesk_chat::sandbox::options::{
     BansLimit, Bound, BulkEdit, FiveMinuteRule, Ids, Late, Refusal, TimelineOrder,
 };
 
-use source_zendesk_chat::streams;
+use source_zendesk_chat::source::streams;
 
 use crate::account::{Account, CUTOFF, NOW, Reading, instant, key};
 

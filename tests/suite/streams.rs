@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use source_zendesk_chat::streams;
+use source_zendesk_chat::source::streams;
 
 use crate::account::{Account, CUTOFF};
 

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use source_zendesk_chat::conform::Conform;
-use source_zendesk_chat::oauth::{Consent, Grant, Registration, Response, SCOPE, TOKEN_PATH};
-use source_zendesk_chat::page::{Page, Shape};
-use source_zendesk_chat::streams::{self, Project, Stream};
+use source_zendesk_chat::access::oauth::{Consent, Grant, Registration, Response, SCOPE, TOKEN_PATH};
+use source_zendesk_chat::sink::airbyte::conform::Conform;
+use source_zendesk_chat::source::page::{Page, Shape};
+use source_zendesk_chat::source::streams::{self, Project, Stream};
 
 const README: &str = include_str!("../../README.md");
 const SPECIFICATION: &str = include_str!("../../spec.json");

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 use source_zendesk_chat::clock::Clock;
-use source_zendesk_chat::conform::Conform;
 use source_zendesk_chat::error::Error;
-use source_zendesk_chat::page::Page;
-use source_zendesk_chat::plan::{self, Choice};
 use source_zendesk_chat::position::{Frontier, nanos_of};
 use source_zendesk_chat::protocol::Status;
+use source_zendesk_chat::run::plan::{self, Choice};
 use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
 use source_zendesk_chat::sandbox::options::{Bound, BulkEdit, Ids, TimelineOrder};
+use source_zendesk_chat::sink::airbyte::conform::Conform;
 use source_zendesk_chat::sink::{End, Sink, Writer};
-use source_zendesk_chat::state::Saved;
-use source_zendesk_chat::streams::Stream;
+use source_zendesk_chat::source::page::Page;
+use source_zendesk_chat::source::state::Saved;
+use source_zendesk_chat::source::streams::Stream;
 use tokio::time::{Instant, sleep_until};
 
 use crate::account::{Account, CUTOFF, NOW, Reading, catalog, instant, key};

@@ -1,7 +1,7 @@
 //! The life of an access token, against a service that ends it as the test says.
 
 use super::*;
-use crate::oauth::Registration;
+use crate::access::oauth::Registration;
 
 /// A client that signs in by itself.
 fn by_itself(server: &Server) -> Client {

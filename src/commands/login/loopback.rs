@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::page::{Page, handover};
+use crate::access::oauth::{self, Issued, Response};
 use crate::error::{Error, Kind};
-use crate::oauth::{self, Issued, Response};
 
 /// The most that a browser hands over.
 const MOST: usize = 64 * 1024;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use crate::access::document::Document;
+use crate::access::oauth::{Grant, SCOPE};
 use crate::client::Access;
 use crate::commands::{Account, Context, check};
-use crate::config::{Credentials, Document, Environment};
+use crate::config::{Credentials, Environment};
 use crate::error::{Error, Kind};
-use crate::oauth::{Grant, SCOPE};
 use crate::position;
 
 /// Tells what a configuration signs in with; it spends nothing.

@@ -11,7 +11,7 @@ use super::lanes::{Lanes, Month};
 use crate::columns::Rows;
 use crate::dataset::{DataFile, Dataset};
 use crate::error::{Error, Kind};
-use crate::streams::Output;
+use crate::source::streams::Output;
 
 /// Where rows stand whose month is not known.
 const NO_MONTH: &str = "__HIVE_DEFAULT_PARTITION__";

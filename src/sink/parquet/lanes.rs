@@ -9,8 +9,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::columns::{self, Columns, Rows};
 use crate::dataset::Dataset;
 use crate::error::{Error, Kind};
-use crate::page::{Page, Record};
-use crate::streams::Output;
+use crate::source::page::{Page, Record};
+use crate::source::streams::Output;
 
 /// Pages that are turned into rows at once.
 const LANES: usize = 3;

@@ -19,7 +19,7 @@ use super::file::{self, Growing};
 use crate::columns::Columns;
 use crate::dataset::{DataFile, Dataset};
 use crate::error::{Error, Kind};
-use crate::streams::Output;
+use crate::source::streams::Output;
 
 use judge::Judge;
 

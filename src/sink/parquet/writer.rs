@@ -12,15 +12,15 @@ use super::lanes::Lanes;
 use super::merge::{Counts, Merge, Part, Rule};
 use crate::clock::Clock;
 use crate::columns::{self, Columns};
-use crate::conform::Conform;
 use crate::dataset::{DataFile, Dataset, Mode, Pending, Table, Task, Tasks};
 use crate::error::{Error, Kind};
-use crate::page::Page;
 use crate::position::Frontier;
 use crate::protocol::Status;
+use crate::sink::airbyte::conform::Conform;
 use crate::sink::{End, Sink};
-use crate::state;
-use crate::streams::Stream;
+use crate::source::page::Page;
+use crate::source::state;
+use crate::source::streams::Stream;
 
 /// The status of a stream whose run was told to end.
 const INTERRUPTED: &str = "interrupted";

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use source_zendesk_chat::dataset::{Mode, Store};
 use source_zendesk_chat::error::Kind;
-use source_zendesk_chat::plan::dump::Wish;
+use source_zendesk_chat::run::dump_plan::Wish;
 use tempfile::TempDir;
 
 use crate::account::Account;

@@ -7,11 +7,11 @@ use chrono::TimeDelta;
 use serde_json::Value;
 use source_zendesk_chat::dataset::{Manifest, Mode, Store, Table};
 use source_zendesk_chat::error::{Error, Kind};
-use source_zendesk_chat::page::Shape;
-use source_zendesk_chat::plan::dump::Wish;
+use source_zendesk_chat::run::dump_plan::Wish;
 use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
-use source_zendesk_chat::streams::{self, Stream};
+use source_zendesk_chat::source::page::Shape;
+use source_zendesk_chat::source::streams::{self, Stream};
 use tempfile::TempDir;
 
 use crate::account::{Account, instant};

@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::Clock;
 use crate::dataset::Store;
-use crate::page::{Page, Shape};
 use crate::sink::parquet::files::Files;
 use crate::sink::parquet::lanes::Lanes;
-use crate::streams;
+use crate::source::page::{Page, Shape};
+use crate::source::streams;
 
 /// A table of chats that is written to.
 struct Table {

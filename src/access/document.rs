@@ -4,8 +4,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
+use crate::access::oauth::Issued;
 use crate::error::{Error, Kind};
-use crate::oauth::Issued;
 
 /// The object of a configuration, with all that this program does not know.
 #[derive(Clone, Default, PartialEq)]

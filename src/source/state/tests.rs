@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::streams;
+use crate::source::streams;
 
 fn delivered(stream: &str, file: &str) -> Result<Option<Frontier>, Error> {
     Saved::parse(file)?.delivered(streams::named(stream).unwrap())

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::page::Page;
-use crate::streams;
+use crate::source::page::Page;
+use crate::source::streams;
 
 /// A record of `stream` as it is written, and what was changed.
 fn write(stream: &str, record: &str, selected: Option<&[&str]>) -> (String, Vec<(String, bool)>) {

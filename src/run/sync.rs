@@ -11,15 +11,15 @@ use tracing::{info, warn};
 use crate::client::{Answer, Client, Place, Rhythm, Wait, WaitReason};
 use crate::clock::Clock;
 use crate::error::{Error, FailureType, Kind};
-use crate::page::Page;
-use crate::plan::{Plan, Planned};
 use crate::position::{self, Frontier, Nanos};
 use crate::progress::Progress;
 use crate::protocol::Status;
+use crate::run::plan::{Plan, Planned};
 use crate::signals::Stop;
 use crate::sink::{End, Sink, Writer};
-use crate::streams::{self, PROOF, SECOND_PROOF, Stream};
-use crate::walk::{Asked, MARGIN, MAYBE_FULL, SETTLING, Terms, Walk};
+use crate::source::page::Page;
+use crate::source::streams::{self, PROOF, SECOND_PROOF, Stream};
+use crate::source::walk::{Asked, MARGIN, MAYBE_FULL, SETTLING, Terms, Walk};
 use crate::wire::{Body, Request};
 
 /// How often a run says that it is alive.

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::{Verdict, next_limit, number};
 use crate::error::{Error, Kind};
-use crate::page::{self, Page};
 use crate::position::Frontier;
+use crate::source::page::{self, Page};
 use crate::wire::Request;
 
 /// Where a numbered stream is being read.

@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use crate::json;
 use crate::json::text;
-use crate::page::Record;
 use crate::position;
 use crate::protocol::Change;
-use crate::streams::{Output, Project};
+use crate::source::page::Record;
+use crate::source::streams::{Output, Project};
 
 /// What a schema declares of one top-level member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Kind};
-use crate::page::Shape;
 use crate::position::{self, Frontier, Nanos, Position, Span, Unit};
 use crate::protocol;
-use crate::streams::{self, Stream};
+use crate::source::page::Shape;
+use crate::source::streams::{self, Stream};
 
 /// The member that says that a stream has no cursor.
 const NO_CURSOR: &str = "__ab_no_cursor_state_message";

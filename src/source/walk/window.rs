@@ -6,9 +6,9 @@ use super::next_limit;
 use super::seam::{Hashes, Key, Seam};
 use crate::error::{Error, Kind};
 use crate::json;
-use crate::page::{self, Page, Record};
 use crate::position::{self, Nanos, Position, Unit};
-use crate::streams::{EXPORT_LIMIT, Output};
+use crate::source::page::{self, Page, Record};
+use crate::source::streams::{EXPORT_LIMIT, Output};
 use crate::wire::Request;
 
 /// PROGRESS: a page of so many records may be all that a server gives at once, whatever was asked for.

@@ -6,8 +6,8 @@ use url::Url;
 
 use crate::json::scan::{Scanner, Span};
 use crate::json::{Malformed, slice, unquoted};
-use crate::page::Shape;
 use crate::position::{Position, Unit};
+use crate::source::page::Shape;
 
 /// Where a record lies and which of the page's members are its own.
 #[derive(Debug, Clone, Copy)]

@@ -7,9 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::durable::{self, Readers};
+use crate::atomic_file::{self, Readers};
 use crate::error::{Error, Kind};
-use crate::state::Saved;
+use crate::source::state::Saved;
 
 /// A state file and what it holds; streams that are not read keep their entries.
 pub struct StateFile {
@@ -27,7 +27,7 @@ impl StateFile {
     /// `output`, where it is a regular file, is made durable before each change.
     pub fn open(path: &Path, output: Option<File>) -> Result<(Self, Option<Saved>), Error> {
         let name = path.display().to_string();
-        let target = durable::behind_links(path).map_err(|error| {
+        let target = atomic_file::behind_links(path).map_err(|error| {
             Error::new(Kind::Output, format!("The state file {name} cannot be found")).because(error)
         })?;
         let lock = lock(&target, &name)?;
@@ -52,7 +52,7 @@ impl StateFile {
     }
 
     fn replace(&self, text: &str) -> io::Result<()> {
-        durable::replace(&self.path, text, Readers::AsBefore)
+        atomic_file::replace(&self.path, text, Readers::AsBefore)
             .map_err(|error| told(&format!("The state file {} cannot be written", self.name), &error))
     }
 }
@@ -60,7 +60,7 @@ impl StateFile {
 /// Takes the lock of a state file, which a crash gives back.
 fn lock(path: &Path, name: &str) -> Result<File, Error> {
     let failed = |error| Error::new(Kind::Output, format!("The state file {name} cannot be locked")).because(error);
-    durable::try_lock(path)
+    atomic_file::try_lock(path)
         .map_err(failed)?
         .ok_or_else(|| Error::new(Kind::StateInUse, format!("Another run is keeping the state file {name}")))
 }

@@ -11,9 +11,9 @@ mod window;
 pub use window::MAYBE_FULL;
 
 use crate::error::{Error, Kind};
-use crate::page::{Late, Page, Record, Shape};
 use crate::position::{Axis, Frontier, Nanos};
-use crate::streams::Stream;
+use crate::source::page::{Late, Page, Record, Shape};
+use crate::source::streams::Stream;
 use crate::wire::Request;
 
 use export::Export;

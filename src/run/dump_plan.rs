@@ -5,15 +5,15 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tracing::warn;
 
-use super::{Plan, Planned, chosen};
+use super::plan::{Plan, Planned, chosen};
 use crate::columns::Columns;
-use crate::conform::Conform;
 use crate::dataset::{Manifest, Mode, Table, Task, Tasks};
 use crate::error::{Error, Kind};
 use crate::position::{self, Frontier};
-use crate::state::Saved;
-use crate::streams::{self, Stream};
-use crate::walk::{Terms, Walk};
+use crate::sink::airbyte::conform::Conform;
+use crate::source::state::Saved;
+use crate::source::streams::{self, Stream};
+use crate::source::walk::{Terms, Walk};
 
 /// What a dump is asked for.
 #[derive(Debug, Clone)]

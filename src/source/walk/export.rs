@@ -9,9 +9,9 @@ use super::seam::{Hashes, Print};
 use super::window::{Known, Stage, Window};
 use super::{Terms, Verdict};
 use crate::error::Error;
-use crate::page::{Late, Page};
 use crate::position::{Axis, Frontier, Nanos, Position, Span, Unit};
-use crate::streams::Output;
+use crate::source::page::{Late, Page};
+use crate::source::streams::Output;
 use crate::wire::Request;
 
 /// So many pages are read one after the other before a window is divided: a run that finds a page or two, and then

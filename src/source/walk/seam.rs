@@ -4,9 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::num::NonZeroU64;
 
-use crate::page::{Page, Record};
 use crate::position::Nanos;
-use crate::streams::Output;
+use crate::source::page::{Page, Record};
+use crate::source::streams::Output;
 
 /// What tells a record from others, and from itself after a change.
 pub type Key = u64;

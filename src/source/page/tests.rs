@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::streams;
+use crate::source::streams;
 
 fn parse(stream: &str, body: &str) -> Result<Page, Malformed> {
     Page::parse(streams::named(stream).unwrap().endpoint.shape, body.as_bytes().to_vec())

@@ -1,15 +1,13 @@
 //! What a run will read: the catalog, the table and the state, joined before any request is made.
 
-use crate::conform::Conform;
 use crate::error::{Error, Kind};
 use crate::nearest::nearest;
 use crate::position::Frontier;
 use crate::protocol::{Configured, SyncMode};
-use crate::state::Saved;
-use crate::streams::{self, Stream};
-use crate::walk::{Terms, Walk};
-
-pub mod dump;
+use crate::sink::airbyte::conform::Conform;
+use crate::source::state::Saved;
+use crate::source::streams::{self, Stream};
+use crate::source::walk::{Terms, Walk};
 
 /// One stream to be read.
 #[derive(Debug)]

@@ -10,13 +10,13 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use crate::access::document::Document;
+use crate::access::oauth::Issued;
+use crate::atomic_file::{self, Readers, Replacement};
 use crate::clock::Clock;
-use crate::config::Document;
-use crate::durable::{self, Readers, Replacement};
 use crate::error::{Error, Kind};
-use crate::oauth::Issued;
-use crate::output::Output;
 use crate::protocol;
+use crate::stdout::Output;
 
 /// How long another run may take to renew the tokens in the same file.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -169,7 +169,7 @@ async fn hold(path: &Path) -> Result<(Replacement, File), Error> {
     let unkept = |error| unkept(path, error);
     let text = fs::read_to_string(path).map_err(unkept)?;
     // A file can stand where it may be written but not replaced, as one does that is mounted by itself: it is tried first.
-    durable::replace(path, &text, Readers::AsBefore).map_err(unkept)?;
+    atomic_file::replace(path, &text, Readers::AsBefore).map_err(unkept)?;
     let replacement = Replacement::open(path, text.len() + ROOM, Readers::AsBefore).map_err(unkept)?;
     Ok((replacement, lock))
 }
@@ -178,7 +178,7 @@ async fn hold(path: &Path) -> Result<(Replacement, File), Error> {
 pub async fn lock(path: &Path) -> Result<File, Error> {
     let began = Instant::now();
     loop {
-        let lock = durable::try_lock(path).map_err(|error| unkept(path, error))?;
+        let lock = atomic_file::try_lock(path).map_err(|error| unkept(path, error))?;
         if let Some(lock) = lock {
             return Ok(lock);
         }
@@ -247,10 +247,10 @@ mod tests {
         let (mut keeper, folder) = keeper(&pair("a", "r"));
         let Ok(Place::Open(opened)) = open(&mut keeper).await else { panic!("it is to be open") };
         let path = fs::canonicalize(folder.path()).unwrap().join("config.json");
-        assert!(durable::try_lock(&path).unwrap().is_none());
+        assert!(atomic_file::try_lock(&path).unwrap().is_none());
         let issued = Issued { access: "b".into(), refresh: Some("s".into()), lifetime: None, scope: None };
         opened.keep(&issued).await.unwrap();
-        assert!(durable::try_lock(&path).unwrap().is_some());
+        assert!(atomic_file::try_lock(&path).unwrap().is_some());
         let kept: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         assert_eq!(kept, pair("b", "s"));
     }

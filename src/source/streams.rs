@@ -1,8 +1,8 @@
 //! The table of all streams. Discovery, reading, the README and the tests iterate it; a new stream is a new row.
 
 use crate::json;
-use crate::page::{Late, Record, Shape};
 use crate::position::Unit;
+use crate::source::page::{Late, Record, Shape};
 
 /// One resource of the service and what it is turned into.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ macro_rules! output {
     ($name:literal, key: $key:expr, cursor: $cursor:expr, created: $created:expr, onwards: $onwards:literal, project: $project:expr) => {
         &[Output {
             name: $name,
-            schema: include_str!(concat!("../schemas/", $name, ".json")),
+            schema: include_str!(concat!("../../schemas/", $name, ".json")),
             key: $key,
             cursor: $cursor,
             created: $created,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::*;
 use crate::position::Span;
-use crate::state::{self, Saved};
+use crate::source::state::{self, Saved};
 
 /// Where an account's history begins and, at first, ends for a run.
 const FROM: i64 = 1_000;
