@@ -24,7 +24,7 @@ use crate::sandbox::Sandbox;
 use crate::secrets::Secrets;
 use crate::signals::{self, Stop};
 use crate::sink::airbyte::state_file;
-use crate::stdout::Output;
+use crate::stdout::Stdout;
 
 mod check;
 mod completions;
@@ -49,7 +49,7 @@ const WRONG_COMMAND_LINE: u8 = 2;
 struct Context {
     clock: Clock,
     environment: Environment,
-    output: Output,
+    stdout: Stdout,
     screen: Screen,
     /// Ends a run early.
     stop: Stop,
@@ -67,7 +67,7 @@ struct TokenPlaces<'a> {
     /// The configuration file, if it may be changed.
     file: Option<&'a Path>,
     /// The reader of stdout, if it keeps configurations.
-    output: Option<Output>,
+    stdout: Option<Stdout>,
 }
 
 /// An account that can be asked, and the embedded one behind it, if it is that.
@@ -99,7 +99,7 @@ pub fn main() -> ExitCode {
     let context = Context {
         clock: Clock::system(),
         environment: Environment::of_process(),
-        output: Output::onto(std::io::stdout()),
+        stdout: Stdout::onto(std::io::stdout()),
         screen: Screen::of_stderr(matches!(&cli.command, Command::Dump(args) if !args.quiet)),
         stop: Stop::default(),
         attended: matches!(cli.command, Command::Check(_) | Command::Login(_)) || std::io::stderr().is_terminal(),
@@ -115,7 +115,7 @@ pub fn main() -> ExitCode {
 
 /// Runs a command until it ends, until a signal comes, or until nobody reads its output any more.
 async fn supervise(command: Command, context: Context) -> ExitCode {
-    let (output, secrets) = (context.output.clone(), context.secrets.clone());
+    let (output, secrets) = (context.stdout.clone(), context.secrets.clone());
     let ending = Ending::of(&command, &context);
     let mut command = Box::pin(run(command, context));
     tokio::select! {
@@ -139,12 +139,12 @@ async fn run(command: Command, context: Context) -> ExitCode {
         state_file::end_torn_line();
     }
     let destination = if protocol {
-        Destination::Protocol(context.output.clone())
+        Destination::Protocol(context.stdout.clone())
     } else {
         Destination::Stderr(context.screen.clone())
     };
     logging::install(destination, context.secrets.clone(), level(&command));
-    let (output, secrets, clock) = (context.output.clone(), context.secrets.clone(), context.clock.clone());
+    let (output, secrets, clock) = (context.stdout.clone(), context.secrets.clone(), context.clock.clone());
     let result = match command {
         Command::Spec(_) => spec::run(&context).await,
         Command::Check(args) => check::run(&args, &context).await,
@@ -233,7 +233,7 @@ impl Context {
     /// The account of the flags of an Airbyte command, whose reader keeps configurations.
     async fn account_of(&self, args: &AccountArgs) -> Result<Account, Error> {
         let file = args.config.as_deref().filter(|_| !args.no_config_update);
-        let tokens = TokenPlaces { file, output: Some(self.output.clone()) };
+        let tokens = TokenPlaces { file, stdout: Some(self.stdout.clone()) };
         self.account(args.config.as_deref(), args.sandbox, tokens).await
     }
 
@@ -259,7 +259,7 @@ impl Context {
                 Access { token: None, renewal: Some(Renewal::ClientCredentials(client)) }
             }
             Credentials::Pair { client, access, refresh } => {
-                let keeper = Keeper::new(document, tokens.file, tokens.output, self.clock.clone());
+                let keeper = Keeper::new(document, tokens.file, tokens.stdout, self.clock.clone());
                 Access { token: access, renewal: Some(Renewal::Refresh { client, token: refresh, keeper }) }
             }
         };

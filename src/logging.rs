@@ -9,12 +9,12 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use crate::progress::Screen;
 use crate::protocol;
 use crate::secrets::Secrets;
-use crate::stdout::Output;
+use crate::stdout::Stdout;
 
 /// Where events are written.
 pub enum Destination {
     /// As LOG messages.
-    Protocol(Output),
+    Protocol(Stdout),
     /// As text on stderr.
     Stderr(Screen),
 }

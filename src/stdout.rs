@@ -16,7 +16,7 @@ type Afterwards = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
 /// Writes lines in the order in which they are handed over; clones share one output.
 #[derive(Clone)]
-pub struct Output {
+pub struct Stdout {
     jobs: mpsc::UnboundedSender<Job>,
     room: Arc<Semaphore>,
     failure: Arc<Mutex<Option<io::Error>>>,
@@ -30,7 +30,7 @@ enum Job {
     Last(oneshot::Sender<()>),
 }
 
-impl Output {
+impl Stdout {
     /// An output onto `writer`.
     pub fn onto(mut writer: impl Write + Send + 'static) -> Self {
         let (jobs, mut queue) = mpsc::unbounded_channel();

@@ -16,7 +16,7 @@ use crate::atomic_file::{self, Readers, Replacement};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::protocol;
-use crate::stdout::Output;
+use crate::stdout::Stdout;
 
 /// How long another run may take to renew the tokens in the same file.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -31,7 +31,7 @@ const ROOM: usize = 16 * 1024;
 pub struct Keeper {
     document: Document,
     file: Option<PathBuf>,
-    output: Option<Output>,
+    stdout: Option<Stdout>,
     clock: Clock,
 }
 
@@ -51,10 +51,10 @@ pub struct Opened<'a> {
 
 impl Keeper {
     /// Keeps the tokens of `document`; `file` is where it was read, if it may be changed.
-    pub fn new(document: Document, file: Option<&Path>, output: Option<Output>, clock: Clock) -> Self {
+    pub fn new(document: Document, file: Option<&Path>, stdout: Option<Stdout>, clock: Clock) -> Self {
         // What is no regular file, such as a pipe, cannot be replaced. A link is followed: it is the file behind it that is.
         let file = file.and_then(|path| fs::canonicalize(path).ok()).filter(|path| path.is_file());
-        Self { document, file, output, clock }
+        Self { document, file, stdout, clock }
     }
 
     /// Opens the place for what comes after this pair, before its refresh token is spent.
@@ -69,7 +69,7 @@ impl Keeper {
                     if let Some(renewed) = self.renewed(access, refresh) {
                         return self.adopt(renewed).await;
                     }
-                    if self.output.is_none() {
+                    if self.stdout.is_none() {
                         return Err(error);
                     }
                     warn!("new tokens are told to the reader of the output alone: {error}");
@@ -87,7 +87,7 @@ impl Keeper {
             return self.adopt(renewed).await;
         }
         if held.is_none() {
-            let Some(output) = &self.output else {
+            let Some(output) = &self.stdout else {
                 let problem = "The access token has died, and there is no place to keep what the refresh token would bring, which works once";
                 return Err(Error::new(Kind::Unkept, problem));
             };
@@ -130,7 +130,7 @@ impl Keeper {
 
     /// Tells the configuration to the reader of the output, if there is one, and returns when it is out.
     async fn tell(&self) -> Result<(), Error> {
-        let Some(output) = &self.output else { return Ok(()) };
+        let Some(output) = &self.stdout else { return Ok(()) };
         let now = self.clock.now().timestamp_millis();
         output.write(protocol::configuration(self.document.members(), now).into_bytes()).await?;
         output.drained().await
@@ -148,7 +148,7 @@ impl Opened<'_> {
         }
         keeper.tell().await?;
         match in_file {
-            Some(Err(error)) if keeper.output.is_none() => {
+            Some(Err(error)) if keeper.stdout.is_none() => {
                 let problem =
                     "The new tokens could not be written into the configuration file, and the old ones are spent";
                 Err(Error::new(Kind::SignIn, problem).because(error))

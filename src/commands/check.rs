@@ -33,7 +33,7 @@ pub(super) async fn run(args: &AccountArgs, context: &Context) -> Result<(), Err
         }
         Err(error) => return Err(error),
     };
-    context.output.write(status.into_bytes()).await
+    context.stdout.write(status.into_bytes()).await
 }
 
 /// Whether the account can be read; what of it cannot is warned of.

@@ -13,5 +13,5 @@ pub(super) async fn run(args: &CompletionsArgs, context: &Context) -> Result<(),
     let name = program.get_name().to_owned();
     let mut script = Vec::new();
     generate(args.shell, &mut program, name, &mut script);
-    context.output.write(script).await
+    context.stdout.write(script).await
 }

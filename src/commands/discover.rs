@@ -13,7 +13,7 @@ pub(super) async fn run(args: &AccountArgs, context: &Context) -> Result<(), Err
     if let Some(path) = &args.config {
         context.config(path)?;
     }
-    context.output.write(catalog().into_bytes()).await
+    context.stdout.write(catalog().into_bytes()).await
 }
 
 fn catalog() -> String {

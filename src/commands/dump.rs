@@ -38,7 +38,7 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
     let wish = Wish { streams: streams.clone(), mode: mode.into(), since, until };
     wish.wanted()?;
     let file = args.config.as_deref().filter(|_| !args.no_config_update);
-    let tokens = TokenPlaces { file, output: None };
+    let tokens = TokenPlaces { file, stdout: None };
     let account = context.account(args.config.as_deref(), args.sandbox, tokens).await?;
     let mut terms = read::terms(&account.config, CHATS_LOOKBACK, context.clock.now());
     let (name, start) = (name(&account), position::utc(terms.start));
@@ -175,7 +175,7 @@ fn name(account: &Account) -> String {
 async fn tell(args: &DumpArgs, context: &Context, summaries: &[Summary], dataset: &Dataset) -> Result<(), Error> {
     if args.json {
         let line = json!({ "dataset": dataset.store.address(""), "run": dataset.run, "streams": summaries });
-        return context.output.write((context.secrets.hide(&line.to_string()) + "\n").into_bytes()).await;
+        return context.stdout.write((context.secrets.hide(&line.to_string()) + "\n").into_bytes()).await;
     }
     if args.quiet || summaries.is_empty() {
         return Ok(());

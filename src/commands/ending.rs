@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::dataset::Dataset;
 use crate::progress::Screen;
 use crate::signals::{self, INTERRUPT, Stop};
-use crate::stdout::Output;
+use crate::stdout::Stdout;
 
 /// How long a stopped run waits for a reader to take the lines that are already on their way.
 const PARTING: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ const SETTLING: Duration = Duration::from_secs(30);
 
 /// What a signal finds of a command.
 pub(super) struct Ending {
-    output: Output,
+    stdout: Stdout,
     screen: Screen,
     stop: Stop,
     held: Arc<OnceLock<Arc<Dataset>>>,
@@ -50,7 +50,7 @@ impl Ending {
             _ => None,
         };
         Self {
-            output: context.output.clone(),
+            stdout: context.stdout.clone(),
             screen: context.screen.clone(),
             stop: context.stop.clone(),
             held: Arc::clone(&context.held),
@@ -96,7 +96,7 @@ impl Ending {
     async fn parted(&self) {
         self.settled().await;
         // Whoever still reads pages must not begin a line that the end would cut off.
-        self.output.close_within(PARTING).await;
+        self.stdout.close_within(PARTING).await;
         if let Some(dataset) = self.held.get() {
             // The next run need not wait until the right to write has run out; it does if this fails.
             let _ = tokio::time::timeout(PARTING, dataset.close()).await;

@@ -152,7 +152,7 @@ impl Forecast {
             let line = json!({
                 "streams": self.streams, "requests": requests, "at_least": at_least, "seconds": self.time().as_secs(),
             });
-            context.output.write(format!("{line}\n").into_bytes()).await?;
+            context.stdout.write(format!("{line}\n").into_bytes()).await?;
         } else if !self.streams.is_empty() {
             self.lines().iter().for_each(|line| context.screen.line(line));
         }

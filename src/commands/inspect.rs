@@ -66,7 +66,7 @@ pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<(), Err
         }
         text
     };
-    context.output.write(text.into_bytes()).await?;
+    context.stdout.write(text.into_bytes()).await?;
     let broken: Vec<&str> =
         tables.iter().filter(|(_, told)| !told.problems.is_empty()).map(|(name, _)| *name).collect();
     if broken.is_empty() {

@@ -184,7 +184,7 @@ impl SigningIn<'_> {
     async fn conclude(&self, document: &Document, issued: &Issued) -> Result<(), Error> {
         if self.args.print_token {
             let line = format!("{}\n", issued.access.expose_secret());
-            self.context.output.write(line.into_bytes()).await?;
+            self.context.stdout.write(line.into_bytes()).await?;
         }
         let path = self.args.config_out.display();
         let private = if cfg!(unix) { ", which only you can read" } else { "" };

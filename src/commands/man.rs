@@ -16,5 +16,5 @@ pub(super) async fn run(args: ManArgs, context: &Context) -> Result<(), Error> {
         .manual("Zendesk Chat");
     let mut text = Vec::new();
     page.render(&mut text).map_err(|error| Error::new(Kind::Internal, "The page cannot be made").because(error))?;
-    context.output.write(text).await
+    context.stdout.write(text).await
 }

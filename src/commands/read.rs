@@ -44,7 +44,7 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
     let run = Run {
         client: account.client.clone(),
         clock: context.clock.clone(),
-        sink: Airbyte::new(context.output.clone(), context.clock.clone(), context.secrets.clone(), state_file),
+        sink: Airbyte::new(context.stdout.clone(), context.clock.clone(), context.secrets.clone(), state_file),
         skip_unavailable: account.config.skip_unavailable,
         cutoff: OnceLock::new(),
         progress: Arc::default(),

@@ -11,7 +11,7 @@ const SPECIFICATION: &str = include_str!("../../spec.json");
 
 /// Prints the specification.
 pub(super) async fn run(context: &Context) -> Result<(), Error> {
-    context.output.write(protocol::spec(&specification()?).into_bytes()).await
+    context.stdout.write(protocol::spec(&specification()?).into_bytes()).await
 }
 
 /// What a configuration may hold.

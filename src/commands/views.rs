@@ -8,5 +8,5 @@ use crate::error::Error;
 /// Prints what `views.sql` holds if a run writes it here; a dataset that was moved or copied has brought that of another place.
 pub(super) async fn run(args: &ViewsArgs, context: &Context) -> Result<(), Error> {
     let (store, manifest) = inspect::opened(&args.place).await?;
-    context.output.write(dataset::views_at(&manifest, &store).into_bytes()).await
+    context.stdout.write(dataset::views_at(&manifest, &store).into_bytes()).await
 }

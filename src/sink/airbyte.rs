@@ -19,15 +19,15 @@ use crate::sink::{End, Sink};
 use crate::source::page::Page;
 use crate::source::state;
 use crate::source::streams::Stream;
-use crate::stdout::Output;
+use crate::stdout::Stdout;
 
 /// How many bytes of lines are handed over at once.
 const CHUNK: usize = 512 * 1024;
 
-/// Writes the messages of a run; clones share the output.
+/// Writes the messages of a run; clones share stdout.
 #[derive(Clone)]
 pub struct Airbyte {
-    output: Output,
+    stdout: Stdout,
     clock: Clock,
     secrets: Secrets,
     state_file: Option<Arc<StateFile>>,
@@ -44,9 +44,9 @@ pub struct Writer {
 }
 
 impl Airbyte {
-    /// A sink onto `output`; with a state file, every checkpoint is kept there once its lines are out.
-    pub fn new(output: Output, clock: Clock, secrets: Secrets, state_file: Option<Arc<StateFile>>) -> Self {
-        Self { output, clock, secrets, state_file }
+    /// A sink onto `stdout`; with a state file, every checkpoint is kept there once its lines are out.
+    pub fn new(stdout: Stdout, clock: Clock, secrets: Secrets, state_file: Option<Arc<StateFile>>) -> Self {
+        Self { stdout, clock, secrets, state_file }
     }
 }
 
@@ -58,12 +58,12 @@ impl Sink for Airbyte {
     }
 
     fn status(&self, stream: &str, status: Status) {
-        self.output.note(protocol::stream_status(stream, status, self.now()));
+        self.stdout.note(protocol::stream_status(stream, status, self.now()));
     }
 
     fn failure(&self, error: &Error, stream: Option<&str>) {
         let told = |text: &str| self.secrets.hide(text);
-        self.output.note(protocol::failure(error, told, stream, self.now()));
+        self.stdout.note(protocol::failure(error, told, stream, self.now()));
     }
 
     fn stopped(&self, _: &Error, _: &str) {
@@ -96,11 +96,11 @@ impl super::Writer for Writer {
                 changes.clear();
             }
             if lines.len() >= CHUNK {
-                self.sink.output.write(std::mem::replace(&mut lines, Vec::with_capacity(CHUNK + CHUNK / 8))).await?;
+                self.sink.stdout.write(std::mem::replace(&mut lines, Vec::with_capacity(CHUNK + CHUNK / 8))).await?;
             }
         }
         if !lines.is_empty() {
-            self.sink.output.write(lines).await?;
+            self.sink.stdout.write(lines).await?;
         }
         self.since_state += page.len() as u64;
         self.total += page.len() as u64;
@@ -116,9 +116,9 @@ impl super::Writer for Writer {
         let name = self.stream.output.name;
         let state = state::of(self.stream, delivered);
         let line = protocol::state(name, &state, std::mem::take(&mut self.since_state));
-        self.sink.output.write(line.into_bytes()).await?;
+        self.sink.stdout.write(line.into_bytes()).await?;
         if let Some(file) = self.sink.state_file.clone() {
-            self.sink.output.after(move || file.keep(name, state))?;
+            self.sink.stdout.after(move || file.keep(name, state))?;
         }
         Ok(())
     }

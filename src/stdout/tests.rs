@@ -24,9 +24,9 @@ impl Write for Tap {
     }
 }
 
-fn tapped(fail: Option<ErrorKind>) -> (Output, mpsc::Receiver<Vec<u8>>) {
+fn tapped(fail: Option<ErrorKind>) -> (Stdout, mpsc::Receiver<Vec<u8>>) {
     let (lines, tap) = mpsc::channel();
-    (Output::onto(Tap { lines, fail }), tap)
+    (Stdout::onto(Tap { lines, fail }), tap)
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use source_zendesk_chat::sink::airbyte::Airbyte;
 use source_zendesk_chat::source::state::Saved;
 use source_zendesk_chat::source::streams;
 use source_zendesk_chat::source::walk::Terms;
-use source_zendesk_chat::stdout::Output;
+use source_zendesk_chat::stdout::Stdout;
 
 use crate::lake::LIMITS;
 use crate::transcript;
@@ -95,7 +95,7 @@ impl Account {
     /// Reads on a machine whose clock may differ from the server's.
     pub async fn read_by(&self, clock: Clock, mode: &str, names: &[&str], state: &str) -> Reading {
         let lines = Lines { tap: Arc::clone(&self.tap), ..Lines::default() };
-        let output = Output::onto(lines.clone());
+        let output = Stdout::onto(lines.clone());
         let sink = Airbyte::new(output.clone(), clock.clone(), Secrets::default(), None);
         let catalog = (!names.is_empty()).then(|| catalog(mode, names));
         let plan =
