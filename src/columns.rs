@@ -30,7 +30,7 @@ use crate::error::{Error, Kind};
 use crate::json::Malformed;
 use crate::json::scan::Scanner;
 use crate::source::page::Record;
-use crate::source::streams::{Output, Project};
+use crate::source::streams::{Project, Stream};
 
 use extra::{Extra, Repeated};
 use form::Form;
@@ -55,8 +55,8 @@ pub struct Columns {
 
 impl Columns {
     /// The columns of a stream's records.
-    pub fn of(output: &Output) -> Self {
-        let form = Form::of(&serde_json::from_str(output.schema).unwrap_or_default());
+    pub fn of(stream: &Stream) -> Self {
+        let form = Form::of(&serde_json::from_str(stream.schema).unwrap_or_default());
         let mut fields = form.fields();
         fields.push(Field::new(EXTRA, DataType::Utf8, true));
         fields.push(Field::new(EXTRACTED_AT, instant(), false));
@@ -72,7 +72,7 @@ impl Columns {
     /// Rows of an older version of the table with these columns.
     ///
     /// Where columns only came to it, the old rows do not have them; where a type is another, each row is made anew.
-    pub fn fitted(&self, output: &Output, batch: RecordBatch) -> Result<RecordBatch, Error> {
+    pub fn fitted(&self, stream: &Stream, batch: RecordBatch) -> Result<RecordBatch, Error> {
         if batch.schema_ref().fields() == self.schema.fields() {
             return Ok(batch);
         }
@@ -82,7 +82,7 @@ impl Columns {
         if !self.schema.fields().iter().all(|field| same(field))
             || !batch.schema_ref().fields().iter().all(|field| known(field))
         {
-            return self.anew(output, &batch);
+            return self.anew(stream, &batch);
         }
         let column = |field: &Field| {
             let column = batch.column_by_name(field.name()).cloned();
@@ -92,9 +92,9 @@ impl Columns {
         RecordBatch::try_new(self.schema(), columns).map_err(broken)
     }
 
-    fn anew(&self, output: &Output, batch: &RecordBatch) -> Result<RecordBatch, Error> {
+    fn anew(&self, stream: &Stream, batch: &RecordBatch) -> Result<RecordBatch, Error> {
         // A key that was made of other members is taken over: their texts may not be what they were.
-        let key = output.key.filter(|_| output.project != Project::Whole);
+        let key = stream.key.filter(|_| stream.project != Project::Whole);
         let mut rows = Rows::new(self, "");
         for row in 0..batch.num_rows() {
             let added = key.and_then(|key| Some((key, back::scalar(batch, row, key)?)));
@@ -157,10 +157,10 @@ impl Rows {
     }
 
     /// Takes in one record, read at a time in microseconds since 1970.
-    pub fn push(&mut self, output: &Output, record: Record<'_>, extracted_at: i64) -> Result<(), Error> {
-        let key = match output.project {
+    pub fn push(&mut self, stream: &Stream, record: Record<'_>, extracted_at: i64) -> Result<(), Error> {
+        let key = match stream.project {
             Project::Whole => None,
-            Project::Keyed(..) => output.key.map(|key| (key, format!("\"{}\"", output.key_text(record)))),
+            Project::Keyed(..) => stream.key.map(|key| (key, format!("\"{}\"", stream.key_text(record)))),
         };
         let added = key.as_ref().map(|(name, value)| (*name, value.as_str()));
         self.push_text(record.text(), added, extracted_at)

@@ -17,7 +17,7 @@ pub trait Sink: Send + Sync + 'static {
     type Writer: Writer;
 
     /// The place of one stream.
-    fn stream(&self, stream: Stream, conform: Conform) -> Self::Writer;
+    fn stream(&self, stream: &'static Stream, conform: Conform) -> Self::Writer;
 
     /// Takes note of a stream's status.
     fn status(&self, stream: &str, status: Status);

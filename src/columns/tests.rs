@@ -12,11 +12,11 @@ use crate::source::streams;
 
 /// Puts records through columns and Parquet.
 fn batch(stream: &str, records: &[String]) -> RecordBatch {
-    let output = streams::named(stream).unwrap().output;
+    let stream = streams::named(stream).unwrap();
     let page = Page::parse(Shape::List, format!("[{}]", records.join(",")).into_bytes()).unwrap();
-    let columns = Columns::of(output);
+    let columns = Columns::of(stream);
     let mut rows = Rows::new(&columns, "run");
-    page.records().for_each(|record| rows.push(output, record, 17).unwrap());
+    page.records().for_each(|record| rows.push(stream, record, 17).unwrap());
     let batch = rows.finish().unwrap();
     assert!(rows.is_empty());
     let mut file = Vec::new();
@@ -41,8 +41,8 @@ fn readable(json: &str) -> String {
     String::from_utf8(line).unwrap()
 }
 
-const NO_SCHEMA: Output =
-    Output { name: "", schema: "{}", key: None, cursor: None, created: None, onwards: false, project: Project::Whole };
+const NO_SCHEMA: Stream =
+    Stream { name: "", schema: "{}", key: None, cursor: None, created: None, onwards: false, project: Project::Whole };
 
 /// A value as readers see it: absent members and null are the same, numbers are numbers, times are instants.
 fn normal(value: &Value) -> Value {
@@ -95,9 +95,9 @@ fn returns(stream: &str, records: &[String]) {
     for (row, text) in records.iter().enumerate() {
         let mut given: Value = serde_json::from_str(&readable(text)).unwrap();
         if stream == "agent_timeline" {
-            let output = streams::named(stream).unwrap().output;
+            let stream = streams::named(stream).unwrap();
             let page = Page::parse(Shape::List, format!("[{text}]").into_bytes()).unwrap();
-            let key = output.key_text(page.records().next().unwrap());
+            let key = stream.key_text(page.records().next().unwrap());
             if given.get("id").is_none_or(Value::is_null) {
                 given["id"] = serde_json::from_str(&readable(&format!("{{\"k\":\"{key}\"}}")))
                     .map(|v: Value| v["k"].clone())
@@ -121,7 +121,7 @@ fn recorded_records_come_back_and_need_no_extra() {
 
 #[test]
 fn types_are_those_that_the_schema_declares() {
-    let schema = Columns::of(streams::named("chats").unwrap().output).schema();
+    let schema = Columns::of(streams::named("chats").unwrap()).schema();
     let type_of = |name: &str| schema.field_with_name(name).unwrap().data_type().clone();
     assert_eq!(type_of("timestamp"), instant());
     assert_eq!(type_of("duration"), DataType::Int64);
@@ -206,8 +206,8 @@ fn of_a_name_that_comes_twice_in_what_is_kept_the_last_stays() {
 
 #[test]
 fn text_of_several_types_is_strict_where_it_is_json() {
-    let (output, columns) = columns_of(&json!({ "id": { "type": "integer" }, "any": {} }));
-    let batch = filled(&columns, output, r#"{"id":1,"any":{"a\ud83d":"\ud83d","b":1,"b":2}}"#);
+    let (stream, columns) = columns_of(&json!({ "id": { "type": "integer" }, "any": {} }));
+    let batch = filled(&columns, stream, r#"{"id":1,"any":{"a\ud83d":"\ud83d","b":1,"b":2}}"#);
     let text = batch.column_by_name("any").unwrap().as_string::<i32>().value(0).to_owned();
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!({ "a\u{fffd}": "\u{fffd}", "b": 2 }));
     assert_eq!(text.matches("\"b\"").count(), 1);
@@ -413,9 +413,9 @@ proptest! {
 
     #[test]
     fn every_record_comes_back(
-        (stream, records) in prop::sample::select(streams::all().map(|stream| stream.output.name).collect::<Vec<_>>())
+        (stream, records) in prop::sample::select(streams::all().map(|stream| stream.name).collect::<Vec<_>>())
             .prop_flat_map(|stream| {
-                let form = Columns::of(streams::named(stream).unwrap().output).form;
+                let form = Columns::of(streams::named(stream).unwrap()).form;
                 let objects = shaped(&form).prop_filter("objects", |json| json.starts_with('{'));
                 (Just(stream), prop::collection::vec(objects, 1..4))
             })
@@ -439,9 +439,9 @@ proptest! {
 }
 
 /// The columns of a stream whose schema has these properties.
-fn columns_of(properties: &Value) -> (&'static Output, Columns) {
+fn columns_of(properties: &Value) -> (&'static Stream, Columns) {
     let schema = json!({ "type": "object", "properties": properties }).to_string();
-    let output = Output {
+    let stream = Stream {
         name: "things",
         schema: Box::leak(schema.into_boxed_str()),
         key: Some("id"),
@@ -450,29 +450,29 @@ fn columns_of(properties: &Value) -> (&'static Output, Columns) {
         onwards: false,
         project: Project::Whole,
     };
-    let output = Box::leak(Box::new(output));
-    let columns = Columns::of(output);
-    (output, columns)
+    let stream = Box::leak(Box::new(stream));
+    let columns = Columns::of(stream);
+    (stream, columns)
 }
 
-fn filled(columns: &Columns, output: &Output, record: &str) -> RecordBatch {
+fn filled(columns: &Columns, stream: &Stream, record: &str) -> RecordBatch {
     let page = Page::parse(Shape::List, format!("[{record}]").into_bytes()).unwrap();
     let mut rows = Rows::new(columns, "first run");
-    page.records().for_each(|record| rows.push(output, record, 17).unwrap());
+    page.records().for_each(|record| rows.push(stream, record, 17).unwrap());
     rows.finish().unwrap()
 }
 
 #[test]
 fn a_new_column_is_null_in_old_rows_which_keep_it_beside_them() {
-    let (output, before) = columns_of(&json!({ "id": { "type": "integer" } }));
+    let (stream, before) = columns_of(&json!({ "id": { "type": "integer" } }));
     let (_, after) = columns_of(&json!({ "id": { "type": "integer" }, "size": { "type": "integer" } }));
     assert!(!are_retyped(&before.types(), &after.types()));
-    let fitted = after.fitted(output, filled(&before, output, r#"{"id":1,"size":7}"#)).unwrap();
+    let fitted = after.fitted(stream, filled(&before, stream, r#"{"id":1,"size":7}"#)).unwrap();
     assert_eq!(fitted.schema(), after.schema());
     assert!(fitted.column_by_name("size").unwrap().is_null(0));
     assert_eq!(record(&fitted, 0), json!({ "id": 1, "size": 7 }));
     // An older version that writes the rows anew does not lose what it has no column for.
-    let again = before.fitted(output, filled(&after, output, r#"{"id":1,"size":7}"#)).unwrap();
+    let again = before.fitted(stream, filled(&after, stream, r#"{"id":1,"size":7}"#)).unwrap();
     assert_eq!((again.schema(), record(&again, 0)), (before.schema(), json!({ "id": 1, "size": 7 })));
 }
 
@@ -495,14 +495,14 @@ fn a_column_of_another_type_is_made_anew_from_what_the_old_one_gives_back() {
         ),
     ];
     for (old, new, text) in cases {
-        let (output, before) = columns_of(&json!({ "id": { "type": "integer" }, "size": old }));
+        let (stream, before) = columns_of(&json!({ "id": { "type": "integer" }, "size": old }));
         let (_, after) = columns_of(&json!({ "id": { "type": "integer" }, "size": new }));
         let retyped = are_retyped(&before.types(), &after.types());
-        let old = filled(&before, output, text);
-        let fitted = after.fitted(output, old.clone()).unwrap();
+        let old = filled(&before, stream, text);
+        let fitted = after.fitted(stream, old.clone()).unwrap();
         assert_eq!(fitted.schema(), after.schema());
         assert_eq!(normal(&record(&fitted, 0)), normal(&serde_json::from_str(text).unwrap()), "{text}");
-        assert_eq!(fitted, after.fitted(output, fitted.clone()).unwrap());
+        assert_eq!(fitted, after.fitted(stream, fitted.clone()).unwrap());
         // A union's text is of the same type whatever it is read as: what tells them apart stands beside the type.
         assert!(retyped, "{text}");
         for name in [EXTRACTED_AT, RUN_ID] {
@@ -513,12 +513,12 @@ fn a_column_of_another_type_is_made_anew_from_what_the_old_one_gives_back() {
 
 #[test]
 fn a_key_that_was_made_is_taken_over() {
-    let output = streams::named("agent_timeline").unwrap().output;
-    let columns = Columns::of(output);
+    let stream = streams::named("agent_timeline").unwrap();
+    let columns = Columns::of(stream);
     let old =
         batch("agent_timeline", &[r#"{"agent_id":5,"start_time":"2025-01-02T03:04:05.10Z","id":"own"}"#.to_owned()]);
     let key = |batch: &RecordBatch| batch.column_by_name("id").unwrap().as_string::<i32>().value(0).to_owned();
     assert_eq!(key(&old), "5|2025-01-02T03:04:05.10Z");
-    let anew = columns.anew(output, &old).unwrap();
+    let anew = columns.anew(stream, &old).unwrap();
     assert_eq!(anew, old);
 }

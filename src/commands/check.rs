@@ -44,9 +44,9 @@ pub(super) async fn verdict(account: &Account, context: &Context) -> Result<(), 
     account.client.stay().await;
     let terms = terms(context);
     let mut probes = JoinSet::new();
-    for stream in streams::all().filter(|stream| stream.output.name != PROOF) {
+    for stream in streams::all().filter(|stream| stream.name != PROOF) {
         let client = account.client.clone();
-        probes.spawn(async move { (stream.output.name, probe(&client, stream, &terms).await) });
+        probes.spawn(async move { (stream.name, probe(&client, stream, &terms).await) });
     }
     while let Some(probed) = probes.join_next().await {
         match probed {
@@ -71,13 +71,13 @@ fn terms(context: &Context) -> Terms {
 }
 
 /// Asks for one record of a stream.
-async fn probe(client: &Client, stream: Stream, terms: &Terms) -> Result<(), Error> {
+async fn probe(client: &Client, stream: &'static Stream, terms: &Terms) -> Result<(), Error> {
     let Some(Asked { request, .. }) = Walk::new(stream, terms, None).next() else { return Ok(()) };
     let request = Request { limit: request.limit.map(|_| 1), ..request };
-    let parse = |body: Body| Page::parse(stream.endpoint.shape, body);
+    let parse = |body: Body| Page::parse(stream.endpoint().shape, body);
     let watch = |wait: &Wait| {
         if wait.matters() {
-            warn!("{}: {wait}", stream.output.name);
+            warn!("{}: {wait}", stream.name);
         }
     };
     client.fetch(&request, None, &watch, parse).await.map(|_| ())

@@ -79,10 +79,10 @@ impl Forecast {
         context: &Context,
     ) -> Self {
         let none = Table::default();
-        let table = |stream: Stream| manifest.tables.get(stream.output.name).unwrap_or(&none);
+        let table = |stream: &'static Stream| manifest.tables.get(stream.name).unwrap_or(&none);
         let why = |planned: &Planned| {
             let stream = planned.stream;
-            let mode = tasks.get(stream.output.name).map(|task| task.mode);
+            let mode = tasks.get(stream.name).map(|task| task.mode);
             let onwards = matches!(mode, Some(Mode::IncrementalAppend | Mode::IncrementalDeduped));
             match (&planned.delivered, stream.is_export()) {
                 (Some(_), _) => {
@@ -105,7 +105,7 @@ impl Forecast {
     fn of<'a>(
         plan: Plan,
         why: impl Fn(&Planned) -> Why,
-        table: impl Fn(Stream) -> &'a Table,
+        table: impl Fn(&'static Stream) -> &'a Table,
         terms: &Terms,
         (account, context): (&Account, &Context),
     ) -> Self {
@@ -117,7 +117,7 @@ impl Forecast {
             let (requests, at_least) = requests(&planned, table(planned.stream));
             let axis = planned.walk.axis().filter(|axis| axis.left > 0);
             Told {
-                stream: planned.stream.output.name,
+                stream: planned.stream.name,
                 from: axis.map(|axis| position::readable(axis.at)),
                 to: axis.and(planned.walk.end()).map(position::readable),
                 requests,
@@ -193,7 +193,7 @@ impl Forecast {
 
 /// LOOKBACK: why a stream begins before where it was read.
 fn again(planned: &Planned, terms: &Terms) -> Option<Why> {
-    let Shape::Export { late, .. } = planned.stream.endpoint.shape else { return None };
+    let Shape::Export { late, .. } = planned.stream.endpoint().shape else { return None };
     terms.lookback_of(late).filter(|length| *length > 0)?;
     planned.delivered.as_ref()?;
     Some(if late == Late::Redacted { REDACTED } else { AGAIN })
@@ -201,7 +201,7 @@ fn again(planned: &Planned, terms: &Terms) -> Option<Why> {
 
 /// About how many requests a stream takes, judged by what its table holds, and whether that is only the least.
 fn requests(planned: &Planned, table: &Table) -> (u64, bool) {
-    match planned.stream.endpoint.shape {
+    match planned.stream.endpoint().shape {
         Shape::Object { .. } | Shape::List => (1, false),
         Shape::Numbered { limit, .. } => match (table.rows(), &planned.delivered) {
             (rows @ 1.., None) => (rows / u64::from(limit) + 1, false),

@@ -30,16 +30,16 @@ pub struct Wish {
 
 impl Wish {
     /// The streams, and whether they were named.
-    pub fn wanted(&self) -> Result<Vec<(Stream, bool)>, Error> {
+    pub fn wanted(&self) -> Result<Vec<(&'static Stream, bool)>, Error> {
         if self.since.zip(self.until).is_some_and(|(since, until)| until <= since) {
             return Err(Error::new(Kind::Flags, "`--until` is not after `--since`"));
         }
         if self.streams.is_empty() {
             return Ok(streams::all().map(|stream| (stream, false)).collect());
         }
-        let mut wanted: Vec<(Stream, bool)> = Vec::new();
+        let mut wanted: Vec<(&'static Stream, bool)> = Vec::new();
         for stream in chosen(&self.streams)? {
-            let name = stream.output.name;
+            let name = stream.name;
             if self.mode == Mode::IncrementalAppend && !stream.is_export() {
                 let problem = format!("{name} can only be read in full: `--mode append` adds what changed in it");
                 return Err(Error::new(Kind::Flags, problem));
@@ -51,7 +51,7 @@ impl Wish {
     }
 
     /// Refuses a bound that bounds nothing: whoever asks for a part of the rows would get all of them.
-    fn bounds(&self, wanted: &[(Stream, bool)]) -> Result<(), Error> {
+    fn bounds(&self, wanted: &[(&'static Stream, bool)]) -> Result<(), Error> {
         let flag = match (self.since, self.until) {
             (Some(_), _) => "--since",
             (None, Some(_)) => "--until",
@@ -60,11 +60,11 @@ impl Wish {
         if wanted.iter().any(|(stream, _)| stream.is_export()) {
             return Ok(());
         }
-        let names = |streams: &mut dyn Iterator<Item = Stream>| {
-            streams.map(|stream| stream.output.name).collect::<Vec<_>>().join(", ")
+        let names = |streams: &mut dyn Iterator<Item = &'static Stream>| {
+            streams.map(|stream| stream.name).collect::<Vec<_>>().join(", ")
         };
         let chosen = names(&mut wanted.iter().map(|(stream, _)| *stream));
-        let exports = names(&mut streams::all().filter(Stream::is_export));
+        let exports = names(&mut streams::all().filter(|stream| stream.is_export()));
         let problem = format!(
             "`{flag}` bounds nothing here, since {chosen} can only be read whole: leave it out, or name a stream that has a time ({exports})"
         );
@@ -77,7 +77,7 @@ impl Wish {
         let mut tasks = Tasks::new();
         let none = Table::default();
         for (stream, named) in self.wanted()? {
-            let name = stream.output.name;
+            let name = stream.name;
             let table = manifest.tables.get(name).unwrap_or(&none);
             let reached = match frontier(stream, table.cursor.as_ref()) {
                 Ok(reached) => reached,
@@ -97,7 +97,7 @@ impl Wish {
             let known = table.cursor.is_some() || table.rows() > 0;
             let walk =
                 Walk::new(stream, &Terms { start: position::nanos_of(task.start), ..*terms }, delivered.as_ref());
-            let conform = Conform::new(stream.output, None);
+            let conform = Conform::new(stream, None);
             plan.streams.push(Planned { stream, named, onwards: stream.is_export(), known, delivered, walk, conform });
             tasks.insert(name, task);
         }
@@ -107,12 +107,12 @@ impl Wish {
     /// What is done to a table, and behind what its read begins.
     fn task(
         &self,
-        stream: Stream,
+        stream: &'static Stream,
         table: &Table,
         reached: Option<Frontier>,
         terms: &Terms,
     ) -> Result<(Task, Option<Frontier>), Error> {
-        let name = stream.output.name;
+        let name = stream.name;
         let start = self.since.unwrap_or_else(|| position::utc(terms.start));
         let end = terms.end.map(position::utc);
         let mode = match self.mode {
@@ -125,7 +125,7 @@ impl Wish {
         let bounded = self.since.is_some() || ends;
         let whole = !bounded && (!stream.is_export() || table.start.is_none_or(|began| start <= began));
         let replaces = mode == Mode::Overwrite && whole;
-        let columns = Columns::of(stream.output).types();
+        let columns = Columns::of(stream).types();
         let mut task = Task { mode, replaces, start, end, reached, began: table.start, columns };
         if matches!(mode, Mode::IncrementalAppend | Mode::IncrementalDeduped) {
             if self.since.is_some_and(|since| is_before(since, task.reached.as_ref(), table.start)) {
@@ -157,10 +157,10 @@ fn is_before(since: DateTime<Utc>, reached: Option<&Frontier>, began: Option<Dat
 }
 
 /// How far a stream was read, as its table says.
-fn frontier(stream: Stream, cursor: Option<&Value>) -> Result<Option<Frontier>, Error> {
+fn frontier(stream: &'static Stream, cursor: Option<&Value>) -> Result<Option<Frontier>, Error> {
     let mut saved = Saved::default();
     if let Some(cursor) = cursor {
-        saved.keep(stream.output.name, cursor.clone());
+        saved.keep(stream.name, cursor.clone());
     }
     saved.delivered(stream)
 }

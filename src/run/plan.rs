@@ -13,7 +13,7 @@ use crate::source::walk::{Terms, Walk};
 #[derive(Debug)]
 pub struct Planned {
     /// Which one.
-    pub stream: Stream,
+    pub stream: &'static Stream,
     /// Whether the user asked for it by name.
     pub named: bool,
     /// Whether it is read onwards from its state.
@@ -43,14 +43,14 @@ pub enum Choice {
     /// All, onwards where that misses no change.
     All,
     /// These, in the same way.
-    Streams(Vec<Stream>),
+    Streams(Vec<&'static Stream>),
     /// What a catalog says.
     Catalog(Vec<Configured>),
 }
 
 /// The streams of these names, each once.
-pub fn chosen(names: &[String]) -> Result<Vec<Stream>, Error> {
-    let mut chosen: Vec<Stream> = Vec::new();
+pub fn chosen(names: &[String]) -> Result<Vec<&'static Stream>, Error> {
+    let mut chosen: Vec<&'static Stream> = Vec::new();
     for name in names {
         let Some(stream) = streams::named(name) else {
             let known: Vec<&str> = streams::names();
@@ -60,7 +60,7 @@ pub fn chosen(names: &[String]) -> Result<Vec<Stream>, Error> {
             };
             return Err(Error::new(Kind::Flags, problem));
         };
-        if !chosen.iter().any(|known| known.output.name == name) {
+        if !chosen.iter().any(|known| known.name == name) {
             chosen.push(stream);
         }
     }
@@ -76,7 +76,7 @@ pub fn build(choice: &Choice, saved: &Saved, terms: &Terms) -> Plan {
         Choice::Catalog(catalog) => return of_catalog(catalog, saved, terms),
     };
     for stream in chosen {
-        plan.add(stream, Request { named, onwards: stream.output.onwards, selected: None }, saved, terms);
+        plan.add(stream, Request { named, onwards: stream.onwards, selected: None }, saved, terms);
     }
     plan
 }
@@ -90,7 +90,7 @@ fn of_catalog(catalog: &[Configured], saved: &Saved, terms: &Terms) -> Plan {
             continue;
         };
         // A stream without a cursor can only be read in full, whatever the catalog says; some runners always say incremental.
-        let onwards = *mode == SyncMode::Incremental && stream.output.cursor.is_some();
+        let onwards = *mode == SyncMode::Incremental && stream.cursor.is_some();
         plan.add(stream, Request { named: true, onwards, selected: selected.as_deref() }, saved, terms);
     }
     plan
@@ -105,15 +105,15 @@ struct Request<'a> {
 }
 
 impl Plan {
-    fn add(&mut self, stream: Stream, request: Request<'_>, saved: &Saved, terms: &Terms) {
+    fn add(&mut self, stream: &'static Stream, request: Request<'_>, saved: &Saved, terms: &Terms) {
         let Request { named, onwards, selected } = request;
         let delivered = match if onwards { saved.delivered(stream) } else { Ok(None) } {
             Ok(delivered) => delivered,
-            Err(error) => return self.refused.push((stream.output.name.to_owned(), error)),
+            Err(error) => return self.refused.push((stream.name.to_owned(), error)),
         };
         let walk = Walk::new(stream, terms, delivered.as_ref());
-        let conform = Conform::new(stream.output, selected);
-        let known = saved.knows(stream.output.name);
+        let conform = Conform::new(stream, selected);
+        let known = saved.knows(stream.name);
         self.streams.push(Planned { stream, named, onwards, known, delivered, walk, conform });
     }
 }

@@ -76,7 +76,7 @@ impl<S: Sink> Run<S> {
         }
         let mut reading = JoinSet::new();
         for planned in plan.streams {
-            let name = planned.stream.output.name.to_owned();
+            let name = planned.stream.name.to_owned();
             let run = Arc::clone(&run);
             reading.spawn(async move { (name, run.stream(planned).await) });
         }
@@ -178,7 +178,7 @@ impl<S: Sink> Run<S> {
 
     async fn stream(self: Arc<Self>, planned: Planned) -> Outcome {
         let Planned { stream, named, onwards, known, delivered, mut walk, conform } = planned;
-        self.sink.status(stream.output.name, Status::Started);
+        self.sink.status(stream.name, Status::Started);
         let mut course = Course {
             writer: self.sink.stream(stream, conform),
             fetching: JoinSet::new(),
@@ -194,7 +194,7 @@ impl<S: Sink> Run<S> {
         };
         let read = course.read(&mut walk).await;
         let Course { run, writer, delivered, .. } = course;
-        run.progress.ended(stream.output.name);
+        run.progress.ended(stream.name);
         let end = if read.is_err() { End::Early } else { walk.end().map_or(End::WithGap, End::Whole) };
         let kept = writer.finish(delivered.as_ref(), end).await;
         let error = match (read, kept) {
@@ -215,7 +215,7 @@ impl<S: Sink> Run<S> {
     /// Why the account cannot be asked any more, if a stream ended because of that.
     ///
     /// A 401 may be of one stream only. Another is asked to tell, which costs a request where all is lost anyway.
-    async fn refused(&self, stream: Stream, error: &Error) -> Option<Error> {
+    async fn refused(&self, stream: &'static Stream, error: &Error) -> Option<Error> {
         // Streams that meet the same refusal at the same time wait for what the first of them finds out.
         let _turn = self.doubted.lock().await;
         if let Some(ended) = self.client.ended().await {
@@ -225,12 +225,12 @@ impl<S: Sink> Run<S> {
         if error.kind() != Kind::Unauthorized {
             return None;
         }
-        let witness = streams::named(if stream.output.name == PROOF { SECOND_PROOF } else { PROOF })?;
+        let witness = streams::named(if stream.name == PROOF { SECOND_PROOF } else { PROOF })?;
         let terms = Terms { start: 0, end: None, lookback: 0, chats_lookback: 0 };
         let Asked { request, .. } = Walk::new(witness, &terms, None).next()?;
         let request = Request { limit: request.limit.map(|_| 1), ..request };
-        let parse = |body: Body| Page::parse(witness.endpoint.shape, body);
-        let waiting = |wait: &Wait| self.waiting(stream.output.name, wait);
+        let parse = |body: Body| Page::parse(witness.endpoint().shape, body);
+        let waiting = |wait: &Wait| self.waiting(stream.name, wait);
         let asked = tokio::select! {
             asked = self.client.fetch(&request, None, &waiting, parse) => asked,
             () = self.stop.asked() => return None,
@@ -258,10 +258,10 @@ impl<S: Sink> Run<S> {
     }
 
     /// Fetches and takes apart a page.
-    async fn fetch(&self, stream: Stream, asked: &Asked, place: Option<Place>) -> Fetched {
-        let shape = stream.endpoint.shape;
+    async fn fetch(&self, stream: &'static Stream, asked: &Asked, place: Option<Place>) -> Fetched {
+        let shape = stream.endpoint().shape;
         let parse = |body: Body| Page::parse(shape, body);
-        self.client.fetch(&asked.request, place, &|wait| self.waiting(stream.output.name, wait), parse).await
+        self.client.fetch(&asked.request, place, &|wait| self.waiting(stream.name, wait), parse).await
     }
 
     /// Tells of a wait where people look: in the log, and if it comes from the quota, as the stream's status.
@@ -294,7 +294,7 @@ struct Warned {
 /// One stream on its way.
 struct Course<S: Sink> {
     run: Arc<Run<S>>,
-    stream: Stream,
+    stream: &'static Stream,
     writer: S::Writer,
     /// The requests under way, while the pages of others are written.
     fetching: JoinSet<(Asked, Fetched)>,
@@ -339,7 +339,7 @@ impl<S: Sink> Course<S> {
             return Err(error);
         }
         self.run_on();
-        let (name, pages) = (self.stream.output.name, walk.pages());
+        let (name, pages) = (self.stream.name, walk.pages());
         if let Some(from) = walk.gap() {
             let from = position::readable(from);
             warn!(
@@ -376,7 +376,7 @@ impl<S: Sink> Course<S> {
         let page = answer.value;
         if page.repaired() {
             let page = walk.pages() + 1;
-            warn!("{}: page {page} holds bytes that are no UTF-8; they were replaced", self.stream.output.name);
+            warn!("{}: page {page} holds bytes that are no UTF-8; they were replaced", self.stream.name);
         }
         let delivery = match walk.accept(asked, answer.limit, page) {
             Ok(delivery) => delivery,
@@ -390,7 +390,7 @@ impl<S: Sink> Course<S> {
         self.go_on(walk);
         // A task that was just spawned waits in a slot of this thread from which no other takes it.
         yield_now().await;
-        run.progress.reached(self.stream.output.name, delivery.page.len(), delivery.page.bytes(), walk.axis());
+        run.progress.reached(self.stream.name, delivery.page.len(), delivery.page.bytes(), walk.axis());
         self.writer.write(delivery.page).await?;
         self.rhythm.taken(began.elapsed());
         if self.onwards && delivery.frontier.is_some() {
@@ -446,7 +446,7 @@ impl<S: Sink> Course<S> {
 
     fn run_on(&mut self) {
         if !std::mem::replace(&mut self.running, true) {
-            self.run.sink.status(self.stream.output.name, Status::Running);
+            self.run.sink.status(self.stream.name, Status::Running);
         }
     }
 
@@ -454,16 +454,16 @@ impl<S: Sink> Course<S> {
     fn warn_of_nothing(&mut self, after: Option<Nanos>) {
         let Some(after) = after else { return };
         if !std::mem::replace(&mut self.warned.of_nothing, true) {
-            let (name, after) = (self.stream.output.name, position::readable(after));
+            let (name, after) = (self.stream.name, position::readable(after));
             warn!("{name}: the service sends a page without records after {after} that leads on; it is followed");
         }
     }
 
     /// LOUD: told once a stream.
     fn warn_of_cursors(&mut self, without: usize) {
-        let Some(cursor) = self.stream.output.cursor.filter(|_| without > 0) else { return };
+        let Some(cursor) = self.stream.cursor.filter(|_| without > 0) else { return };
         if !std::mem::replace(&mut self.warned.of_cursors, true) {
-            warn!("{}: there are records without a readable `{cursor}`; they are passed on", self.stream.output.name);
+            warn!("{}: there are records without a readable `{cursor}`; they are passed on", self.stream.name);
         }
     }
 }

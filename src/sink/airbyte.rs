@@ -36,7 +36,7 @@ pub struct Airbyte {
 /// One stream's place in the sink.
 pub struct Writer {
     sink: Airbyte,
-    stream: Stream,
+    stream: &'static Stream,
     conform: Conform,
     since_state: u64,
     total: u64,
@@ -53,7 +53,7 @@ impl Airbyte {
 impl Sink for Airbyte {
     type Writer = Writer;
 
-    fn stream(&self, stream: Stream, conform: Conform) -> Writer {
+    fn stream(&self, stream: &'static Stream, conform: Conform) -> Writer {
         Writer { sink: self.clone(), stream, conform, since_state: 0, total: 0, mended: BTreeSet::new() }
     }
 
@@ -81,7 +81,7 @@ impl super::Writer for Writer {
     }
 
     async fn write(&mut self, page: Page) -> Result<(), Error> {
-        let prefix = protocol::record_prefix(self.stream.output.name, self.sink.now());
+        let prefix = protocol::record_prefix(self.stream.name, self.sink.now());
         let plain_suffix = protocol::record_suffix(&[]);
         let mut lines = Vec::with_capacity(CHUNK + CHUNK / 8);
         let mut changes = Vec::new();
@@ -113,7 +113,7 @@ impl super::Writer for Writer {
     }
 
     async fn checkpoint(&mut self, delivered: Option<&Frontier>) -> Result<(), Error> {
-        let name = self.stream.output.name;
+        let name = self.stream.name;
         let state = state::of(self.stream, delivered);
         let line = protocol::state(name, &state, std::mem::take(&mut self.since_state));
         self.sink.stdout.write(line.into_bytes()).await?;
@@ -132,9 +132,9 @@ impl super::Writer for Writer {
 impl Writer {
     /// LOUD: a member in an undeclared form is told of once; a key that cannot be kept is an error.
     fn tell(&mut self, changes: &[Change]) -> Result<(), Error> {
-        let name = self.stream.output.name;
+        let name = self.stream.name;
         for Change { member, nulled } in changes {
-            if *nulled && Some(member.as_str()) == self.stream.output.key {
+            if *nulled && Some(member.as_str()) == self.stream.key {
                 return Err(Error::new(
                     Kind::Record,
                     format!("{name}: a record's `{member}`, by which it is told from others, is of another type"),

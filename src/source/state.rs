@@ -37,9 +37,9 @@ impl Saved {
     }
 
     /// How far a stream was delivered; `None` if it has no state.
-    pub fn delivered(&self, stream: Stream) -> Result<Option<Frontier>, Error> {
-        let name = stream.output.name;
-        let (Some(state), Some(cursor)) = (self.streams.get(name), stream.output.cursor) else { return Ok(None) };
+    pub fn delivered(&self, stream: &'static Stream) -> Result<Option<Frontier>, Error> {
+        let name = stream.name;
+        let (Some(state), Some(cursor)) = (self.streams.get(name), stream.cursor) else { return Ok(None) };
         let unusable = |problem: &str| Error::new(Kind::State, format!("The state of {name} {problem}"));
         let state = match state {
             Value::Null => return Ok(None),
@@ -47,7 +47,7 @@ impl Saved {
             Value::Object(state) => state,
             _ => return Err(unusable("is not an object")),
         };
-        let frontier = match stream.endpoint.shape {
+        let frontier = match stream.endpoint().shape {
             Shape::Export { unit, .. } => match state.get("slices") {
                 Some(slices) => contiguous_end(slices).map(|at| Position::at(at, unit)),
                 None => exported(state, cursor, unit),
@@ -124,8 +124,8 @@ impl Saved {
 }
 
 /// The state of a stream that has been delivered so far.
-pub fn of(stream: Stream, delivered: Option<&Frontier>) -> Value {
-    match (delivered, stream.output.cursor) {
+pub fn of(stream: &'static Stream, delivered: Option<&Frontier>) -> Value {
+    match (delivered, stream.cursor) {
         (Some(Frontier::Position(position, beyond)), Some(cursor)) => {
             let mut state = Map::new();
             state.insert(cursor.to_owned(), position.time().into());

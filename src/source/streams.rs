@@ -12,12 +12,12 @@ pub struct Endpoint {
     /// How it is asked for and what its answers look like.
     pub shape: Shape,
     /// The streams that are made of its records.
-    pub outputs: &'static [Output],
+    pub streams: &'static [Stream],
 }
 
 /// One stream.
 #[derive(Debug)]
-pub struct Output {
+pub struct Stream {
     /// Its name in catalogs, states and files.
     pub name: &'static str,
     /// Its JSON schema.
@@ -52,9 +52,9 @@ pub const PROOF: &str = "agents";
 /// The stream that stands in for it where that one is in doubt itself.
 pub const SECOND_PROOF: &str = "accounts";
 
-macro_rules! output {
+macro_rules! stream {
     ($name:literal, key: $key:expr, cursor: $cursor:expr, created: $created:expr, onwards: $onwards:literal, project: $project:expr) => {
-        &[Output {
+        &[Stream {
             name: $name,
             schema: include_str!(concat!("../../schemas/", $name, ".json")),
             key: $key,
@@ -71,7 +71,7 @@ macro_rules! list {
         Endpoint {
             path: concat!("api/v2/chat/", $name),
             shape: Shape::List,
-            outputs: output!($name, key: Some("id"), cursor: None, created: None, onwards: false, project: Project::Whole),
+            streams: stream!($name, key: Some("id"), cursor: None, created: None, onwards: false, project: Project::Whole),
         }
     };
 }
@@ -81,7 +81,7 @@ macro_rules! export {
         Endpoint {
             path: concat!("api/v2/chat/incremental/", $name),
             shape: Shape::Export { records: $name, unit: Unit::$unit, expand: $expand, late: Late::$late },
-            outputs: output!($name, key: Some("id"), cursor: Some($cursor), created: Some($created), onwards: true, project: $project),
+            streams: stream!($name, key: Some("id"), cursor: Some($cursor), created: Some($created), onwards: true, project: $project),
         }
     };
 }
@@ -91,18 +91,18 @@ pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "api/v2/chat/account",
         shape: Shape::Object { under: None },
-        outputs: output!("accounts", key: Some("account_key"), cursor: None, created: None, onwards: false, project: Project::Whole),
+        streams: stream!("accounts", key: Some("account_key"), cursor: None, created: None, onwards: false, project: Project::Whole),
     },
     Endpoint {
         path: "api/v2/chat/agents",
         shape: Shape::Numbered { arrays: &[], limit: 100 },
-        outputs: output!("agents", key: Some("id"), cursor: Some("id"), created: None, onwards: false, project: Project::Whole),
+        streams: stream!("agents", key: Some("id"), cursor: Some("id"), created: None, onwards: false, project: Project::Whole),
     },
     export!("agent_timeline", Microseconds, cursor: "start_time", created: "start_time", expand: true, late: Spans, Project::Keyed("agent_id", "start_time")),
     Endpoint {
         path: "api/v2/chat/bans",
         shape: Shape::Numbered { arrays: &["visitor", "ip_address"], limit: 1_000 },
-        outputs: output!("bans", key: Some("id"), cursor: Some("id"), created: None, onwards: false, project: Project::Whole),
+        streams: stream!("bans", key: Some("id"), cursor: Some("id"), created: None, onwards: false, project: Project::Whole),
     },
     export!("chats", Seconds, cursor: "update_timestamp", created: "timestamp", expand: true, late: Redacted, Project::Whole),
     list!("departments"),
@@ -114,30 +114,26 @@ pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "api/v2/chat/routing_settings/account",
         shape: Shape::Object { under: Some("data") },
-        outputs: output!("routing_settings", key: None, cursor: None, created: None, onwards: false, project: Project::Whole),
+        streams: stream!("routing_settings", key: None, cursor: None, created: None, onwards: false, project: Project::Whole),
     },
     export!("agent_events", Seconds, cursor: "timestamp", created: "timestamp", expand: false, late: None, Project::Whole),
     export!("conversions", Seconds, cursor: "timestamp", created: "timestamp", expand: true, late: None, Project::Whole),
     export!("department_events", Seconds, cursor: "timestamp", created: "timestamp", expand: true, late: None, Project::Whole),
 ];
 
-/// A stream with the endpoint that feeds it.
-#[derive(Debug, Clone, Copy)]
-pub struct Stream {
-    /// Where its records come from.
-    pub endpoint: &'static Endpoint,
-    /// What it is.
-    pub output: &'static Output,
-}
-
 impl Stream {
+    /// The endpoint that its records come from.
+    pub fn endpoint(&self) -> &'static Endpoint {
+        let feeds = |endpoint: &&Endpoint| endpoint.streams.iter().any(|stream| stream.name == self.name);
+        // Every stream stands in the table.
+        ENDPOINTS.iter().find(feeds).unwrap_or(&ENDPOINTS[0])
+    }
+
     /// Whether its records come in the order of time, from a moment on.
     pub fn is_export(&self) -> bool {
-        matches!(self.endpoint.shape, Shape::Export { .. })
+        matches!(self.endpoint().shape, Shape::Export { .. })
     }
-}
 
-impl Output {
     /// The members of an endpoint's record that its key is made of.
     pub fn key_members(&self) -> impl Iterator<Item = &'static str> {
         let (first, second) = match self.project {
@@ -162,16 +158,16 @@ impl Output {
 }
 
 /// Every stream, in the order of the table.
-pub fn all() -> impl Iterator<Item = Stream> {
-    ENDPOINTS.iter().flat_map(|endpoint| endpoint.outputs.iter().map(move |output| Stream { endpoint, output }))
+pub fn all() -> impl Iterator<Item = &'static Stream> {
+    ENDPOINTS.iter().flat_map(|endpoint| endpoint.streams)
 }
 
 /// The names of all streams.
 pub fn names() -> Vec<&'static str> {
-    all().map(|stream| stream.output.name).collect()
+    all().map(|stream| stream.name).collect()
 }
 
 /// The stream of that name.
-pub fn named(name: &str) -> Option<Stream> {
-    all().find(|stream| stream.output.name == name)
+pub fn named(name: &str) -> Option<&'static Stream> {
+    all().find(|stream| stream.name == name)
 }

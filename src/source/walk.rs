@@ -52,7 +52,7 @@ impl Terms {
 /// A stream being read.
 #[derive(Debug)]
 pub struct Walk {
-    stream: Stream,
+    stream: &'static Stream,
     course: Course,
     pages: u64,
     in_vain: u64,
@@ -98,8 +98,8 @@ struct Verdict {
 
 impl Walk {
     /// A walk over a stream from its start, or from how far it has been delivered.
-    pub fn new(stream: Stream, terms: &Terms, delivered: Option<&Frontier>) -> Self {
-        let course = match (stream.endpoint.shape, delivered.cloned()) {
+    pub fn new(stream: &'static Stream, terms: &Terms, delivered: Option<&Frontier>) -> Self {
+        let course = match (stream.endpoint().shape, delivered.cloned()) {
             (Shape::Export { unit, late, .. }, Some(Frontier::Position(position, beyond))) => {
                 Course::Export(Box::new(Export::new(unit, late, terms, Some((position, beyond)))))
             }
@@ -131,11 +131,12 @@ impl Walk {
     pub fn next(&mut self) -> Option<Asked> {
         match &mut self.course {
             Course::Once(asked) => {
-                let request = || Request { path: self.stream.endpoint.path.to_owned(), query: Vec::new(), limit: None };
+                let request =
+                    || Request { path: self.stream.endpoint().path.to_owned(), query: Vec::new(), limit: None };
                 (!std::mem::replace(asked, true)).then(|| Asked { request: request(), window: 0 })
             }
             Course::Numbered(numbered) => {
-                let request = numbered.next(self.stream.endpoint.path)?;
+                let request = numbered.next(self.stream.endpoint().path)?;
                 Some(Asked { request, window: 0 })
             }
             Course::Export(export) => {
@@ -155,12 +156,12 @@ impl Walk {
     /// Takes the page that a request brought, asked with `limit` in the end.
     pub fn accept(&mut self, asked: &Asked, limit: Option<u32>, mut page: Page) -> Result<Delivery, Error> {
         self.pages += 1;
-        let name = self.stream.output.name;
+        let name = self.stream.name;
         self.require_keys(&page)?;
         let verdict = match &mut self.course {
             Course::Once(_) => Ok(Verdict::default()),
             Course::Numbered(numbered) => numbered.accept(limit, &page),
-            Course::Export(export) => export.accept(asked.window, self.stream.output, limit, &page),
+            Course::Export(export) => export.accept(asked.window, self.stream, limit, &page),
         };
         let verdict = verdict.map_err(|error| error.at(name))?;
         self.in_vain += verdict.keep.iter().filter(|keep| !**keep).count() as u64;
@@ -237,18 +238,18 @@ impl Walk {
 
     fn ask(&mut self, window: u32) -> Option<Asked> {
         let Course::Export(export) = &mut self.course else { return None };
-        let Shape::Export { records, expand, .. } = self.stream.endpoint.shape else { return None };
-        let request = export.ask(window, self.stream.endpoint.path, records, expand)?;
+        let Shape::Export { records, expand, .. } = self.stream.endpoint().shape else { return None };
+        let request = export.ask(window, self.stream.endpoint().path, records, expand)?;
         Some(Asked { request, window })
     }
 
     /// LOUD: a record without its key cannot be told from others, so it is never passed on as if all were well.
     fn require_keys(&self, page: &Page) -> Result<(), Error> {
-        let output = self.stream.output;
+        let stream = self.stream;
         let is_key = |value: &str| !value.starts_with(['{', '[']);
         for (index, record) in page.records().enumerate() {
-            if let Some(missing) = output.key_members().find(|key| !record.member(key).is_some_and(is_key)) {
-                let place = format!("{}: record {} of page {}", output.name, index + 1, self.pages);
+            if let Some(missing) = stream.key_members().find(|key| !record.member(key).is_some_and(is_key)) {
+                let place = format!("{}: record {} of page {}", stream.name, index + 1, self.pages);
                 let problem = format!("{place} has no `{missing}`, by which it is told from others");
                 return Err(Error::new(Kind::Record, problem));
             }

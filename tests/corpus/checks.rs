@@ -32,7 +32,7 @@ const TOLD_BY_SIZE: std::ops::Range<Nanos> = 100_000_000_000_000_000..100_000_00
 /// An answer, taken apart in every shape: what is taken for JSON is JSON, down to the members, and nothing unsound is overlooked.
 pub fn page(bytes: &[u8]) {
     for stream in streams::all() {
-        let Ok(page) = Page::parse(stream.endpoint.shape, bytes.to_vec()) else { continue };
+        let Ok(page) = Page::parse(stream.endpoint().shape, bytes.to_vec()) else { continue };
         assert_eq!(page.repaired(), std::str::from_utf8(bytes).is_err());
         assert!(is_json(&String::from_utf8_lossy(bytes)));
         for record in page.records() {
@@ -55,7 +55,7 @@ pub fn walk(bytes: &[u8]) {
 }
 
 /// The frontier never moves backwards, only what the page holds is delivered, and only what came before or lies outside the window is not.
-fn walk_over(stream: Stream, mut frontier: Option<Frontier>, pages: &[&[u8]]) {
+fn walk_over(stream: &'static Stream, mut frontier: Option<Frontier>, pages: &[&[u8]]) {
     let mut walk = Walk::new(stream, &TERMS, frontier.as_ref());
     walk.settle(CUTOFF);
     let from = match &frontier {
@@ -65,7 +65,7 @@ fn walk_over(stream: Stream, mut frontier: Option<Frontier>, pages: &[&[u8]]) {
     let mut came = HashSet::new();
     for body in pages {
         let Some(asked) = walk.next() else { return };
-        let Ok(page) = Page::parse(stream.endpoint.shape, body.to_vec()) else { return };
+        let Ok(page) = Page::parse(stream.endpoint().shape, body.to_vec()) else { return };
         let received: Vec<(String, String, bool)> = page
             .records()
             .map(|record| (record.text().to_owned(), identity(stream, record), is_outside(stream, record, from)))
@@ -75,11 +75,11 @@ fn walk_over(stream: Stream, mut frontier: Option<Frontier>, pages: &[&[u8]]) {
         for (text, identity, outside) in received {
             let passed = delivered.next_if_eq(&text.as_str()).is_some();
             let repeated = !came.insert(identity);
-            assert!(passed || repeated || outside, "{} loses {text}", stream.output.name);
+            assert!(passed || repeated || outside, "{} loses {text}", stream.name);
         }
-        assert_eq!(delivered.next(), None, "{} delivers what the page does not hold", stream.output.name);
+        assert_eq!(delivered.next(), None, "{} delivers what the page does not hold", stream.name);
         if let Some(next) = delivery.frontier {
-            assert!(is_forward(frontier.as_ref(), &next), "{}: {next:?} after {frontier:?}", stream.output.name);
+            assert!(is_forward(frontier.as_ref(), &next), "{}: {next:?} after {frontier:?}", stream.name);
             frontier = Some(next);
         }
     }
@@ -103,7 +103,7 @@ pub fn state(bytes: &[u8]) {
         };
         if let Some(before) = frontier.as_ref().filter(|frontier| TOLD_BY_SIZE.contains(&at(frontier))) {
             let mut again = Saved::default();
-            again.keep(stream.output.name, state::of(stream, Some(before)));
+            again.keep(stream.name, state::of(stream, Some(before)));
             let after = again.delivered(stream).unwrap().unwrap();
             // A state counts whole units: what lies between two is written as the earlier one.
             assert!((at(before) - SECOND..=at(before)).contains(&at(&after)), "{after:?} after {before:?}");
@@ -144,7 +144,7 @@ pub fn catalog(bytes: &[u8]) {
         Err(error) => return assert_eq!(error.kind(), Kind::Catalog),
     };
     let plan = plan::build(&Choice::Catalog(catalog.clone()), &Saved::default(), &TERMS);
-    let planned = plan.streams.iter().map(|planned| planned.stream.output.name);
+    let planned = plan.streams.iter().map(|planned| planned.stream.name);
     let names: HashSet<&str> = planned.chain(plan.refused.iter().map(|(name, _)| name.as_str())).collect();
     assert_eq!((names.len(), plan.streams.len() + plan.refused.len()), (catalog.len(), catalog.len()));
 }
@@ -154,16 +154,16 @@ pub fn conform(bytes: &[u8]) {
     let Ok(page) = Page::parse(Shape::List, bytes.to_vec()) else { return };
     for stream in streams::all() {
         for selected in [None, Some([].as_slice())] {
-            let conform = Conform::new(stream.output, selected);
+            let conform = Conform::new(stream, selected);
             for record in page.records().filter(|&record| has_key(stream, record)) {
                 let (mut line, mut changes) = (Vec::new(), Vec::new());
                 conform.write(record, &mut line, &mut changes);
                 let line = String::from_utf8(line).unwrap();
-                let place = format!("{}: {} becomes {line}", stream.output.name, record.text());
+                let place = format!("{}: {} becomes {line}", stream.name, record.text());
                 assert!(!line.contains(['\n', '\r']) && is_json(&line) && is_sound(&line), "{place}");
                 let mut names = HashSet::new();
                 let plain = record.members().all(|(name, _)| names.insert(name));
-                if plain && changes.is_empty() && selected.is_none() && stream.output.project == Project::Whole {
+                if plain && changes.is_empty() && selected.is_none() && stream.project == Project::Whole {
                     assert_eq!(line, record.text().replace(['\n', '\r'], " "), "{place}");
                 }
             }
@@ -172,8 +172,8 @@ pub fn conform(bytes: &[u8]) {
 }
 
 /// Whether a walk lets the record through at all.
-fn has_key(stream: Stream, record: Record<'_>) -> bool {
-    stream.output.key_members().all(|key| record.member(key).is_some_and(|value| !value.starts_with(['{', '['])))
+fn has_key(stream: &'static Stream, record: Record<'_>) -> bool {
+    stream.key_members().all(|key| record.member(key).is_some_and(|value| !value.starts_with(['{', '['])))
 }
 
 fn is_json(text: &str) -> bool {
@@ -200,8 +200,8 @@ fn is_sound(json: &str) -> bool {
 }
 
 /// What tells a record from another one that may come in its place.
-fn identity(stream: Stream, record: Record<'_>) -> String {
-    match stream.endpoint.shape {
+fn identity(stream: &'static Stream, record: Record<'_>) -> String {
+    match stream.endpoint().shape {
         Shape::Numbered { .. } => {
             let number = json::unquoted(record.member("id").unwrap_or_default()).parse::<i64>();
             number.map_or_else(|_| record.text().to_owned(), |number| number.to_string())
@@ -210,10 +210,10 @@ fn identity(stream: Stream, record: Record<'_>) -> String {
     }
 }
 
-fn is_outside(stream: Stream, record: Record<'_>, from: Nanos) -> bool {
-    let text = stream.output.cursor.and_then(|cursor| record.member(cursor)).map(json::unquoted);
+fn is_outside(stream: &'static Stream, record: Record<'_>, from: Nanos) -> bool {
+    let text = stream.cursor.and_then(|cursor| record.member(cursor)).map(json::unquoted);
     let cursor = text.and_then(|text| position::iso(text).or_else(|| position::epoch(text)));
-    let export = matches!(stream.endpoint.shape, Shape::Export { .. });
+    let export = matches!(stream.endpoint().shape, Shape::Export { .. });
     export && cursor.is_some_and(|cursor| cursor < from || cursor >= CUTOFF)
 }
 

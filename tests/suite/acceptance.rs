@@ -381,10 +381,10 @@ mod basic_read {
             )
         );
         for name in names() {
-            let output = streams::named(name).unwrap().output;
+            let stream = streams::named(name).unwrap();
             assert!(!records[name].is_empty(), "{name}");
             for record in &records[name] {
-                let key = output.key_members().all(|key| record[key].is_string() || record[key].is_i64());
+                let key = stream.key_members().all(|key| record[key].is_string() || record[key].is_i64());
                 assert!(key, "{name}: {record}");
             }
             let about = messages.iter().filter(|message| stream_of(message).as_deref() == Some(name));
@@ -435,7 +435,7 @@ mod incremental {
 
     /// The streams with a cursor.
     fn incremental() -> Vec<(&'static str, &'static str)> {
-        streams::all().filter_map(|stream| Some((stream.output.name, stream.output.cursor?))).collect()
+        streams::all().filter_map(|stream| Some((stream.name, stream.cursor?))).collect()
     }
 
     /// A cursor's value, be it text, seconds, microseconds or a number: times in microseconds.

@@ -23,7 +23,7 @@ use source_zendesk_chat::signals::Stop;
 use source_zendesk_chat::sink::Sink;
 use source_zendesk_chat::sink::airbyte::Airbyte;
 use source_zendesk_chat::source::state::Saved;
-use source_zendesk_chat::source::streams;
+use source_zendesk_chat::source::streams::{self, Stream};
 use source_zendesk_chat::source::walk::Terms;
 use source_zendesk_chat::stdout::Stdout;
 
@@ -158,15 +158,12 @@ impl Account {
 
     /// The keys of the records that a stream has at `now` within the window from the start to `to`.
     pub fn truth(&self, stream: &str, to: &str) -> BTreeSet<String> {
-        let output = streams::named(stream).unwrap().output;
+        let Stream { cursor, .. } = streams::named(stream).unwrap();
         let records = self.sandbox.account().truth(stream, *self.now.lock().unwrap()).unwrap();
         let records = records.iter().map(|record| serde_json::from_str::<Value>(record).unwrap());
-        let exported = stream.contains("chats")
-            || stream.contains("conversions")
-            || stream.contains("event")
-            || stream.contains("timeline");
+        let exported = streams::named(stream).unwrap().is_export();
         let within = records.filter(|record| {
-            !exported || record[output.cursor.unwrap()].as_str().is_none_or(|cursor| instant(cursor) < instant(to))
+            !exported || record[cursor.unwrap()].as_str().is_none_or(|cursor| instant(cursor) < instant(to))
         });
         within.map(|record| key(stream, &record)).collect()
     }
@@ -181,7 +178,7 @@ pub fn catalog(mode: &str, names: &[&str]) -> Vec<protocol::Configured> {
 
 /// What tells a record of a stream from others, as the service sent it.
 pub fn key(stream: &str, record: &Value) -> String {
-    match (stream, streams::named(stream).unwrap().output.key) {
+    match (stream, streams::named(stream).unwrap().key) {
         ("agent_timeline", _) => format!("{}|{}", record["agent_id"], record["start_time"].as_str().unwrap()),
         (_, Some(key)) => record[key].as_str().map_or_else(|| record[key].to_string(), str::to_owned),
         (_, None) => "the only one".to_owned(),

@@ -71,11 +71,11 @@ pub fn contents(folder: &Path) -> Contents {
 
 /// What a table must hold: these records, once each.
 pub fn expected(stream: &str, records: &[String]) -> BTreeMap<Vec<u8>, usize> {
-    let output = streams::named(stream).unwrap().output;
-    let columns = Columns::of(output);
+    let stream = streams::named(stream).unwrap();
+    let columns = Columns::of(stream);
     let page = Page::parse(Shape::List, format!("[{}]", records.join(",")).into_bytes()).unwrap();
     let mut rows = Rows::new(&columns, "");
-    page.records().for_each(|record| rows.push(output, record, 0).unwrap());
+    page.records().for_each(|record| rows.push(stream, record, 0).unwrap());
     distinct(&rows.finish().unwrap()).into_iter().map(|row| (row, 1)).collect()
 }
 

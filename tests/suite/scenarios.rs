@@ -430,7 +430,7 @@ async fn a_wrong_token_is_one_error_and_never_an_empty_success() {
     assert_eq!(reading.errors(), [], "it is told of the run, not of each stream");
     assert!(reading.messages.iter().all(|message| message["type"] != "STATE" && message["type"] != "RECORD"));
     for stream in streams::all() {
-        assert_eq!(reading.statuses(stream.output.name), ["STARTED", "INCOMPLETE"]);
+        assert_eq!(reading.statuses(stream.name), ["STARTED", "INCOMPLETE"]);
     }
     // The first request of each stream may be out before one is refused; one more tells what that means.
     assert!(reading.requests.len() <= 15 + 1, "{:?}", reading.requests);
@@ -577,11 +577,11 @@ async fn a_run_that_finds_nothing_new_asks_no_more_than_it_must() {
     let second = account.read("incremental", &names, &first.state_file()).await;
     second.result.as_ref().unwrap();
     for stream in streams::all() {
-        let path = format!("/{}?", stream.endpoint.path);
+        let path = format!("/{}?", stream.endpoint().path);
         let requests = second.requests.iter().filter(|request| request.starts_with(&path)).count();
         // The last day of the time line is read again, and ends with a page that says so.
-        let expected = if stream.output.name == "agent_timeline" { 2 } else { 1 };
-        assert_eq!(requests, expected, "{}: {:?}", stream.output.name, second.requests);
+        let expected = if stream.name == "agent_timeline" { 2 } else { 1 };
+        assert_eq!(requests, expected, "{}: {:?}", stream.name, second.requests);
     }
     assert_eq!(second.requests.len(), names.len() + 1);
 }

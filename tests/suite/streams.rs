@@ -17,7 +17,7 @@ fn names() -> Vec<&'static str> {
 }
 
 fn incremental() -> impl Iterator<Item = &'static str> {
-    streams::all().filter(|stream| stream.output.cursor.is_some()).map(|stream| stream.output.name)
+    streams::all().filter(|stream| stream.cursor.is_some()).map(|stream| stream.name)
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,15 +41,15 @@ async fn every_record_is_valid_and_unique() {
     let account = Account::open(small_pages).await;
     let reading = account.read("incremental", &[], "").await;
     for stream in streams::all() {
-        let name = stream.output.name;
-        let schema: Value = serde_json::from_str(stream.output.schema).unwrap();
+        let name = stream.name;
+        let schema: Value = serde_json::from_str(stream.schema).unwrap();
         let validator = jsonschema::options().build(&schema).unwrap();
         for record in reading.records(name) {
             let errors: Vec<String> =
                 validator.iter_errors(record).map(|error| format!("{error} at {}", error.instance_path())).collect();
             assert_eq!(errors, [] as [String; 0], "{name}: {record}");
         }
-        let Some(key) = stream.output.key else { continue };
+        let Some(key) = stream.key else { continue };
         let keys: BTreeSet<String> = reading.records(name).iter().map(|record| record[key].to_string()).collect();
         assert_eq!(keys.len(), reading.records(name).len(), "{name} has unique keys");
         assert!(!keys.contains("null"), "{name} has keys");
@@ -159,19 +159,19 @@ async fn an_hourly_run_with_nothing_new_asks_each_stream_as_little_as_it_can() {
     let first = account.read("incremental", &[], "").await;
     let second = account.read("incremental", &[], &first.state_file()).await;
     for stream in streams::all() {
-        let path = stream.endpoint.path;
+        let path = stream.endpoint().path;
         let requests = second
             .requests
             .iter()
             .filter(|request| request.starts_with(&format!("/{path}?")) || request.starts_with(&format!("{path}?")))
             .count();
-        let expected = match stream.output.name {
+        let expected = match stream.name {
             // Two pages of a hundred and an empty one; one page of each kind, what one held beyond the other, and an empty one.
             "agents" | "bans" => 3,
             // The look-back's page, and an empty one.
             "agent_timeline" => 2,
             _ => 1,
         };
-        assert_eq!(requests, expected, "{}: {:?}", stream.output.name, second.requests);
+        assert_eq!(requests, expected, "{}: {:?}", stream.name, second.requests);
     }
 }

@@ -30,12 +30,12 @@ struct Recorded<'line> {
     data: &'line RawValue,
 }
 
-fn schema(stream: Stream) -> Value {
-    serde_json::from_str(stream.output.schema).unwrap()
+fn schema(stream: &'static Stream) -> Value {
+    serde_json::from_str(stream.schema).unwrap()
 }
 
 /// The types that a stream's schema declares of a top-level member, apart from null.
-fn types(stream: Stream, member: &str) -> Vec<String> {
+fn types(stream: &'static Stream, member: &str) -> Vec<String> {
     let declared = &schema(stream)["properties"][member]["type"];
     let types = declared.as_array().cloned().unwrap_or_else(|| vec![declared.clone()]);
     types.iter().filter_map(Value::as_str).filter(|name| *name != "null").map(str::to_owned).collect()
@@ -62,7 +62,7 @@ fn answer(shape: Shape, record: &str) -> String {
     }
 }
 
-fn recorded() -> impl Iterator<Item = (Stream, &'static str)> {
+fn recorded() -> impl Iterator<Item = (&'static Stream, &'static str)> {
     RECORDED.lines().map(|line| {
         let recorded: Recorded<'_> = serde_json::from_str(line).unwrap();
         (streams::named(&recorded.stream).unwrap(), recorded.data.get())
@@ -70,10 +70,10 @@ fn recorded() -> impl Iterator<Item = (Stream, &'static str)> {
 }
 
 /// The line that `read` makes of a record, and the members that had to be changed.
-fn written(stream: Stream, record: &str) -> (String, Vec<String>) {
-    let page = Page::parse(stream.endpoint.shape, answer(stream.endpoint.shape, record).into_bytes()).unwrap();
+fn written(stream: &'static Stream, record: &str) -> (String, Vec<String>) {
+    let page = Page::parse(stream.endpoint().shape, answer(stream.endpoint().shape, record).into_bytes()).unwrap();
     let (mut line, mut changes) = (Vec::new(), Vec::new());
-    Conform::new(stream.output, None).write(page.records().next().unwrap(), &mut line, &mut changes);
+    Conform::new(stream, None).write(page.records().next().unwrap(), &mut line, &mut changes);
     (String::from_utf8(line).unwrap(), changes.into_iter().map(|change| change.member).collect())
 }
 
@@ -81,7 +81,7 @@ fn written(stream: Stream, record: &str) -> (String, Vec<String>) {
 fn names_are_unique_and_in_snake_case() {
     let mut names = BTreeSet::new();
     for stream in streams::all() {
-        let name = stream.output.name;
+        let name = stream.name;
         let starts = name.starts_with(|first: char| first.is_ascii_lowercase());
         assert!(starts && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
         assert!(names.insert(name), "{name} comes twice");
@@ -91,7 +91,7 @@ fn names_are_unique_and_in_snake_case() {
 #[test]
 fn keys_and_cursors_are_declared_with_one_type() {
     for stream in streams::all() {
-        let output = stream.output;
+        let output = stream;
         for member in output.key.into_iter().chain(output.cursor) {
             let types = types(stream, member);
             assert_eq!(types.len(), 1, "{}.{member}: {types:?}", output.name);
@@ -103,7 +103,7 @@ fn keys_and_cursors_are_declared_with_one_type() {
 #[test]
 fn every_top_level_member_has_one_type_and_a_description() {
     for stream in streams::all() {
-        let name = stream.output.name;
+        let name = stream.name;
         for (member, property) in schema(stream)["properties"].as_object().unwrap() {
             assert_eq!(types(stream, member).len(), 1, "{name}.{member}");
             assert!(property["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}.{member}");
@@ -114,7 +114,7 @@ fn every_top_level_member_has_one_type_and_a_description() {
 #[test]
 fn every_schema_is_an_open_object_that_any_destination_can_read() {
     for stream in streams::all() {
-        let name = stream.output.name;
+        let name = stream.name;
         let schema = schema(stream);
         assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#", "{name}");
         assert_eq!(schema["type"], "object", "{name}");
@@ -142,8 +142,8 @@ fn require_plain(place: &str, schema: &Value) {
 fn the_readme_lists_exactly_the_streams_of_the_table() {
     let expected: Vec<Vec<String>> = streams::all()
         .map(|stream| {
-            let output = stream.output;
-            let path = stream.endpoint.path.strip_prefix(ROOT).unwrap();
+            let output = stream;
+            let path = stream.endpoint().path.strip_prefix(ROOT).unwrap();
             let mode = if output.onwards { "incremental" } else { "full" };
             [output.name, path, output.key.unwrap_or(""), output.cursor.unwrap_or(""), mode].map(str::to_owned).to_vec()
         })
@@ -155,11 +155,9 @@ fn the_readme_lists_exactly_the_streams_of_the_table() {
 #[test]
 fn the_readme_compares_the_streams_of_airbytes_connector() {
     let later = ["agent_events", "conversions", "department_events"];
-    let shared = streams::all().filter(|stream| !later.contains(&stream.output.name));
+    let shared = streams::all().filter(|stream| !later.contains(&stream.name));
     let mut expected: Vec<_> = shared
-        .map(|stream| {
-            [stream.output.name, stream.output.key.unwrap_or(""), stream.output.cursor.unwrap_or("")].map(str::to_owned)
-        })
+        .map(|stream| [stream.name, stream.key.unwrap_or(""), stream.cursor.unwrap_or("")].map(str::to_owned))
         .collect();
     expected.sort_unstable();
     assert_eq!(expected.len(), 12);
@@ -236,7 +234,7 @@ fn every_recorded_record_is_valid_against_its_schema() {
         let line: Value = serde_json::from_str(&line).unwrap();
         let errors: Vec<String> =
             validator.iter_errors(&line).map(|error| format!("{error} at {}", error.instance_path())).collect();
-        assert_eq!(errors, [] as [String; 0], "{}: {line}", stream.output.name);
+        assert_eq!(errors, [] as [String; 0], "{}: {line}", stream.name);
     }
 }
 
@@ -244,21 +242,20 @@ fn every_recorded_record_is_valid_against_its_schema() {
 fn every_recorded_record_is_passed_on_as_it_is() {
     for (stream, record) in recorded() {
         let (line, changes) = written(stream, record);
-        assert_eq!(changes, [] as [String; 0], "{}", stream.output.name);
-        let Project::Keyed(first, second) = stream.output.project else {
-            assert_eq!(line, record, "{}", stream.output.name);
+        assert_eq!(changes, [] as [String; 0], "{}", stream.name);
+        let Project::Keyed(first, second) = stream.project else {
+            assert_eq!(line, record, "{}", stream.name);
             continue;
         };
         let mut expected: Value = serde_json::from_str(record).unwrap();
         expected["id"] = json!(format!("{}|{}", expected[first], expected[second].as_str().unwrap()));
-        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), expected, "{}", stream.output.name);
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), expected, "{}", stream.name);
     }
 }
 
 #[test]
 fn the_recorded_records_cover_all_streams_but_those_of_events() {
-    let recorded: BTreeSet<&str> = recorded().map(|(stream, _)| stream.output.name).collect();
-    let missing: Vec<&str> =
-        streams::all().map(|stream| stream.output.name).filter(|name| !recorded.contains(name)).collect();
+    let recorded: BTreeSet<&str> = recorded().map(|(stream, _)| stream.name).collect();
+    let missing: Vec<&str> = streams::all().map(|stream| stream.name).filter(|name| !recorded.contains(name)).collect();
     assert_eq!(missing, ["agent_events", "conversions", "department_events"]);
 }

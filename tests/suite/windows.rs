@@ -214,7 +214,7 @@ struct WorkersPlace {
 impl Sink for Worker {
     type Writer = WorkersPlace;
 
-    fn stream(&self, _: Stream, _: Conform) -> WorkersPlace {
+    fn stream(&self, _: &'static Stream, _: Conform) -> WorkersPlace {
         WorkersPlace { worker: self.clone(), until: Instant::now(), total: 0 }
     }
 

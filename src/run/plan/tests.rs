@@ -18,15 +18,11 @@ fn without_a_catalog_everything_is_read_and_onwards_only_where_that_loses_no_cha
         &terms(),
     );
     let onwards: Vec<&str> =
-        plan.streams.iter().filter(|planned| planned.onwards).map(|planned| planned.stream.output.name).collect();
+        plan.streams.iter().filter(|planned| planned.onwards).map(|planned| planned.stream.name).collect();
     assert_eq!(onwards, ["agent_timeline", "chats", "agent_events", "conversions", "department_events"]);
     assert_eq!(plan.streams.len(), 15);
-    let delivered: Vec<&str> = plan
-        .streams
-        .iter()
-        .filter(|planned| planned.delivered.is_some())
-        .map(|planned| planned.stream.output.name)
-        .collect();
+    let delivered: Vec<&str> =
+        plan.streams.iter().filter(|planned| planned.delivered.is_some()).map(|planned| planned.stream.name).collect();
     assert_eq!(delivered, ["chats"]);
 }
 

@@ -9,7 +9,7 @@ use crate::json::text;
 use crate::position;
 use crate::protocol::Change;
 use crate::source::page::Record;
-use crate::source::streams::{Output, Project};
+use crate::source::streams::{Project, Stream};
 
 /// What a schema declares of one top-level member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,16 +53,16 @@ enum Types {
 impl Conform {
     /// The rules of a stream; `selected` names the members that the user wants, `None` means all. Keys, cursors and members
     /// that the schema does not know are never left out.
-    pub fn new(output: &Output, selected: Option<&[String]>) -> Self {
-        let properties = json::members(output.schema).into_iter().find(|&(name, _)| name == "properties");
+    pub fn new(stream: &Stream, selected: Option<&[String]>) -> Self {
+        let properties = json::members(stream.schema).into_iter().find(|&(name, _)| name == "properties");
         let properties = properties.map(|(_, properties)| json::members(properties)).unwrap_or_default();
         let kept = |name: &str| {
-            let needed = Some(name) == output.key || Some(name) == output.cursor;
+            let needed = Some(name) == stream.key || Some(name) == stream.cursor;
             needed || selected.is_none_or(|selected| selected.iter().any(|selected| selected == name))
         };
         let left_out = properties.iter().map(|&(name, _)| name).filter(|name| !kept(name)).collect();
         let declared = properties.iter().filter_map(|&(name, property)| Some((name, declared(property)?)));
-        Self { declared: declared.collect(), left_out, project: output.project, key: output.key }
+        Self { declared: declared.collect(), left_out, project: stream.project, key: stream.key }
     }
 
     /// Appends the record to `line` on one line, and what had to be changed to `changes`.

@@ -11,14 +11,14 @@ use super::lanes::{Lanes, Month};
 use crate::columns::Rows;
 use crate::dataset::{DataFile, Dataset};
 use crate::error::{Error, Kind};
-use crate::source::streams::Output;
+use crate::source::streams::Stream;
 
 /// Where rows stand whose month is not known.
 const NO_MONTH: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// Writes the rows of a stream, those of each month into files of their own.
 pub struct Files {
-    output: &'static Output,
+    stream: &'static Stream,
     schema: SchemaRef,
     dataset: Arc<Dataset>,
     limits: Limits,
@@ -32,15 +32,15 @@ pub struct Files {
 
 impl Files {
     /// The files of a stream; there is none yet.
-    pub fn new(output: &'static Output, schema: SchemaRef, dataset: Arc<Dataset>, limits: Limits) -> Self {
+    pub fn new(stream: &'static Stream, schema: SchemaRef, dataset: Arc<Dataset>, limits: Limits) -> Self {
         let (encoding, growing, whole) = (JoinSet::new(), Vec::new(), Vec::new());
-        Self { output, schema, dataset, limits, encoding, growing, whole }
+        Self { stream, schema, dataset, limits, encoding, growing, whole }
     }
 
     /// Begins a file of a month.
     pub fn begin(&self, month: Month) -> Result<Growing, Error> {
-        let path = self.dataset.fresh_path(&folder(self.output, month));
-        Growing::begin(&self.dataset, path, &self.schema, self.output.cursor)
+        let path = self.dataset.fresh_path(&folder(self.stream, month));
+        Growing::begin(&self.dataset, path, &self.schema, self.stream.cursor)
     }
 
     /// Begins to write the largest rows that wait into their file, while others are taken in; tells whether there were any.
@@ -116,9 +116,9 @@ impl Files {
 }
 
 /// The folder of a month's rows: one a stream, and within it one a month for those that grow for ever.
-fn folder(output: &Output, month: Month) -> String {
-    let name = output.name;
-    match (output.created, month) {
+fn folder(stream: &Stream, month: Month) -> String {
+    let name = stream.name;
+    match (stream.created, month) {
         (None, _) => name.to_owned(),
         (Some(_), Some((year, month))) => format!("{name}/month={year:04}-{month:02}"),
         (Some(_), None) => format!("{name}/month={NO_MONTH}"),

@@ -10,7 +10,7 @@ use crate::columns::{self, Columns, Rows};
 use crate::dataset::Dataset;
 use crate::error::{Error, Kind};
 use crate::source::page::{Page, Record};
-use crate::source::streams::Output;
+use crate::source::streams::Stream;
 
 /// Pages that are turned into rows at once.
 const LANES: usize = 3;
@@ -31,7 +31,7 @@ struct Taken {
 
 /// Turns the pages of a stream into rows by month, each page in one of as many lanes.
 pub struct Lanes {
-    output: &'static Output,
+    stream: &'static Stream,
     columns: Arc<Columns>,
     dataset: Arc<Dataset>,
     /// Pages that are being turned into rows, in the order in which they came.
@@ -47,9 +47,9 @@ pub struct Lanes {
 
 impl Lanes {
     /// The lanes of a stream, with nothing in them.
-    pub fn new(output: &'static Output, columns: Arc<Columns>, dataset: Arc<Dataset>) -> Self {
+    pub fn new(stream: &'static Stream, columns: Arc<Columns>, dataset: Arc<Dataset>) -> Self {
         let (taking, rows, spare) = (VecDeque::new(), Vec::new(), Vec::new());
-        Self { output, columns, dataset, taking, rows, spare, read: i64::MIN, waiting: 0 }
+        Self { stream, columns, dataset, taking, rows, spare, read: i64::MIN, waiting: 0 }
     }
 
     /// Begins to turn the records of a page into rows, on a thread that has nothing else to do: meanwhile others are
@@ -61,14 +61,14 @@ impl Lanes {
         let bytes = page.records().map(|record| record.text().len()).sum();
         self.waiting += bytes;
         self.read = now.timestamp_micros().max(self.read.saturating_add(1));
-        let (output, read) = (self.output, self.read);
+        let (stream, read) = (self.stream, self.read);
         let (columns, dataset) = (Arc::clone(&self.columns), Arc::clone(&self.dataset));
         let (mut rows, mut spare) = (self.rows.pop().unwrap_or_default(), self.spare.pop());
         self.taking.push_back(spawn_blocking(move || {
             let result = page.records().try_for_each(|record| {
-                let month = rows.entry(month(output, record));
+                let month = rows.entry(month(stream, record));
                 let rows = month.or_insert_with(|| spare.take().unwrap_or_else(|| Rows::new(&columns, &dataset.run)));
-                rows.push(output, record, read)
+                rows.push(stream, record, read)
             });
             Taken { rows, spare, result }
         }));
@@ -122,7 +122,7 @@ impl Lanes {
 }
 
 /// The month of a record, where the table is parted by months.
-fn month(output: &Output, record: Record<'_>) -> Month {
-    let time = record.member(output.created?).and_then(columns::microseconds).and_then(DateTime::from_timestamp_micros);
+fn month(stream: &Stream, record: Record<'_>) -> Month {
+    let time = record.member(stream.created?).and_then(columns::microseconds).and_then(DateTime::from_timestamp_micros);
     time.map(|time| (time.year(), time.month()))
 }

@@ -19,7 +19,7 @@ use super::file::{self, Growing};
 use crate::columns::Columns;
 use crate::dataset::{DataFile, Dataset};
 use crate::error::{Error, Kind};
-use crate::source::streams::Output;
+use crate::source::streams::Stream;
 
 use judge::Judge;
 
@@ -75,7 +75,7 @@ pub struct Merge<'run> {
     /// Where it lies.
     pub dataset: &'run Dataset,
     /// What its rows are.
-    pub output: &'static Output,
+    pub stream: &'static Stream,
     /// Its columns.
     pub columns: &'run Columns,
     /// Which rows lose.
@@ -200,9 +200,9 @@ impl Merge<'_> {
                     growing
                 } else {
                     let path = self.dataset.fresh_path(folder);
-                    growing.insert(Growing::begin(self.dataset, path, &self.columns.schema(), self.output.cursor)?)
+                    growing.insert(Growing::begin(self.dataset, path, &self.columns.schema(), self.stream.cursor)?)
                 };
-                into.write(&self.columns.fitted(self.output, batch)?, self.limits.unfinished).await?;
+                into.write(&self.columns.fitted(self.stream, batch)?, self.limits.unfinished).await?;
                 if into.bytes() >= self.limits.large
                     && let Some(full) = growing.take()
                 {

@@ -131,14 +131,14 @@ impl Parquet {
 impl Sink for Parquet {
     type Writer = Writer;
 
-    fn stream(&self, stream: Stream, _: Conform) -> Writer {
+    fn stream(&self, stream: &'static Stream, _: Conform) -> Writer {
         let now = self.0.clock.now();
-        let columns = Arc::new(Columns::of(stream.output));
+        let columns = Arc::new(Columns::of(stream));
         let dataset = &self.0.dataset;
         Writer {
-            task: self.0.tasks.get(stream.output.name).cloned(),
-            lanes: Lanes::new(stream.output, Arc::clone(&columns), Arc::clone(dataset)),
-            files: Files::new(stream.output, columns.schema(), Arc::clone(dataset), self.0.limits),
+            task: self.0.tasks.get(stream.name).cloned(),
+            lanes: Lanes::new(stream, Arc::clone(&columns), Arc::clone(dataset)),
+            files: Files::new(stream, columns.schema(), Arc::clone(dataset), self.0.limits),
             columns,
             sink: self.clone(),
             stream,
@@ -189,7 +189,7 @@ impl Sink for Parquet {
 pub struct Writer {
     sink: Parquet,
     task: Option<Task>,
-    stream: Stream,
+    stream: &'static Stream,
     columns: Arc<Columns>,
     began: DateTime<Utc>,
     saved: DateTime<Utc>,
@@ -243,7 +243,7 @@ impl crate::sink::Writer for Writer {
         // What a broken read brought counts as far as a later run can go on from it.
         let worthless = self.broken || self.uncommitted == 0 || self.frontier.is_none();
         if end == End::Early && worthless {
-            let table = self.sink.0.dataset.table(self.stream.output.name).await.unwrap_or_default();
+            let table = self.sink.0.dataset.table(self.stream.name).await.unwrap_or_default();
             self.tell(&table);
             return Ok(());
         }
@@ -256,7 +256,7 @@ impl Writer {
     async fn commit(&mut self, end: End) -> Result<(), Error> {
         let last = end != End::Early;
         let Some(task) = self.task.clone() else {
-            let problem = format!("{} is read, and nothing was planned for its table", self.stream.output.name);
+            let problem = format!("{} is read, and nothing was planned for its table", self.stream.name);
             return Err(Error::new(Kind::Internal, problem));
         };
         self.broken = true;
@@ -264,7 +264,7 @@ impl Writer {
         let made = fresh.iter().map(|file| file.path.clone()).collect();
         self.uncommitted = 0;
         self.saved = self.sink.0.clock.now();
-        let name = self.stream.output.name;
+        let name = self.stream.name;
         let mut table = self.sink.0.dataset.table(name).await.unwrap_or_default();
         let cursor = task.advance(self.frontier.as_ref()).map(|frontier| state::of(self.stream, Some(frontier)));
         let rule = self.rule(&task, end);
@@ -273,7 +273,7 @@ impl Writer {
             table.pending = None;
             self.add(&mut table, fresh, rule).await?;
             table.cursor = cursor;
-            table.start = table.start.or_else(|| self.stream.output.onwards.then_some(task.start));
+            table.start = table.start.or_else(|| self.stream.onwards.then_some(task.start));
         } else {
             let run = &self.sink.0.dataset.run;
             let files = pending_files(&mut table, &task, fresh, self.frontier.as_ref(), (self.stream, run));
@@ -284,7 +284,7 @@ impl Writer {
             }
         }
         if last {
-            table.start = self.stream.output.onwards.then(|| task.beginning(table.start, last));
+            table.start = self.stream.onwards.then(|| task.beginning(table.start, last));
             self.settle_empty(&mut table).await?;
         }
         self.sink.0.dataset.commit(name, table.clone(), made).await?;
@@ -303,7 +303,7 @@ impl Writer {
                 Rule::Whole { from, to: i64::try_from(to / 1_000).unwrap_or(i64::MAX) }
             }
             (Mode::Overwrite, End::WithGap) if task.replaces => {
-                let name = self.stream.output.name;
+                let name = self.stream.name;
                 warn!("{name}: the service left out a part: what it did not bring stays in the table");
                 Rule::Newest
             }
@@ -318,7 +318,7 @@ impl Writer {
         let retyped = columns::are_retyped(&table.columns, &self.columns.types());
         let merge = Merge {
             dataset: &self.sink.0.dataset,
-            output: self.stream.output,
+            stream: self.stream,
             columns: &self.columns,
             rule,
             retyped,
@@ -349,7 +349,7 @@ impl Writer {
     /// Tells how the table stands.
     fn tell(&self, table: &Table) {
         let elapsed = (self.sink.0.clock.now() - self.began).to_std().unwrap_or_default();
-        self.sink.tell(self.stream.output.name, |summary| {
+        self.sink.tell(self.stream.name, |summary| {
             summary.read = self.total;
             Counts { new: summary.new, updated: summary.updated, removed: summary.removed } = self.counts;
             summary.rows = table.rows();
@@ -366,7 +366,7 @@ fn pending_files(
     task: &Task,
     fresh: Vec<DataFile>,
     frontier: Option<&Frontier>,
-    (stream, run): (Stream, &str),
+    (stream, run): (&'static Stream, &str),
 ) -> Vec<DataFile> {
     let Task { mode, start, end, ref columns, .. } = *task;
     let pending = table.pending.take().filter(|pending| task.is_of(pending));

@@ -7,7 +7,7 @@ use super::*;
 use crate::source::streams;
 
 fn parse(stream: &str, body: &str) -> Result<Page, Malformed> {
-    Page::parse(streams::named(stream).unwrap().endpoint.shape, body.as_bytes().to_vec())
+    Page::parse(streams::named(stream).unwrap().endpoint().shape, body.as_bytes().to_vec())
 }
 
 fn texts(page: &Page) -> Vec<&str> {
@@ -79,7 +79,7 @@ fn an_array_that_is_missing_or_null_is_empty() {
 
 #[test]
 fn bytes_that_are_no_utf8_are_replaced_and_told() {
-    let shape = streams::named("goals").unwrap().endpoint.shape;
+    let shape = streams::named("goals").unwrap().endpoint().shape;
     let page = Page::parse(shape, b"[{\"id\":1,\"name\":\"a\xffb\"}]".to_vec()).unwrap();
     assert!(page.repaired());
     assert_eq!(page.records().next().unwrap().member("name"), Some("\"a\u{fffd}b\""));
@@ -95,7 +95,7 @@ proptest! {
     #[test]
     fn any_bytes_are_parsed_or_refused_without_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
         for stream in streams::all() {
-            let _ = Page::parse(stream.endpoint.shape, body.clone());
+            let _ = Page::parse(stream.endpoint().shape, body.clone());
         }
     }
 

@@ -11,7 +11,7 @@ use super::{Terms, Verdict};
 use crate::error::Error;
 use crate::position::{Axis, Frontier, Nanos, Position, Span, Unit};
 use crate::source::page::{Late, Page};
-use crate::source::streams::Output;
+use crate::source::streams::Stream;
 use crate::wire::Request;
 
 /// So many pages are read one after the other before a window is divided: a run that finds a page or two, and then
@@ -171,13 +171,13 @@ impl Export {
     }
 
     /// Judges a page of a window by all the rules.
-    pub fn accept(&mut self, number: u32, output: &Output, limit: Option<u32>, page: &Page) -> Result<Verdict, Error> {
+    pub fn accept(&mut self, number: u32, stream: &Stream, limit: Option<u32>, page: &Page) -> Result<Verdict, Error> {
         self.pages += 1;
         let Some(index) = self.windows.iter().position(|window| window.number == number) else {
             // CUTOFF: the answer that told the time ended the window before it began.
             return Ok(Verdict { keep: vec![false; page.len()], ..Verdict::default() });
         };
-        let known = Known { output, hashes: &self.hashes, latest: self.latest, largest: self.largest };
+        let known = Known { stream, hashes: &self.hashes, latest: self.latest, largest: self.largest };
         let judged = self.windows[index].accept(&known, limit, page)?;
         self.largest = self.largest.max(judged.cut_at);
         let without_cursor = judged.cursors.iter().filter(|cursor| cursor.is_none()).count();

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 
 use crate::position::Nanos;
 use crate::source::page::{Page, Record};
-use crate::source::streams::Output;
+use crate::source::streams::Stream;
 
 /// What tells a record from others, and from itself after a change.
 pub type Key = u64;
@@ -23,9 +23,9 @@ pub struct Hashes {
 
 impl Hashes {
     /// The key of a record whose cursor is that.
-    pub fn key(&self, output: &Output, record: Record<'_>, cursor: Option<Nanos>) -> Key {
+    pub fn key(&self, stream: &Stream, record: Record<'_>, cursor: Option<Nanos>) -> Key {
         let mut hasher = self.first.build_hasher();
-        output.key_members().for_each(|member| record.member(member).hash(&mut hasher));
+        stream.key_members().for_each(|member| record.member(member).hash(&mut hasher));
         cursor.hash(&mut hasher);
         hasher.finish()
     }

@@ -91,7 +91,7 @@ impl Server {
 
 fn envelope(stream: &str, records: &[String], rest: &str) -> Page {
     let body = format!(r#"{{"{stream}":[{}],"count":{},{rest}}}"#, records.join(","), records.len());
-    Page::parse(streams::named(stream).unwrap().endpoint.shape, body.into_bytes()).unwrap()
+    Page::parse(streams::named(stream).unwrap().endpoint().shape, body.into_bytes()).unwrap()
 }
 
 fn chat(id: &str, seconds: i64) -> String {
@@ -589,7 +589,7 @@ fn agents_are_asked_from_the_number_after_the_last() {
     let mut walk = numbered("agents", Some(&Frontier::Id(41)));
     assert_eq!(query(&mut walk), [("since_id", "42".to_owned())]);
     assert_eq!(peek(&mut walk).unwrap().limit, Some(100));
-    let shape = streams::named("agents").unwrap().endpoint.shape;
+    let shape = streams::named("agents").unwrap().endpoint().shape;
     let delivery =
         accept(&mut walk, Some(100), Page::parse(shape, br#"[{"id":50},{"id":"77"}]"#.to_vec()).unwrap()).unwrap();
     assert_eq!(delivery.frontier, Some(Frontier::Id(77)));
@@ -601,7 +601,7 @@ fn agents_are_asked_from_the_number_after_the_last() {
 #[test]
 fn a_numbered_page_that_leads_backwards_is_an_error() {
     let mut walk = numbered("agents", Some(&Frontier::Id(41)));
-    let shape = streams::named("agents").unwrap().endpoint.shape;
+    let shape = streams::named("agents").unwrap().endpoint().shape;
     let error = accept(&mut walk, Some(100), Page::parse(shape, br#"[{"id":3}]"#.to_vec()).unwrap()).unwrap_err();
     assert_eq!(error.kind(), Kind::Disorder);
     assert!(error.to_string().starts_with("agents: "), "{error}");
@@ -610,7 +610,7 @@ fn a_numbered_page_that_leads_backwards_is_an_error() {
 #[test]
 fn a_list_is_read_with_one_request() {
     let mut walk = numbered("skills", None);
-    let shape = streams::named("skills").unwrap().endpoint.shape;
+    let shape = streams::named("skills").unwrap().endpoint().shape;
     assert_eq!(peek(&mut walk).unwrap().limit, None);
     assert_eq!(
         accept(&mut walk, None, Page::parse(shape, br#"[{"id":1},{"id":2}]"#.to_vec()).unwrap()).unwrap().page.len(),
@@ -635,7 +635,7 @@ fn bans_page(bans: &BTreeSet<(i64, bool)>, since: i64, limit: usize, shared: boo
     if !(leave_out_empty && ip.is_empty()) {
         members.push(format!(r#""ip_address":[{}]"#, ip.join(",")));
     }
-    Page::parse(streams::named("bans").unwrap().endpoint.shape, format!("{{{}}}", members.join(",")).into_bytes())
+    Page::parse(streams::named("bans").unwrap().endpoint().shape, format!("{{{}}}", members.join(",")).into_bytes())
         .unwrap()
 }
 
@@ -770,7 +770,7 @@ proptest! {
 
     #[test]
     fn any_page_is_accepted_or_refused_without_panic(body in r#"\{"chats":\[(\{"id":("a"|1|null|\{\})(,"update_timestamp":("[0-9T:Z-]{0,22}"|[0-9]{1,25}))?\},?){0,3}\](,"end_time":[-0-9.e]{1,30})?\}"#) {
-        let shape = streams::named("chats").unwrap().endpoint.shape;
+        let shape = streams::named("chats").unwrap().endpoint().shape;
         if let Ok(page) = Page::parse(shape, body.into_bytes()) {
             let _ = accept(&mut chats(0, None), Some(1_000), page);
         }

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind};
 use crate::json;
 use crate::position::{self, Nanos, Position, Unit};
 use crate::source::page::{self, Page, Record};
-use crate::source::streams::{EXPORT_LIMIT, Output};
+use crate::source::streams::{EXPORT_LIMIT, Stream};
 use crate::wire::Request;
 
 /// PROGRESS: a page of so many records may be all that a server gives at once, whatever was asked for.
@@ -52,7 +52,7 @@ pub struct Window {
 /// What a window knows from the walk that it belongs to.
 pub struct Known<'a> {
     /// The stream that is read.
-    pub output: &'a Output,
+    pub stream: &'a Stream,
     /// How records are told apart.
     pub hashes: &'a Hashes,
     /// WINDOW: no page can end later than that.
@@ -180,12 +180,12 @@ impl Window {
             return Ok(Verdict { keep: Vec::new(), cursors: Vec::new(), cut_at: None, nothing_after, reached: false });
         }
         self.empty = 0;
-        let cursors: Vec<Option<Nanos>> = page.records().map(|record| cursor_of(record, known.output.cursor)).collect();
+        let cursors: Vec<Option<Nanos>> = page.records().map(|record| cursor_of(record, known.stream.cursor)).collect();
         let next = self.next_position(page, &cursors)?;
         // WINDOW: a page that reaches the end of the window is cut there; the rest is left to the next one.
         let reached = next.nanos() >= self.to;
         let outside = |cursor: Nanos| (reached && cursor >= self.to) || self.before_window(cursor);
-        let key = |(record, &cursor)| known.hashes.key(known.output, record, cursor);
+        let key = |(record, &cursor)| known.hashes.key(known.stream, record, cursor);
         let keys: Vec<Key> = page.records().zip(&cursors).map(key).collect();
         let (mut unseen, mut new) = (false, false);
         let mut keep = Vec::with_capacity(page.len());

@@ -10,8 +10,7 @@ use source_zendesk_chat::error::{Error, Kind};
 use source_zendesk_chat::run::dump_plan::Wish;
 use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
-use source_zendesk_chat::source::page::Shape;
-use source_zendesk_chat::source::streams::{self, Stream};
+use source_zendesk_chat::source::streams;
 use tempfile::TempDir;
 
 use crate::account::{Account, instant};
@@ -69,12 +68,12 @@ impl Place {
     fn truth(&self, stream: &str, at: &str) -> BTreeMap<Vec<u8>, usize> {
         let cutoff = instant(at);
         let mut records = self.account.sandbox.account().truth(stream, cutoff + TimeDelta::minutes(6)).unwrap();
-        let Stream { endpoint, output } = streams::named(stream).unwrap();
-        if let Shape::Export { .. } = endpoint.shape {
+        let table = streams::named(stream).unwrap();
+        if table.is_export() {
             // What the run could see, late ones among it, and what of it lies before the cutoff.
             records.retain(|record| {
                 let record: Value = serde_json::from_str(record).unwrap();
-                instant(record[output.cursor.unwrap()].as_str().unwrap()) < cutoff
+                instant(record[table.cursor.unwrap()].as_str().unwrap()) < cutoff
             });
         }
         expected(stream, &records)
@@ -84,7 +83,7 @@ impl Place {
     fn is_true(&self, at: &str) {
         let contents = contents(self.path());
         for stream in streams::all() {
-            let name = stream.output.name;
+            let name = stream.name;
             assert!(contents[name] == self.truth(name, at), "{name} at {at}");
         }
     }

@@ -11,9 +11,9 @@ use crate::source::streams;
 fn write(stream: &str, record: &str, selected: Option<&[&str]>) -> (String, Vec<(String, bool)>) {
     let stream = streams::named(stream).unwrap();
     let selected: Option<Vec<String>> = selected.map(|names| names.iter().map(|&name| name.to_owned()).collect());
-    let conform = Conform::new(stream.output, selected.as_deref());
+    let conform = Conform::new(stream, selected.as_deref());
     let page =
-        Page::parse(streams::named("goals").unwrap().endpoint.shape, format!("[{record}]").into_bytes()).unwrap();
+        Page::parse(streams::named("goals").unwrap().endpoint().shape, format!("[{record}]").into_bytes()).unwrap();
     let (mut line, mut changes) = (Vec::new(), Vec::new());
     conform.write(page.records().next().unwrap(), &mut line, &mut changes);
     (String::from_utf8(line).unwrap(), changes.into_iter().map(|change| (change.member, change.nulled)).collect())
@@ -182,8 +182,8 @@ proptest! {
     /// Whatever a member holds: one line of sound JSON whose declared members have their declared type; told whenever something changed.
     #[test]
     fn every_record_comes_out_sound(stream in prop::sample::select(vec!["chats", "agents", "bans", "conversions", "agent_events"]), pick: prop::sample::Index, value in any_json()) {
-        let output = streams::named(stream).unwrap().output;
-        let mut schema: Value = serde_json::from_str(output.schema).unwrap();
+        let stream = streams::named(stream).unwrap();
+        let mut schema: Value = serde_json::from_str(stream.schema).unwrap();
         // What lies within a member is passed on as it came.
         for property in schema["properties"].as_object_mut().unwrap().values_mut() {
             property.as_object_mut().unwrap().retain(|keyword, _| keyword == "type" || keyword == "format");
@@ -191,7 +191,7 @@ proptest! {
         let names: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
         let name = names[pick.index(names.len())];
         let record = format!("{{\"{name}\":{value},\"drift\":{value}}}");
-        let (line, changes) = write(stream, &record, None);
+        let (line, changes) = write(stream.name, &record, None);
         prop_assert!(!line.contains(['\n', '\r']));
         let out: Value = serde_json::from_str(&line).expect("what goes out is JSON, without half surrogate pairs");
         prop_assert!(bounded(&out), "{}", line);

@@ -33,7 +33,7 @@ impl<'run> Contents<'run> {
 
     /// What these rows of a batch hold, in their order.
     pub fn of_batch(&self, batch: arrow_array::RecordBatch, hashers: &Hashers) -> Result<Vec<Print>, Error> {
-        let batch = self.merge.columns.fitted(self.merge.output, batch)?;
+        let batch = self.merge.columns.fitted(self.merge.stream, batch)?;
         let columns: Vec<_> = self.names.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect();
         let rows = self.converter.convert_columns(&columns).map_err(confused)?;
         Ok(rows.iter().map(|row| print(row.as_ref(), hashers)).collect())

@@ -94,14 +94,14 @@ impl<'run> Judge<'run> {
         let versions = self.versions(share).await?;
         let both = versions.iter().filter_map(|versions| Some((versions.fresh?, versions.old?)));
         // Rows that are the same have the same cursor.
-        let alike = both.filter(|(fresh, old)| self.merge.output.cursor.is_none() || fresh.cursor == old.cursor);
+        let alike = both.filter(|(fresh, old)| self.merge.stream.cursor.is_none() || fresh.cursor == old.cursor);
         let equal = self.equal(alike.map(|(fresh, old)| (fresh.at, old.at)).unzip()).await?;
         for versions in versions {
             match versions {
                 Versions { fresh: Some(_), old: None } => self.counts.new += 1,
                 Versions { fresh: Some(fresh), old: Some(old) } => {
                     // Without a cursor what came is newer, whatever a clock said when the other was read.
-                    let newer = self.merge.output.cursor.is_none() || fresh.changed() >= old.changed();
+                    let newer = self.merge.stream.cursor.is_none() || fresh.changed() >= old.changed();
                     if newer && !equal.contains(&fresh.at) {
                         self.lose(old);
                         self.counts.updated += 1;
@@ -118,18 +118,18 @@ impl<'run> Judge<'run> {
 
     /// The greatest rows of each key that came; of other keys the table's are decided over at once, if it holds no key twice.
     async fn versions(&mut self, (share, shares): (u64, u64)) -> Result<Vec<Versions>, Error> {
-        let Merge { output, dataset, .. } = *self.merge;
-        let cursor = output.cursor.unwrap_or(EXTRACTED_AT);
-        let columns: Vec<&str> = output.key.into_iter().chain([cursor, EXTRACTED_AT]).collect();
+        let Merge { stream, dataset, .. } = *self.merge;
+        let cursor = stream.cursor.unwrap_or(EXTRACTED_AT);
+        let columns: Vec<&str> = stream.key.into_iter().chain([cursor, EXTRACTED_AT]).collect();
         let mut known: HashMap<Print, Versions> = HashMap::new();
         let parts = self.parts.iter().enumerate();
         for (index, part) in parts.clone().filter(|(_, part)| part.fresh).chain(parts.filter(|(_, part)| !part.fresh)) {
             let mut rows = file::open(dataset, &part.file, Some(&columns)).await?;
             let mut row = 0;
             while let Some(batch) = rows.try_next().await.map_err(file::broken)? {
-                let cursors = column_numbers(&batch, output.cursor.unwrap_or_default());
+                let cursors = column_numbers(&batch, stream.cursor.unwrap_or_default());
                 let read = column_numbers(&batch, EXTRACTED_AT);
-                let prints = prints(&batch, output.key, &self.hashers);
+                let prints = prints(&batch, stream.key, &self.hashers);
                 for ((print, cursor), read) in prints.into_iter().zip(cursors).zip(read) {
                     let this = Row { cursor, read: read.unwrap_or(i64::MIN), at: at(index, row)? };
                     row += 1;
@@ -213,7 +213,7 @@ impl<'run> Judge<'run> {
     /// From which to which cursor new rows go: the same rows have the same one, so older files beyond it hold none of them. None where a new
     /// row has no cursor, since its like may be in any file.
     async fn fresh_range(&self) -> Result<Option<(i64, i64)>, Error> {
-        let Some(cursor) = self.merge.output.cursor else { return Ok(None) };
+        let Some(cursor) = self.merge.stream.cursor else { return Ok(None) };
         let mut range: Option<(i64, i64)> = None;
         for part in self.parts.iter().filter(|part| part.fresh) {
             let mut rows = file::open(self.merge.dataset, &part.file, Some(&[cursor])).await?;
@@ -230,7 +230,7 @@ impl<'run> Judge<'run> {
     /// A row of the table loses if a whole read went over where it is, and did not bring it.
     fn remove_if_gone(&mut self, row: Row) {
         let Rule::Whole { from, to } = self.merge.rule else { return };
-        if self.merge.output.cursor.is_none() || (from..to).contains(&row.changed()) {
+        if self.merge.stream.cursor.is_none() || (from..to).contains(&row.changed()) {
             self.lose(row);
             self.counts.removed += 1;
         }

@@ -41,7 +41,7 @@ impl Table {
         let now = "2024-07-01T00:00:00Z".parse().unwrap();
         let store = Store::open(folder.path().to_str().unwrap()).unwrap();
         let dataset = Arc::new(Dataset::open(store, &["chats"], "acme", now, Clock::fixed(now)).await.unwrap());
-        let columns = Arc::new(Columns::of(output()));
+        let columns = Arc::new(Columns::of(stream()));
         let limits = Limits { keys, ..Limits::default() };
         Self { dataset, columns, limits, live: Vec::new(), now, _folder: folder }
     }
@@ -49,8 +49,8 @@ impl Table {
     /// Adds what a run read, in one commit.
     async fn add(&mut self, rule: Rule, chats: &[Chat]) -> Counts {
         self.now += TimeDelta::seconds(1);
-        let mut lanes = Lanes::new(output(), Arc::clone(&self.columns), Arc::clone(&self.dataset));
-        let mut files = Files::new(output(), self.columns.schema(), Arc::clone(&self.dataset), self.limits);
+        let mut lanes = Lanes::new(stream(), Arc::clone(&self.columns), Arc::clone(&self.dataset));
+        let mut files = Files::new(stream(), self.columns.schema(), Arc::clone(&self.dataset), self.limits);
         for &chat in chats {
             let page = Page::parse(Shape::List, format!("[{}]", text(chat)).into_bytes()).unwrap();
             lanes.take(page, self.now).await.unwrap();
@@ -58,7 +58,7 @@ impl Table {
         let fresh = files.close(&mut lanes).await.unwrap();
         let merge = Merge {
             dataset: &self.dataset,
-            output: output(),
+            stream: stream(),
             columns: &self.columns,
             rule,
             retyped: false,
@@ -90,8 +90,8 @@ impl Table {
     }
 }
 
-fn output() -> &'static Output {
-    streams::named("chats").unwrap().output
+fn stream() -> &'static Stream {
+    streams::named("chats").unwrap()
 }
 
 fn folder(month: Option<u8>) -> String {
