@@ -52,7 +52,7 @@ pub struct Api {
 }
 
 /// A place among the requests under way.
-pub struct Place(Passage);
+pub struct Slot(Passage);
 
 /// How long it takes to get an answer, and to do with it what is to be done.
 #[derive(Debug, Clone, Copy, Default)]
@@ -196,9 +196,9 @@ impl Client {
     }
 
     /// Returns a place for one more request when fewer are under way than are useful.
-    pub async fn spare(&self, rhythm: Rhythm) -> Place {
+    pub async fn spare(&self, rhythm: Rhythm) -> Slot {
         self.0.throttle.pause_over(&|_| ()).await;
-        Place(self.0.gate.enter_below(|| self.useful(rhythm)).await)
+        Slot(self.0.gate.enter_below(|| self.useful(rhythm)).await)
     }
 
     /// Fetches what `parse` makes of a body, asking again as the retry table says; `watch` is told of every wait. Without
@@ -208,7 +208,7 @@ impl Client {
     pub async fn fetch<T>(
         &self,
         request: &Request,
-        mut place: Option<Place>,
+        mut place: Option<Slot>,
         watch: &(dyn Fn(&Wait) + Send + Sync),
         parse: impl Fn(Body) -> Result<T, Malformed> + Send + Sync,
     ) -> Result<Answer<T>, Error> {
@@ -261,11 +261,11 @@ impl Client {
     /// service together with later ones. So a request holds its place among those under way while it waits for the
     /// quota, which costs nothing, since all others wait for it too. It gets none during a pause that is already in
     /// force, and holds none between attempts.
-    async fn admission(&self, place: Option<Place>, watch: &Watch<'_>) -> Passage {
+    async fn admission(&self, place: Option<Slot>, watch: &Watch<'_>) -> Passage {
         self.0.throttle.pause_over(watch).await;
         let turn = async {
             let passage = match place {
-                Some(Place(passage)) => passage,
+                Some(Slot(passage)) => passage,
                 None => self.0.gate.enter().await,
             };
             self.0.throttle.admit(watch).await;
@@ -307,8 +307,8 @@ impl Client {
     }
 
     /// Returns when no new token is on its way to where it is kept.
-    pub async fn settled(&self) {
-        self.0.tokens.settled().await;
+    pub async fn tokens_stored(&self) {
+        self.0.tokens.tokens_stored().await;
     }
 
     /// Asks nothing more in this run: the account refuses what would open it.

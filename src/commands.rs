@@ -10,7 +10,7 @@ use clap::Parser;
 use tracing::{Level, info, warn};
 
 use crate::access::document::Document;
-use crate::access::keeper::Keeper;
+use crate::access::token_store::TokenStore;
 use crate::cli::{AccountArgs, Cli, Command};
 use crate::client::{Access, Api, Client, Renewal};
 use crate::clock::Clock;
@@ -123,11 +123,11 @@ async fn supervise(command: Command, context: Context) -> ExitCode {
         biased;
         signal = signals::received() => ending.by(signal, command).await,
         code = &mut command => {
-            ending.settled().await;
+            ending.tokens_stored().await;
             code
         }
         error = output.broke() => {
-            ending.settled().await;
+            ending.tokens_stored().await;
             report_broken(&error, &secrets)
         }
     }
@@ -259,8 +259,8 @@ impl Context {
                 Access { token: None, renewal: Some(Renewal::ClientCredentials(client)) }
             }
             Credentials::Pair { client, access, refresh } => {
-                let keeper = Keeper::new(document, tokens.file, tokens.stdout, self.clock.clone());
-                Access { token: access, renewal: Some(Renewal::Refresh { client, token: refresh, keeper }) }
+                let store = TokenStore::new(document, tokens.file, tokens.stdout, self.clock.clone());
+                Access { token: access, renewal: Some(Renewal::Refresh { client, token: refresh, store }) }
             }
         };
         let client = self.client(&config, access)?;

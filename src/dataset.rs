@@ -23,7 +23,7 @@ use crate::error::{Error, Kind};
 
 pub use manifest::{DataFile, Lease, Manifest, Mode, Pending, Retired, Table};
 pub use store::{Store, concise};
-pub use task::{Task, Tasks};
+pub use task::{TableTask, TableTasks};
 
 use store::{LOCK, NotWritten};
 
@@ -54,12 +54,12 @@ pub struct Dataset {
     /// The names that its tables may have.
     tables: Vec<&'static str>,
     clock: Clock,
-    held: Mutex<Held>,
+    held: Mutex<Committed>,
     names: AtomicU64,
 }
 
 /// What is committed.
-struct Held {
+struct Committed {
     manifest: Manifest,
     version: Option<UpdateVersion>,
 }
@@ -98,7 +98,7 @@ impl Dataset {
             run,
             tables: tables.to_vec(),
             clock,
-            held: Mutex::new(Held { manifest, version }),
+            held: Mutex::new(Committed { manifest, version }),
             names: AtomicU64::new(0),
         };
         let mut held = dataset.held.lock().await;
@@ -209,7 +209,7 @@ impl Dataset {
     }
 
     /// Changes `_state.json`, which is the commit of the change, and renews the lease with it.
-    async fn change<T>(&self, held: &mut Held, change: impl Fn(&mut Manifest) -> T) -> Result<T, Error> {
+    async fn change<T>(&self, held: &mut Committed, change: impl Fn(&mut Manifest) -> T) -> Result<T, Error> {
         let mut conflicts = 0;
         loop {
             let mut manifest = held.manifest.clone();
@@ -218,7 +218,7 @@ impl Dataset {
             let text = manifest.text()?;
             let not_written = match self.store.replace(STATE, text.clone(), held.version.as_ref()).await {
                 Ok(version) => {
-                    *held = Held { manifest, version: Some(version) };
+                    *held = Committed { manifest, version: Some(version) };
                     return Ok(result);
                 }
                 Err(not_written) => not_written,
@@ -226,12 +226,12 @@ impl Dataset {
             // The answer to a write that was carried out may be lost: what is there decides.
             match self.store.read(STATE).await? {
                 Some((there, version)) if there == text.as_bytes() => {
-                    *held = Held { manifest, version: Some(version) };
+                    *held = Committed { manifest, version: Some(version) };
                     return Ok(result);
                 }
                 // It was an earlier write of this run whose answer was lost; this one goes on top of it.
                 Some((there, version)) if self.is_ours(&there) && held.version.as_ref() != Some(&version) => {
-                    *held = Held { manifest: Manifest::parse(&there)?, version: Some(version) };
+                    *held = Committed { manifest: Manifest::parse(&there)?, version: Some(version) };
                 }
                 // A store may refuse one of several writes at once, of which none is done in the end.
                 there

@@ -31,7 +31,7 @@ pub enum Kind {
     /// The account gives no access token any more, or never gave one.
     SignIn,
     /// There is no place to keep what a refresh token would bring.
-    Unkept,
+    NoTokenStore,
     /// Another run is changing the configuration file.
     ConfigInUse,
     /// The token is known but may not read this (403).
@@ -120,7 +120,7 @@ impl Kind {
                 (Config, "Run `source-zendesk-chat login` to sign in anew; `login --help` tells the ways to do it.")
             }
             Self::ConfigInUse => (Transient, "Wait until it ends, and run again."),
-            Self::Unkept => (
+            Self::NoTokenStore => (
                 Config,
                 "Let this program write its configuration file, or sign in with `login --flow client-credentials`, which needs no such place.",
             ),

@@ -4,7 +4,7 @@
 use crate::error::Error;
 use crate::position::{Frontier, Nanos};
 use crate::protocol::Status;
-use crate::sink::airbyte::conform::Conform;
+use crate::sink::airbyte::coerce::Coercion;
 use crate::source::page::Page;
 use crate::source::streams::Stream;
 
@@ -17,7 +17,7 @@ pub trait Sink: Send + Sync + 'static {
     type Writer: Writer;
 
     /// The place of one stream.
-    fn stream(&self, stream: &'static Stream, conform: Conform) -> Self::Writer;
+    fn stream(&self, stream: &'static Stream, coercion: Coercion) -> Self::Writer;
 
     /// Takes note of a stream's status.
     fn status(&self, stream: &str, status: Status);

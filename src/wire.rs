@@ -16,15 +16,15 @@ pub struct Request {
     pub limit: Option<u32>,
 }
 
-/// A body as it arrived; its bytes count as in flight while `Held` lives.
+/// A body as it arrived; its bytes count as in flight while `MemoryGuard` lives.
 pub struct Body {
     bytes: Vec<u8>,
-    held: Held,
+    held: MemoryGuard,
 }
 
 /// Bytes that count as in flight as long as this lives.
 #[derive(Default)]
-pub struct Held {
+pub struct MemoryGuard {
     bytes: usize,
     /// None where they came from nowhere.
     gate: Option<Arc<Gate>>,
@@ -33,13 +33,13 @@ pub struct Held {
 impl From<Vec<u8>> for Body {
     /// A body that is in nobody's way.
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, held: Held::default() }
+        Self { bytes, held: MemoryGuard::default() }
     }
 }
 
 impl Body {
     /// The bytes, and what keeps them counted for as long as their reader keeps it beside them.
-    pub fn into_parts(self) -> (Vec<u8>, Held) {
+    pub fn into_parts(self) -> (Vec<u8>, MemoryGuard) {
         (self.bytes, self.held)
     }
 
@@ -61,7 +61,7 @@ impl fmt::Debug for Body {
     }
 }
 
-impl Held {
+impl MemoryGuard {
     fn add(&mut self, bytes: usize) {
         self.bytes += bytes;
         // More bytes never open the gate: nobody needs to look again.
@@ -85,7 +85,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for MemoryGuard {
     fn drop(&mut self) {
         if let Some(gate) = &self.gate {
             gate.load.send_modify(|load| load.bytes -= self.bytes);
@@ -95,7 +95,7 @@ impl Drop for Held {
 
 /// Bounds what is in flight: `requests` at once, and no new one while bodies of `bytes` or more are held.
 ///
-/// A body counts from its first byte until whoever got it lets go of its `Held`, so memory holds at most `bytes`
+/// A body counts from its first byte until whoever got it lets go of its `MemoryGuard`, so memory holds at most `bytes`
 /// and one page more for each request that was admitted below that. When nothing is under way, the next request is
 /// admitted whatever is held: streams that each hold a page while they ask for the next would otherwise wait for each
 /// other for ever. They get on one at a time then, and what they hold is bounded by their own number.
@@ -170,7 +170,7 @@ impl Passage {
     /// A body that has yet to arrive.
     pub fn arrival(&self) -> Arrival {
         let spare = self.gate.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let held = Held { bytes: 0, gate: Some(Arc::clone(&self.gate)) };
+        let held = MemoryGuard { bytes: 0, gate: Some(Arc::clone(&self.gate)) };
         Arrival(Body { bytes: spare.unwrap_or_default(), held })
     }
 }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::Shared;
-use crate::access::keeper::{Keeper, Place};
 use crate::access::oauth::{Grant, Issued, Registration, SCOPE};
+use crate::access::token_store::{TokenPlace, TokenStore};
 use crate::error::{Error, Kind};
 use crate::secrets::Secrets;
 
@@ -32,7 +32,7 @@ pub enum Renewal {
         /// The token.
         token: SecretString,
         /// Where what comes of it is kept.
-        keeper: Keeper,
+        store: TokenStore,
     },
     /// By the client's own word, as often as it likes.
     ClientCredentials(Registration),
@@ -102,7 +102,7 @@ impl Tokens {
     }
 
     /// Returns when no new token is on its way.
-    pub async fn settled(&self) {
+    pub async fn tokens_stored(&self) {
         drop(self.state.lock().await);
     }
 
@@ -165,16 +165,16 @@ impl Shared {
                 let issued = self.grant(client, &Grant::ClientCredentials { scope: SCOPE }).await?;
                 Ok((Bearer::of(number, &issued, secrets)?, Given::Now))
             }
-            Some(Renewal::Refresh { client, token, keeper }) => {
+            Some(Renewal::Refresh { client, token, store }) => {
                 let access = state.bearer.as_ref().map(|bearer| &bearer.token);
-                let opened = match keeper.open(access, token).await? {
-                    Place::Renewed(access, refresh) => {
+                let opened = match store.open(access, token).await? {
+                    TokenPlace::Renewed(access, refresh) => {
                         info!("another run has renewed the tokens: going on with them");
                         secrets.keep(&refresh);
                         *token = refresh;
                         return Ok((Bearer::new(number, access, None, secrets)?, Given::Before));
                     }
-                    Place::Open(opened) => opened,
+                    TokenPlace::Open(opened) => opened,
                 };
                 info!("the access token has died: renewing it");
                 let issued = self.grant(client, &Grant::Refresh(token)).await?;

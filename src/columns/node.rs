@@ -12,7 +12,7 @@ use arrow_schema::{ArrowError, Fields};
 use super::ZONE;
 use super::extra::Extra;
 use super::form::Form;
-use super::value::{self, Held};
+use super::value::{self, Exactness};
 use crate::json::Malformed;
 use crate::json::scan::Scanner;
 
@@ -297,7 +297,13 @@ impl Order {
 }
 
 /// Takes in what a column holds of a value.
-fn take<T: Default>(held: Held<T>, values: &mut Vec<T>, nulls: &mut NullBufferBuilder, json: &str, extra: &mut Extra) {
+fn take<T: Default>(
+    held: Exactness<T>,
+    values: &mut Vec<T>,
+    nulls: &mut NullBufferBuilder,
+    json: &str,
+    extra: &mut Extra,
+) {
     let (held, exact) = held;
     nulls.append(held.is_some());
     values.push(held.unwrap_or_default());

@@ -37,12 +37,19 @@ fn readable(json: &str) -> String {
     let page = Page::parse(Shape::List, format!("[{json}]").into_bytes()).unwrap();
     let record = page.records().next().unwrap();
     let mut line = Vec::new();
-    crate::sink::airbyte::conform::Conform::new(&NO_SCHEMA, None).write(record, &mut line, &mut Vec::new());
+    crate::sink::airbyte::coerce::Coercion::new(&NO_SCHEMA, None).write(record, &mut line, &mut Vec::new());
     String::from_utf8(line).unwrap()
 }
 
-const NO_SCHEMA: Stream =
-    Stream { name: "", schema: "{}", key: None, cursor: None, created: None, onwards: false, project: Project::Whole };
+const NO_SCHEMA: Stream = Stream {
+    name: "",
+    schema: "{}",
+    key: None,
+    cursor: None,
+    created: None,
+    incremental: false,
+    project: Project::Whole,
+};
 
 /// A value as readers see it: absent members and null are the same, numbers are numbers, times are instants.
 fn normal(value: &Value) -> Value {
@@ -447,7 +454,7 @@ fn columns_of(properties: &Value) -> (&'static Stream, Columns) {
         key: Some("id"),
         cursor: None,
         created: None,
-        onwards: false,
+        incremental: false,
         project: Project::Whole,
     };
     let stream = Box::leak(Box::new(stream));

@@ -16,10 +16,10 @@ const SAFE_DIGITS: usize = 15;
 const ESCAPE: usize = 6;
 
 /// What a column holds of a value, and whether it gives the value back.
-pub type Held<T> = (Option<T>, bool);
+pub type Exactness<T> = (Option<T>, bool);
 
 /// A value as a whole number.
-pub fn integer(json: &str) -> Held<i64> {
+pub fn integer(json: &str) -> Exactness<i64> {
     if let Ok(number) = json.parse() {
         return (Some(number), true);
     }
@@ -42,7 +42,7 @@ fn whole(text: &str) -> Option<i64> {
 }
 
 /// A value as a floating-point number.
-pub fn number(json: &str) -> Held<f64> {
+pub fn number(json: &str) -> Exactness<f64> {
     let inner = unquoted(json);
     let starts_as_number = inner.starts_with(|first: char| first.is_ascii_digit() || first == '-');
     let nearest = inner.parse::<f64>().ok().filter(|number| starts_as_number && number.is_finite());
@@ -80,7 +80,7 @@ fn significant(text: &str) -> (String, i64) {
 }
 
 /// A value as a truth value.
-pub fn boolean(json: &str) -> Held<bool> {
+pub fn boolean(json: &str) -> Exactness<bool> {
     match json {
         "true" => (Some(true), true),
         "false" => (Some(false), true),
@@ -91,7 +91,7 @@ pub fn boolean(json: &str) -> Held<bool> {
 }
 
 /// A value as microseconds since 1970.
-pub fn instant(json: &str) -> Held<i64> {
+pub fn instant(json: &str) -> Exactness<i64> {
     let text = unquoted(json);
     if let Some(micros) = usual_instant(text.as_bytes()) {
         return (Some(micros), true);

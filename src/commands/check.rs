@@ -10,8 +10,8 @@ use crate::error::{Error, FailureType, Kind};
 use crate::position::{Nanos, nanos_of};
 use crate::protocol;
 use crate::source::page::Page;
-use crate::source::streams::{self, PROOF, Stream};
-use crate::source::walk::{Asked, MARGIN, SETTLING, Terms, Walk};
+use crate::source::streams::{self, PROBE_STREAM, Stream};
+use crate::source::walk::{Asked, Bounds, MARGIN, SETTLING, Walk};
 use crate::wire::{Body, Request};
 
 /// How far back an export is probed: enough to be allowed, little enough to be cheap.
@@ -44,7 +44,7 @@ pub(super) async fn verdict(account: &Account, context: &Context) -> Result<(), 
     account.client.stay().await;
     let terms = terms(context);
     let mut probes = JoinSet::new();
-    for stream in streams::all().filter(|stream| stream.name != PROOF) {
+    for stream in streams::all().filter(|stream| stream.name != PROBE_STREAM) {
         let client = account.client.clone();
         probes.spawn(async move { (stream.name, probe(&client, stream, &terms).await) });
     }
@@ -60,18 +60,18 @@ pub(super) async fn verdict(account: &Account, context: &Context) -> Result<(), 
 
 /// Whether the account answers, and the token may read it.
 pub(super) async fn proof(account: &Account, context: &Context) -> Result<(), Error> {
-    let Some(proof) = streams::named(PROOF) else {
+    let Some(proof) = streams::named(PROBE_STREAM) else {
         return Err(Error::new(Kind::Internal, "The stream that proves an account is not in the table"));
     };
     probe(&account.client, proof, &terms(context)).await.map_err(|error| told(error, account))
 }
 
-fn terms(context: &Context) -> Terms {
-    Terms { start: nanos_of(context.clock.now()) - BACK, end: None, lookback: 0, chats_lookback: 0 }
+fn terms(context: &Context) -> Bounds {
+    Bounds { start: nanos_of(context.clock.now()) - BACK, end: None, lookback: 0, chats_lookback: 0 }
 }
 
 /// Asks for one record of a stream.
-async fn probe(client: &Client, stream: &'static Stream, terms: &Terms) -> Result<(), Error> {
+async fn probe(client: &Client, stream: &'static Stream, terms: &Bounds) -> Result<(), Error> {
     let Some(Asked { request, .. }) = Walk::new(stream, terms, None).next() else { return Ok(()) };
     let request = Request { limit: request.limit.map(|_| 1), ..request };
     let parse = |body: Body| Page::parse(stream.endpoint().shape, body);

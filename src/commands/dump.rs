@@ -11,17 +11,17 @@ use super::{Account, Context, TokenPlaces, check, read};
 use crate::cli::DumpArgs;
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::dataset::{self, Dataset, Manifest, Store, Tasks};
+use crate::dataset::{self, Dataset, Manifest, Store, TableTasks};
 use crate::error::{Error, Kind};
 use crate::position;
 use crate::progress::{Progress, counted, size};
-use crate::run::dump_plan::Wish;
+use crate::run::dump_plan::DumpRequest;
 use crate::run::plan::Plan;
 use crate::run::sync::Run;
 use crate::signals::Stop;
 use crate::sink::parquet::{Limits, Parquet, Summary};
 use crate::source::streams;
-use crate::source::walk::Terms;
+use crate::source::walk::Bounds;
 
 /// LOOKBACK: how much of the chats is read again where the configuration does not say: a redaction may show late, and what
 /// did not change costs a dataset nothing.
@@ -35,7 +35,7 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
         return Err(Error::new(Kind::Flags, problem));
     }
     let DumpArgs { ref streams, mode, since, until, .. } = *args;
-    let wish = Wish { streams: streams.clone(), mode: mode.into(), since, until };
+    let wish = DumpRequest { streams: streams.clone(), mode: mode.into(), since, until };
     wish.wanted()?;
     let file = args.config.as_deref().filter(|_| !args.no_config_update);
     let tokens = TokenPlaces { file, stdout: None };
@@ -54,7 +54,7 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
         terms.start = position::nanos_of(dataset.manifest().await.start);
     }
     let progress = Arc::<Progress>::default();
-    let run = Fill {
+    let run = DumpRun {
         client: account.client.clone(),
         clock: context.clock.clone(),
         skip_unavailable: account.config.skip_unavailable,
@@ -76,9 +76,9 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
 /// Tells what a run would read.
 async fn forecast(
     args: &DumpArgs,
-    wish: &Wish,
+    wish: &DumpRequest,
     (account, name): (&Account, &str),
-    mut terms: Terms,
+    mut terms: Bounds,
     context: &Context,
 ) -> Result<(), Error> {
     let manifest = match Store::find(&args.out)? {
@@ -112,7 +112,7 @@ async fn prove(account: &Account, place: &str, context: &Context) -> Result<(), 
 }
 
 /// How a dataset is filled.
-pub struct Fill {
+pub struct DumpRun {
     /// The door to the account.
     pub client: Client,
     /// The machine's time of day.
@@ -120,7 +120,7 @@ pub struct Fill {
     /// Whether streams that the account does not have are passed over, though they were named.
     pub skip_unavailable: bool,
     /// What is asked of all exports.
-    pub terms: Terms,
+    pub terms: Bounds,
     /// How much is held, and how large files become.
     pub limits: Limits,
     /// How far it is.
@@ -129,15 +129,15 @@ pub struct Fill {
     pub stop: Stop,
 }
 
-impl Fill {
+impl DumpRun {
     /// Fills a dataset with what is wished for, and gives it free.
-    pub async fn fill(mut self, dataset: Arc<Dataset>, wish: &Wish) -> (Parquet, Result<(), Error>) {
+    pub async fn fill(mut self, dataset: Arc<Dataset>, wish: &DumpRequest) -> (Parquet, Result<(), Error>) {
         if let Some(until) = wish.until {
             self.terms.end = Some(position::nanos_of(until));
         }
         let (plan, tasks, refused) = match wish.plan(&dataset.manifest().await, &self.terms) {
             Ok((plan, tasks)) => (plan, tasks, None),
-            Err(error) => (Plan::default(), Tasks::new(), Some(error)),
+            Err(error) => (Plan::default(), TableTasks::new(), Some(error)),
         };
         let sink = Parquet::new(dataset, self.clock.clone(), tasks, self.limits);
         let run = Run {

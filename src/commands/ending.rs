@@ -61,9 +61,9 @@ impl Ending {
     }
 
     /// A pair of tokens that was paid for with the last one must not be lost on its way.
-    pub(super) async fn settled(&self) {
+    pub(super) async fn tokens_stored(&self) {
         if let Some(client) = self.client.get() {
-            let _ = tokio::time::timeout(SETTLING, client.settled()).await;
+            let _ = tokio::time::timeout(SETTLING, client.tokens_stored()).await;
         }
     }
 
@@ -94,7 +94,7 @@ impl Ending {
 
     /// Returns when nothing is on its way any more that somebody may wait for.
     async fn parted(&self) {
-        self.settled().await;
+        self.tokens_stored().await;
         // Whoever still reads pages must not begin a line that the end would cut off.
         self.stdout.close_within(PARTING).await;
         if let Some(dataset) = self.held.get() {

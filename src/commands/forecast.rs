@@ -7,14 +7,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Account, Context};
-use crate::dataset::{Manifest, Mode, Table, Tasks};
+use crate::dataset::{Manifest, Mode, Table, TableTasks};
 use crate::error::Error;
 use crate::position::{self, Nanos};
 use crate::progress::{counted, duration};
 use crate::run::plan::{Plan, Planned};
 use crate::source::page::{Late, Shape};
 use crate::source::streams::{EXPORT_LIMIT, Stream};
-use crate::source::walk::{MARGIN, SETTLING, Terms};
+use crate::source::walk::{Bounds, MARGIN, SETTLING};
 
 /// What is told of one stream.
 #[derive(Debug, Serialize)]
@@ -59,10 +59,10 @@ pub(super) struct Forecast {
 
 impl Forecast {
     /// That of a `read`.
-    pub(super) fn of_read(plan: Plan, terms: &Terms, account: &Account, context: &Context) -> Self {
+    pub(super) fn of_read(plan: Plan, terms: &Bounds, account: &Account, context: &Context) -> Self {
         let why = |planned: &Planned| match (&planned.delivered, planned.stream.is_export()) {
             (Some(_), _) => STATE,
-            (None, true) if !planned.onwards => CATALOG,
+            (None, true) if !planned.incremental => CATALOG,
             (None, true) => START,
             (None, false) => WHOLE,
         };
@@ -72,10 +72,10 @@ impl Forecast {
 
     /// That of a `dump`.
     pub(super) fn of_dump(
-        (plan, tasks): (Plan, &Tasks),
+        (plan, tasks): (Plan, &TableTasks),
         since: bool,
         manifest: &Manifest,
-        (terms, account): (&Terms, &Account),
+        (terms, account): (&Bounds, &Account),
         context: &Context,
     ) -> Self {
         let none = Table::default();
@@ -83,10 +83,10 @@ impl Forecast {
         let why = |planned: &Planned| {
             let stream = planned.stream;
             let mode = tasks.get(stream.name).map(|task| task.mode);
-            let onwards = matches!(mode, Some(Mode::IncrementalAppend | Mode::IncrementalDeduped));
+            let incremental = matches!(mode, Some(Mode::IncrementalAppend | Mode::IncrementalDeduped));
             match (&planned.delivered, stream.is_export()) {
                 (Some(_), _) => {
-                    if onwards {
+                    if incremental {
                         DATASET
                     } else {
                         UNFINISHED
@@ -94,7 +94,7 @@ impl Forecast {
                 }
                 (None, false) => WHOLE,
                 (None, true) if since => SINCE,
-                (None, true) if !onwards => MODE,
+                (None, true) if !incremental => MODE,
                 (None, true) if table(stream).start.is_some() => DATASET,
                 (None, true) => START,
             }
@@ -106,14 +106,14 @@ impl Forecast {
         plan: Plan,
         why: impl Fn(&Planned) -> Why,
         table: impl Fn(&'static Stream) -> &'a Table,
-        terms: &Terms,
+        terms: &Bounds,
         (account, context): (&Account, &Context),
     ) -> Self {
         let cutoff = position::nanos_of(context.clock.now()) - SETTLING - MARGIN;
         let told = |mut planned: Planned| {
             let (short, why) = why(&planned);
             let (short, why) = again(&planned, terms).unwrap_or((short, why));
-            planned.walk.settle(cutoff);
+            planned.walk.cut_at(cutoff);
             let (requests, at_least) = requests(&planned, table(planned.stream));
             let axis = planned.walk.axis().filter(|axis| axis.left > 0);
             Told {
@@ -192,7 +192,7 @@ impl Forecast {
 }
 
 /// LOOKBACK: why a stream begins before where it was read.
-fn again(planned: &Planned, terms: &Terms) -> Option<Why> {
+fn again(planned: &Planned, terms: &Bounds) -> Option<Why> {
     let Shape::Export { late, .. } = planned.stream.endpoint().shape else { return None };
     terms.lookback_of(late).filter(|length| *length > 0)?;
     planned.delivered.as_ref()?;

@@ -12,9 +12,9 @@ use tracing::{info, warn};
 
 use super::{Account, Context, check};
 use crate::access::document::Document;
-use crate::access::keeper;
 use crate::access::oauth::{self, Consent, Grant, Issued, Registration, Response};
 use crate::access::origin::{Origin, Subdomain};
+use crate::access::token_store;
 use crate::atomic_file::{self, Readers, Replacement};
 use crate::cli::{Flow, LoginArgs};
 use crate::client::{Access, Client};
@@ -22,7 +22,7 @@ use crate::config::{Config, Environment};
 use crate::error::{Error, Kind};
 use crate::json::Malformed;
 use crate::source::streams;
-use crate::source::walk::{Terms, Walk};
+use crate::source::walk::{Bounds, Walk};
 use crate::wire::Body;
 
 mod browser;
@@ -225,7 +225,7 @@ fn read(name: &Path, path: &Path) -> Result<Document, Error> {
 
 /// Locks a configuration that exists, which a run may be renewing.
 async fn lock(path: &Path) -> Result<Option<File>, Error> {
-    Ok(if path.exists() { Some(keeper::lock(path).await?) } else { None })
+    Ok(if path.exists() { Some(token_store::lock(path).await?) } else { None })
 }
 
 /// Refuses to overwrite what nobody said may be.
@@ -281,7 +281,7 @@ async fn prompted() -> Result<Option<String>, Error> {
 
 /// What the account says of itself, if the token may see it.
 async fn described(account: &Account) -> Option<String> {
-    let terms = Terms { start: 0, end: None, lookback: 0, chats_lookback: 0 };
+    let terms = Bounds { start: 0, end: None, lookback: 0, chats_lookback: 0 };
     let asked = Walk::new(streams::named("accounts")?, &terms, None).next()?;
     let parse =
         |body: Body| serde_json::from_slice(&body.into_parts().0).map_err(|_| Malformed("it is not JSON".to_owned()));

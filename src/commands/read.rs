@@ -18,7 +18,7 @@ use crate::run::sync::Run;
 use crate::sink::airbyte::Airbyte;
 use crate::sink::airbyte::state_file::{self, StateFile};
 use crate::source::state::Saved;
-use crate::source::walk::Terms;
+use crate::source::walk::Bounds;
 
 /// Where reading begins when nobody said so: this long ago.
 const YEARS: u32 = 2;
@@ -71,7 +71,7 @@ fn state(args: &ReadArgs) -> Result<(Saved, Option<Arc<StateFile>>), Error> {
 }
 
 /// What is asked of all exports, where chats are read again so far back unless the configuration says how far.
-pub(super) fn terms(config: &Config, chats: TimeDelta, now: DateTime<Utc>) -> Terms {
+pub(super) fn terms(config: &Config, chats: TimeDelta, now: DateTime<Utc>) -> Bounds {
     let start = config.start.unwrap_or_else(|| {
         let start = now.checked_sub_months(Months::new(12 * YEARS)).unwrap_or(DateTime::UNIX_EPOCH);
         info!(
@@ -81,7 +81,7 @@ pub(super) fn terms(config: &Config, chats: TimeDelta, now: DateTime<Utc>) -> Te
         start
     });
     let nanos = |length: TimeDelta| Nanos::from(length.num_seconds()) * 1_000_000_000;
-    Terms {
+    Bounds {
         start: position::nanos_of(start),
         end: config.end.map(position::nanos_of),
         lookback: nanos(config.lookback),

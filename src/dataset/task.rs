@@ -10,7 +10,7 @@ use crate::position::{self, Frontier};
 
 /// What a dump does to one table.
 #[derive(Debug, Clone)]
-pub struct Task {
+pub struct TableTask {
     /// The mode, as the stream has it.
     pub mode: Mode,
     /// Whether what the read does not bring is gone.
@@ -28,9 +28,9 @@ pub struct Task {
 }
 
 /// What a dump does to each table, by stream.
-pub type Tasks = BTreeMap<&'static str, Task>;
+pub type TableTasks = BTreeMap<&'static str, TableTask>;
 
-impl Task {
+impl TableTask {
     /// Goes on with a table from where it stopped, or, if it brought nothing yet, from where it begins.
     pub fn goes_on(&mut self, name: &str, began: DateTime<Utc>, since: bool) {
         if since {

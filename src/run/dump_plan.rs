@@ -7,17 +7,17 @@ use tracing::warn;
 
 use super::plan::{Plan, Planned, chosen};
 use crate::columns::Columns;
-use crate::dataset::{Manifest, Mode, Table, Task, Tasks};
+use crate::dataset::{Manifest, Mode, Table, TableTask, TableTasks};
 use crate::error::{Error, Kind};
 use crate::position::{self, Frontier};
-use crate::sink::airbyte::conform::Conform;
+use crate::sink::airbyte::coerce::Coercion;
 use crate::source::state::Saved;
 use crate::source::streams::{self, Stream};
-use crate::source::walk::{Terms, Walk};
+use crate::source::walk::{Bounds, Walk};
 
 /// What a dump is asked for.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct DumpRequest {
     /// The streams by name; none means all.
     pub streams: Vec<String>,
     /// What is done to tables.
@@ -28,7 +28,7 @@ pub struct Wish {
     pub until: Option<DateTime<Utc>>,
 }
 
-impl Wish {
+impl DumpRequest {
     /// The streams, and whether they were named.
     pub fn wanted(&self) -> Result<Vec<(&'static Stream, bool)>, Error> {
         if self.since.zip(self.until).is_some_and(|(since, until)| until <= since) {
@@ -72,9 +72,9 @@ impl Wish {
     }
 
     /// What is read of each stream, and what is done to its table. Where no stream may be read as it is asked for, nothing is.
-    pub fn plan(&self, manifest: &Manifest, terms: &Terms) -> Result<(Plan, Tasks), Error> {
+    pub fn plan(&self, manifest: &Manifest, terms: &Bounds) -> Result<(Plan, TableTasks), Error> {
         let mut plan = Plan::default();
-        let mut tasks = Tasks::new();
+        let mut tasks = TableTasks::new();
         let none = Table::default();
         for (stream, named) in self.wanted()? {
             let name = stream.name;
@@ -96,9 +96,17 @@ impl Wish {
             let (task, delivered) = self.task(stream, table, reached, terms)?;
             let known = table.cursor.is_some() || table.rows() > 0;
             let walk =
-                Walk::new(stream, &Terms { start: position::nanos_of(task.start), ..*terms }, delivered.as_ref());
-            let conform = Conform::new(stream, None);
-            plan.streams.push(Planned { stream, named, onwards: stream.is_export(), known, delivered, walk, conform });
+                Walk::new(stream, &Bounds { start: position::nanos_of(task.start), ..*terms }, delivered.as_ref());
+            let coercion = Coercion::new(stream, None);
+            plan.streams.push(Planned {
+                stream,
+                named,
+                incremental: stream.is_export(),
+                known,
+                delivered,
+                walk,
+                coercion,
+            });
             tasks.insert(name, task);
         }
         Ok((plan, tasks))
@@ -110,8 +118,8 @@ impl Wish {
         stream: &'static Stream,
         table: &Table,
         reached: Option<Frontier>,
-        terms: &Terms,
-    ) -> Result<(Task, Option<Frontier>), Error> {
+        terms: &Bounds,
+    ) -> Result<(TableTask, Option<Frontier>), Error> {
         let name = stream.name;
         let start = self.since.unwrap_or_else(|| position::utc(terms.start));
         let end = terms.end.map(position::utc);
@@ -126,7 +134,7 @@ impl Wish {
         let whole = !bounded && (!stream.is_export() || table.start.is_none_or(|began| start <= began));
         let replaces = mode == Mode::Overwrite && whole;
         let columns = Columns::of(stream).types();
-        let mut task = Task { mode, replaces, start, end, reached, began: table.start, columns };
+        let mut task = TableTask { mode, replaces, start, end, reached, began: table.start, columns };
         if matches!(mode, Mode::IncrementalAppend | Mode::IncrementalDeduped) {
             if self.since.is_some_and(|since| is_before(since, task.reached.as_ref(), table.start)) {
                 return Ok((task, None));

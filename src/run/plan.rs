@@ -4,10 +4,10 @@ use crate::error::{Error, Kind};
 use crate::nearest::nearest;
 use crate::position::Frontier;
 use crate::protocol::{Configured, SyncMode};
-use crate::sink::airbyte::conform::Conform;
+use crate::sink::airbyte::coerce::Coercion;
 use crate::source::state::Saved;
 use crate::source::streams::{self, Stream};
-use crate::source::walk::{Terms, Walk};
+use crate::source::walk::{Bounds, Walk};
 
 /// One stream to be read.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub struct Planned {
     pub stream: &'static Stream,
     /// Whether the user asked for it by name.
     pub named: bool,
-    /// Whether it is read onwards from its state.
-    pub onwards: bool,
+    /// Whether it is read incrementally, from its state.
+    pub incremental: bool,
     /// Whether an earlier run has read it.
     pub known: bool,
     /// How far it was delivered before this run.
@@ -25,7 +25,7 @@ pub struct Planned {
     /// What asks for its pages.
     pub walk: Walk,
     /// How its records are written.
-    pub conform: Conform,
+    pub coercion: Coercion,
 }
 
 /// Everything a run will do.
@@ -40,7 +40,7 @@ pub struct Plan {
 /// Which streams are read, and how.
 #[derive(Debug, Clone)]
 pub enum Choice {
-    /// All, onwards where that misses no change.
+    /// All, incrementally where that misses no change.
     All,
     /// These, in the same way.
     Streams(Vec<&'static Stream>),
@@ -68,7 +68,7 @@ pub fn chosen(names: &[String]) -> Result<Vec<&'static Stream>, Error> {
 }
 
 /// Joins what is asked for with what there is.
-pub fn build(choice: &Choice, saved: &Saved, terms: &Terms) -> Plan {
+pub fn build(choice: &Choice, saved: &Saved, terms: &Bounds) -> Plan {
     let mut plan = Plan::default();
     let (chosen, named) = match choice {
         Choice::All => (streams::all().collect(), false),
@@ -76,12 +76,12 @@ pub fn build(choice: &Choice, saved: &Saved, terms: &Terms) -> Plan {
         Choice::Catalog(catalog) => return of_catalog(catalog, saved, terms),
     };
     for stream in chosen {
-        plan.add(stream, Request { named, onwards: stream.onwards, selected: None }, saved, terms);
+        plan.add(stream, Request { named, incremental: stream.incremental, selected: None }, saved, terms);
     }
     plan
 }
 
-fn of_catalog(catalog: &[Configured], saved: &Saved, terms: &Terms) -> Plan {
+fn of_catalog(catalog: &[Configured], saved: &Saved, terms: &Bounds) -> Plan {
     let mut plan = Plan::default();
     for Configured { name, mode, selected } in catalog {
         let Some(stream) = streams::named(name) else {
@@ -90,8 +90,8 @@ fn of_catalog(catalog: &[Configured], saved: &Saved, terms: &Terms) -> Plan {
             continue;
         };
         // A stream without a cursor can only be read in full, whatever the catalog says; some runners always say incremental.
-        let onwards = *mode == SyncMode::Incremental && stream.cursor.is_some();
-        plan.add(stream, Request { named: true, onwards, selected: selected.as_deref() }, saved, terms);
+        let incremental = *mode == SyncMode::Incremental && stream.cursor.is_some();
+        plan.add(stream, Request { named: true, incremental, selected: selected.as_deref() }, saved, terms);
     }
     plan
 }
@@ -100,21 +100,21 @@ fn of_catalog(catalog: &[Configured], saved: &Saved, terms: &Terms) -> Plan {
 #[derive(Clone, Copy)]
 struct Request<'a> {
     named: bool,
-    onwards: bool,
+    incremental: bool,
     selected: Option<&'a [String]>,
 }
 
 impl Plan {
-    fn add(&mut self, stream: &'static Stream, request: Request<'_>, saved: &Saved, terms: &Terms) {
-        let Request { named, onwards, selected } = request;
-        let delivered = match if onwards { saved.delivered(stream) } else { Ok(None) } {
+    fn add(&mut self, stream: &'static Stream, request: Request<'_>, saved: &Saved, terms: &Bounds) {
+        let Request { named, incremental, selected } = request;
+        let delivered = match if incremental { saved.delivered(stream) } else { Ok(None) } {
             Ok(delivered) => delivered,
             Err(error) => return self.refused.push((stream.name.to_owned(), error)),
         };
         let walk = Walk::new(stream, terms, delivered.as_ref());
-        let conform = Conform::new(stream, selected);
+        let coercion = Coercion::new(stream, selected);
         let known = saved.knows(stream.name);
-        self.streams.push(Planned { stream, named, onwards, known, delivered, walk, conform });
+        self.streams.push(Planned { stream, named, incremental, known, delivered, walk, coercion });
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::client::{Answer, Client, Place, Rhythm, Wait, WaitReason};
+use crate::client::{Answer, Client, Rhythm, Slot, Wait, WaitReason};
 use crate::clock::Clock;
 use crate::error::{Error, FailureType, Kind};
 use crate::position::{self, Frontier, Nanos};
@@ -18,8 +18,8 @@ use crate::run::plan::{Plan, Planned};
 use crate::signals::Stop;
 use crate::sink::{End, Sink, Writer};
 use crate::source::page::Page;
-use crate::source::streams::{self, PROOF, SECOND_PROOF, Stream};
-use crate::source::walk::{Asked, MARGIN, MAYBE_FULL, SETTLING, Terms, Walk};
+use crate::source::streams::{self, PROBE_STREAM, SECOND_PROBE_STREAM, Stream};
+use crate::source::walk::{Asked, Bounds, MARGIN, MAYBE_FULL, SETTLING, Walk};
 use crate::wire::{Body, Request};
 
 /// How often a run says that it is alive.
@@ -177,23 +177,23 @@ impl<S: Sink> Run<S> {
     }
 
     async fn stream(self: Arc<Self>, planned: Planned) -> Outcome {
-        let Planned { stream, named, onwards, known, delivered, mut walk, conform } = planned;
+        let Planned { stream, named, incremental, known, delivered, mut walk, coercion } = planned;
         self.sink.status(stream.name, Status::Started);
-        let mut course = Course {
-            writer: self.sink.stream(stream, conform),
+        let mut course = StreamRun {
+            writer: self.sink.stream(stream, coercion),
             fetching: JoinSet::new(),
             rhythm: Rhythm::default(),
             failure: None,
             running: false,
             warned: Warned::default(),
             began: (Instant::now(), position::nanos_of(self.clock.now())),
-            onwards,
+            incremental,
             delivered,
             run: self,
             stream,
         };
         let read = course.read(&mut walk).await;
-        let Course { run, writer, delivered, .. } = course;
+        let StreamRun { run, writer, delivered, .. } = course;
         run.progress.ended(stream.name);
         let end = if read.is_err() { End::Early } else { walk.end().map_or(End::WithGap, End::Whole) };
         let kept = writer.finish(delivered.as_ref(), end).await;
@@ -225,8 +225,8 @@ impl<S: Sink> Run<S> {
         if error.kind() != Kind::Unauthorized {
             return None;
         }
-        let witness = streams::named(if stream.name == PROOF { SECOND_PROOF } else { PROOF })?;
-        let terms = Terms { start: 0, end: None, lookback: 0, chats_lookback: 0 };
+        let witness = streams::named(if stream.name == PROBE_STREAM { SECOND_PROBE_STREAM } else { PROBE_STREAM })?;
+        let terms = Bounds { start: 0, end: None, lookback: 0, chats_lookback: 0 };
         let Asked { request, .. } = Walk::new(witness, &terms, None).next()?;
         let request = Request { limit: request.limit.map(|_| 1), ..request };
         let parse = |body: Body| Page::parse(witness.endpoint().shape, body);
@@ -258,10 +258,10 @@ impl<S: Sink> Run<S> {
     }
 
     /// Fetches and takes apart a page.
-    async fn fetch(&self, stream: &'static Stream, asked: &Asked, place: Option<Place>) -> Fetched {
+    async fn fetch(&self, stream: &'static Stream, asked: &Asked, slot: Option<Slot>) -> Fetched {
         let shape = stream.endpoint().shape;
         let parse = |body: Body| Page::parse(shape, body);
-        self.client.fetch(&asked.request, place, &|wait| self.waiting(stream.name, wait), parse).await
+        self.client.fetch(&asked.request, slot, &|wait| self.waiting(stream.name, wait), parse).await
     }
 
     /// Tells of a wait where people look: in the log, and if it comes from the quota, as the stream's status.
@@ -278,8 +278,8 @@ impl<S: Sink> Run<S> {
     }
 }
 
-/// Returns a place for one request more once it is of use to whoever takes the pages.
-async fn spare(writer: &mut impl Writer, client: &Client, rhythm: Rhythm) -> Result<Place, Error> {
+/// Returns a slot for one request more once it is of use to whoever takes the pages.
+async fn spare(writer: &mut impl Writer, client: &Client, rhythm: Rhythm) -> Result<Slot, Error> {
     writer.idle().await?;
     Ok(client.spare(rhythm).await)
 }
@@ -292,7 +292,7 @@ struct Warned {
 }
 
 /// One stream on its way.
-struct Course<S: Sink> {
+struct StreamRun<S: Sink> {
     run: Arc<Run<S>>,
     stream: &'static Stream,
     writer: S::Writer,
@@ -305,15 +305,15 @@ struct Course<S: Sink> {
     warned: Warned,
     /// When it began, by a clock that cannot be set and by the time of day.
     began: (Instant, Nanos),
-    onwards: bool,
+    incremental: bool,
     delivered: Option<Frontier>,
 }
 
-impl<S: Sink> Course<S> {
+impl<S: Sink> StreamRun<S> {
     /// Reads a walk to its end.
     async fn read(&mut self, walk: &mut Walk) -> Result<(), Error> {
         let run = Arc::clone(&self.run);
-        walk.settle(run.cutoff(false));
+        walk.cut_at(run.cutoff(false));
         self.go_on(walk);
         while !self.fetching.is_empty() {
             let more = self.fetching.len() < run.client.useful(self.rhythm) && walk.can_ask_beside();
@@ -327,10 +327,10 @@ impl<S: Sink> Course<S> {
                     };
                     self.take(walk, &asked, fetched).await?;
                 }
-                place = spare(&mut self.writer, &run.client, self.rhythm), if more => {
-                    let place = place?;
+                slot = spare(&mut self.writer, &run.client, self.rhythm), if more => {
+                    let slot = slot?;
                     if let Some(asked) = walk.beside() {
-                        self.fetch(asked, Some(place));
+                        self.fetch(asked, Some(slot));
                     }
                 }
             }
@@ -348,7 +348,7 @@ impl<S: Sink> Course<S> {
         }
         let side_by_side = match walk.windows() {
             1 => String::new(),
-            windows => format!(" of {windows} windows, and {} in vain", walk.in_vain()),
+            windows => format!(" of {windows} windows, {} duplicates dropped", walk.duplicates()),
         };
         info!("{name}: {} records in {pages} pages{side_by_side}", self.writer.total());
         Ok(())
@@ -371,7 +371,7 @@ impl<S: Sink> Course<S> {
             self.rhythm.exchanged(answer.took);
         }
         self.run_on();
-        walk.settle(run.cutoff(true));
+        walk.cut_at(run.cutoff(true));
         walk.heed_clock(self.latest());
         let page = answer.value;
         if page.repaired() {
@@ -393,7 +393,7 @@ impl<S: Sink> Course<S> {
         run.progress.reached(self.stream.name, delivery.page.len(), delivery.page.bytes(), walk.axis());
         self.writer.write(delivery.page).await?;
         self.rhythm.taken(began.elapsed());
-        if self.onwards && delivery.frontier.is_some() {
+        if self.incremental && delivery.frontier.is_some() {
             self.delivered = delivery.frontier;
             self.writer.checkpoint(self.delivered.as_ref()).await?;
         }
@@ -411,10 +411,10 @@ impl<S: Sink> Course<S> {
     }
 
     /// Begins to fetch a page.
-    fn fetch(&mut self, asked: Asked, place: Option<Place>) {
+    fn fetch(&mut self, asked: Asked, slot: Option<Slot>) {
         let (run, stream) = (Arc::clone(&self.run), self.stream);
         self.fetching.spawn(async move {
-            let fetched = run.fetch(stream, &asked, place).await;
+            let fetched = run.fetch(stream, &asked, slot).await;
             (asked, fetched)
         });
     }

@@ -1,6 +1,6 @@
 //! The sink of `read`: Airbyte messages on stdout, and the state file if there is one to keep.
 
-pub mod conform;
+pub mod coerce;
 pub mod state_file;
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 use crate::position::Frontier;
 use crate::protocol::{self, Change, Status};
 use crate::secrets::Secrets;
-use crate::sink::airbyte::conform::Conform;
+use crate::sink::airbyte::coerce::Coercion;
 use crate::sink::airbyte::state_file::StateFile;
 use crate::sink::{End, Sink};
 use crate::source::page::Page;
@@ -37,7 +37,7 @@ pub struct Airbyte {
 pub struct Writer {
     sink: Airbyte,
     stream: &'static Stream,
-    conform: Conform,
+    coercion: Coercion,
     since_state: u64,
     total: u64,
     mended: BTreeSet<String>,
@@ -53,8 +53,8 @@ impl Airbyte {
 impl Sink for Airbyte {
     type Writer = Writer;
 
-    fn stream(&self, stream: &'static Stream, conform: Conform) -> Writer {
-        Writer { sink: self.clone(), stream, conform, since_state: 0, total: 0, mended: BTreeSet::new() }
+    fn stream(&self, stream: &'static Stream, coercion: Coercion) -> Writer {
+        Writer { sink: self.clone(), stream, coercion, since_state: 0, total: 0, mended: BTreeSet::new() }
     }
 
     fn status(&self, stream: &str, status: Status) {
@@ -87,7 +87,7 @@ impl super::Writer for Writer {
         let mut changes = Vec::new();
         for record in page.records() {
             lines.extend_from_slice(&prefix);
-            self.conform.write(record, &mut lines, &mut changes);
+            self.coercion.write(record, &mut lines, &mut changes);
             if changes.is_empty() {
                 lines.extend_from_slice(&plain_suffix);
             } else {

@@ -1,10 +1,10 @@
 //! The sink of `dump`: a dataset of Parquet files.
 
-mod file;
-mod files;
-mod lanes;
 mod merge;
+mod open_files;
+mod parquet_file;
+mod row_builders;
 mod writer;
 
-pub use file::rows_of;
+pub use parquet_file::rows_of;
 pub use writer::{Limits, Parquet, Summary};

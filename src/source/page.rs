@@ -5,7 +5,7 @@ use std::fmt;
 use crate::json::scan::Span;
 use crate::json::{Malformed, slice};
 use crate::position::{Position, Unit};
-use crate::wire::{Body, Held};
+use crate::wire::{Body, MemoryGuard};
 
 mod outline;
 
@@ -57,7 +57,7 @@ pub struct Page {
     text: String,
     outline: Outline,
     repaired: bool,
-    held: Held,
+    held: MemoryGuard,
 }
 
 /// One record of a page, as it arrived.

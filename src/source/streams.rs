@@ -24,12 +24,12 @@ pub struct Stream {
     pub schema: &'static str,
     /// The member that tells its records apart.
     pub key: Option<&'static str>,
-    /// The member that it can be read onwards from.
+    /// The member that it can be read incrementally from.
     pub cursor: Option<&'static str>,
     /// The member by whose month the rows of a dataset are parted.
     pub created: Option<&'static str>,
-    /// Whether it is read onwards, rather than in full, where nobody asked for either.
-    pub onwards: bool,
+    /// Whether it is read incrementally, rather than in full, where nobody asked for either.
+    pub incremental: bool,
     /// How a record of the endpoint becomes a record of the stream.
     pub project: Project,
 }
@@ -47,20 +47,20 @@ pub enum Project {
 pub const EXPORT_LIMIT: u32 = 1_000;
 
 /// The stream whose first page proves that host, token and role are right.
-pub const PROOF: &str = "agents";
+pub const PROBE_STREAM: &str = "agents";
 
 /// The stream that stands in for it where that one is in doubt itself.
-pub const SECOND_PROOF: &str = "accounts";
+pub const SECOND_PROBE_STREAM: &str = "accounts";
 
 macro_rules! stream {
-    ($name:literal, key: $key:expr, cursor: $cursor:expr, created: $created:expr, onwards: $onwards:literal, project: $project:expr) => {
+    ($name:literal, key: $key:expr, cursor: $cursor:expr, created: $created:expr, incremental: $incremental:literal, project: $project:expr) => {
         &[Stream {
             name: $name,
             schema: include_str!(concat!("../../schemas/", $name, ".json")),
             key: $key,
             cursor: $cursor,
             created: $created,
-            onwards: $onwards,
+            incremental: $incremental,
             project: $project,
         }]
     };
@@ -71,7 +71,7 @@ macro_rules! list {
         Endpoint {
             path: concat!("api/v2/chat/", $name),
             shape: Shape::List,
-            streams: stream!($name, key: Some("id"), cursor: None, created: None, onwards: false, project: Project::Whole),
+            streams: stream!($name, key: Some("id"), cursor: None, created: None, incremental: false, project: Project::Whole),
         }
     };
 }
@@ -81,7 +81,7 @@ macro_rules! export {
         Endpoint {
             path: concat!("api/v2/chat/incremental/", $name),
             shape: Shape::Export { records: $name, unit: Unit::$unit, expand: $expand, late: Late::$late },
-            streams: stream!($name, key: Some("id"), cursor: Some($cursor), created: Some($created), onwards: true, project: $project),
+            streams: stream!($name, key: Some("id"), cursor: Some($cursor), created: Some($created), incremental: true, project: $project),
         }
     };
 }
@@ -91,18 +91,18 @@ pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "api/v2/chat/account",
         shape: Shape::Object { under: None },
-        streams: stream!("accounts", key: Some("account_key"), cursor: None, created: None, onwards: false, project: Project::Whole),
+        streams: stream!("accounts", key: Some("account_key"), cursor: None, created: None, incremental: false, project: Project::Whole),
     },
     Endpoint {
         path: "api/v2/chat/agents",
         shape: Shape::Numbered { arrays: &[], limit: 100 },
-        streams: stream!("agents", key: Some("id"), cursor: Some("id"), created: None, onwards: false, project: Project::Whole),
+        streams: stream!("agents", key: Some("id"), cursor: Some("id"), created: None, incremental: false, project: Project::Whole),
     },
     export!("agent_timeline", Microseconds, cursor: "start_time", created: "start_time", expand: true, late: Spans, Project::Keyed("agent_id", "start_time")),
     Endpoint {
         path: "api/v2/chat/bans",
         shape: Shape::Numbered { arrays: &["visitor", "ip_address"], limit: 1_000 },
-        streams: stream!("bans", key: Some("id"), cursor: Some("id"), created: None, onwards: false, project: Project::Whole),
+        streams: stream!("bans", key: Some("id"), cursor: Some("id"), created: None, incremental: false, project: Project::Whole),
     },
     export!("chats", Seconds, cursor: "update_timestamp", created: "timestamp", expand: true, late: Redacted, Project::Whole),
     list!("departments"),
@@ -114,7 +114,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "api/v2/chat/routing_settings/account",
         shape: Shape::Object { under: Some("data") },
-        streams: stream!("routing_settings", key: None, cursor: None, created: None, onwards: false, project: Project::Whole),
+        streams: stream!("routing_settings", key: None, cursor: None, created: None, incremental: false, project: Project::Whole),
     },
     export!("agent_events", Seconds, cursor: "timestamp", created: "timestamp", expand: false, late: None, Project::Whole),
     export!("conversions", Seconds, cursor: "timestamp", created: "timestamp", expand: true, late: None, Project::Whole),

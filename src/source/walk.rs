@@ -3,9 +3,9 @@
 //! Each rule has an ID, which comments and tests name; CONTRIBUTING lists them. A walk hands out a request, is given
 //! the page that came of it, and says which records to pass on and how far the stream is delivered then.
 
+mod dedup;
 mod export;
 mod numbered;
-mod seam;
 mod window;
 
 pub use window::MAYBE_FULL;
@@ -27,7 +27,7 @@ pub const MARGIN: Nanos = 60_000_000_000;
 
 /// What the user asked of all exports.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
+pub struct Bounds {
     /// Where a stream without a state begins.
     pub start: Nanos,
     /// Where every walk ends at the latest.
@@ -38,7 +38,7 @@ pub struct Terms {
     pub chats_lookback: Nanos,
 }
 
-impl Terms {
+impl Bounds {
     /// LOOKBACK: how much of such an export is read again; none if its records appear in time.
     pub fn lookback_of(&self, late: Late) -> Option<Nanos> {
         match late {
@@ -53,13 +53,13 @@ impl Terms {
 #[derive(Debug)]
 pub struct Walk {
     stream: &'static Stream,
-    course: Course,
+    course: Pagination,
     pages: u64,
-    in_vain: u64,
+    duplicates: u64,
 }
 
 #[derive(Debug)]
-enum Course {
+enum Pagination {
     /// One request for everything; whether it was handed out.
     Once(bool),
     Numbered(Numbered),
@@ -98,29 +98,29 @@ struct Verdict {
 
 impl Walk {
     /// A walk over a stream from its start, or from how far it has been delivered.
-    pub fn new(stream: &'static Stream, terms: &Terms, delivered: Option<&Frontier>) -> Self {
+    pub fn new(stream: &'static Stream, terms: &Bounds, delivered: Option<&Frontier>) -> Self {
         let course = match (stream.endpoint().shape, delivered.cloned()) {
             (Shape::Export { unit, late, .. }, Some(Frontier::Position(position, beyond))) => {
-                Course::Export(Box::new(Export::new(unit, late, terms, Some((position, beyond)))))
+                Pagination::Export(Box::new(Export::new(unit, late, terms, Some((position, beyond)))))
             }
-            (Shape::Export { unit, late, .. }, _) => Course::Export(Box::new(Export::new(unit, late, terms, None))),
-            (Shape::Numbered { limit, .. }, Some(Frontier::Id(id))) => Course::Numbered(Numbered::after(id, limit)),
-            (Shape::Numbered { limit, .. }, _) => Course::Numbered(Numbered::from_start(limit)),
-            (Shape::Object { .. } | Shape::List, _) => Course::Once(false),
+            (Shape::Export { unit, late, .. }, _) => Pagination::Export(Box::new(Export::new(unit, late, terms, None))),
+            (Shape::Numbered { limit, .. }, Some(Frontier::Id(id))) => Pagination::Numbered(Numbered::after(id, limit)),
+            (Shape::Numbered { limit, .. }, _) => Pagination::Numbered(Numbered::from_start(limit)),
+            (Shape::Object { .. } | Shape::List, _) => Pagination::Once(false),
         };
-        Self { stream, course, pages: 0, in_vain: 0 }
+        Self { stream, course, pages: 0, duplicates: 0 }
     }
 
     /// CUTOFF: ends the walk at the cutoff, if it would reach further; called again, the earliest one holds.
-    pub fn settle(&mut self, cutoff: Nanos) {
-        if let Course::Export(export) = &mut self.course {
-            export.settle(cutoff);
+    pub fn cut_at(&mut self, cutoff: Nanos) {
+        if let Pagination::Export(export) = &mut self.course {
+            export.cut_at(cutoff);
         }
     }
 
     /// WINDOW: takes note of the latest moment that the service's clock can show: a page that ends later is an error.
     pub fn heed_clock(&mut self, latest: Nanos) {
-        if let Course::Export(export) = &mut self.course {
+        if let Pagination::Export(export) = &mut self.course {
             export.heed_clock(latest);
         }
     }
@@ -130,16 +130,16 @@ impl Walk {
     #[allow(clippy::should_implement_trait, reason = "what is next depends on what was accepted meanwhile")]
     pub fn next(&mut self) -> Option<Asked> {
         match &mut self.course {
-            Course::Once(asked) => {
+            Pagination::Once(asked) => {
                 let request =
                     || Request { path: self.stream.endpoint().path.to_owned(), query: Vec::new(), limit: None };
                 (!std::mem::replace(asked, true)).then(|| Asked { request: request(), window: 0 })
             }
-            Course::Numbered(numbered) => {
+            Pagination::Numbered(numbered) => {
                 let request = numbered.next(self.stream.endpoint().path)?;
                 Some(Asked { request, window: 0 })
             }
-            Course::Export(export) => {
+            Pagination::Export(export) => {
                 let window = export.next()?;
                 self.ask(window)
             }
@@ -148,7 +148,7 @@ impl Walk {
 
     /// One more request beside those that are under way, if it is worth it: the first of another part of the stream.
     pub fn beside(&mut self) -> Option<Asked> {
-        let Course::Export(export) = &mut self.course else { return None };
+        let Pagination::Export(export) = &mut self.course else { return None };
         let window = export.beside()?;
         self.ask(window)
     }
@@ -159,12 +159,12 @@ impl Walk {
         let name = self.stream.name;
         self.require_keys(&page)?;
         let verdict = match &mut self.course {
-            Course::Once(_) => Ok(Verdict::default()),
-            Course::Numbered(numbered) => numbered.accept(limit, &page),
-            Course::Export(export) => export.accept(asked.window, self.stream, limit, &page),
+            Pagination::Once(_) => Ok(Verdict::default()),
+            Pagination::Numbered(numbered) => numbered.accept(limit, &page),
+            Pagination::Export(export) => export.accept(asked.window, self.stream, limit, &page),
         };
         let verdict = verdict.map_err(|error| error.at(name))?;
-        self.in_vain += verdict.keep.iter().filter(|keep| !**keep).count() as u64;
+        self.duplicates += verdict.keep.iter().filter(|keep| !**keep).count() as u64;
         page.retain(&verdict.keep);
         let Verdict { frontier, without_cursor, nothing_after, .. } = verdict;
         Ok(Delivery { page, frontier, without_cursor, nothing_after })
@@ -173,22 +173,22 @@ impl Walk {
     /// Takes note that a request brought nothing, for good: its part of the stream is left to the next run, what is
     /// under way in others goes on, and no other is begun.
     pub fn give_up(&mut self, asked: &Asked) {
-        if let Course::Export(export) = &mut self.course {
+        if let Pagination::Export(export) = &mut self.course {
             export.give_up(asked.window);
         }
     }
 
     /// CUTOFF: whether a refusal with that status only means that nothing is to be read yet; the walk has ended then.
     pub fn excuses(&mut self, asked: &Asked, status: u16, server_clock: Nanos) -> bool {
-        let Course::Export(export) = &mut self.course else { return false };
+        let Pagination::Export(export) = &mut self.course else { return false };
         status == 400 && export.excuses(asked.window, server_clock - SETTLING)
     }
 
     /// Where it is on the time axis, if it has one.
     pub fn axis(&self) -> Option<Axis> {
         match &self.course {
-            Course::Export(export) => Some(export.axis()),
-            Course::Once(_) | Course::Numbered(_) => None,
+            Pagination::Export(export) => Some(export.axis()),
+            Pagination::Once(_) | Pagination::Numbered(_) => None,
         }
     }
 
@@ -199,30 +199,30 @@ impl Walk {
 
     /// Whether it has, or may come to have, parts that are not being read.
     pub fn can_ask_beside(&self) -> bool {
-        matches!(&self.course, Course::Export(export) if export.can_ask_beside())
+        matches!(&self.course, Pagination::Export(export) if export.can_ask_beside())
     }
 
     /// STOP: from where on the service showed nothing, although it showed what lies later; the next run asks again.
     pub fn gap(&self) -> Option<Nanos> {
         match &self.course {
-            Course::Export(export) => export.gap(),
-            Course::Once(_) | Course::Numbered(_) => None,
+            Pagination::Export(export) => export.gap(),
+            Pagination::Once(_) | Pagination::Numbered(_) => None,
         }
     }
 
     /// Up to where it went over everything, once it has ended: none if the service left out a part.
     pub fn end(&self) -> Option<Nanos> {
         match &self.course {
-            Course::Export(export) => export.gap().is_none().then(|| export.end()),
-            Course::Once(_) | Course::Numbered(_) => Some(Nanos::MAX),
+            Pagination::Export(export) => export.gap().is_none().then(|| export.end()),
+            Pagination::Once(_) | Pagination::Numbered(_) => Some(Nanos::MAX),
         }
     }
 
     /// In how many windows it was read.
     pub fn windows(&self) -> u32 {
         match &self.course {
-            Course::Export(export) => export.windows(),
-            Course::Once(_) | Course::Numbered(_) => 1,
+            Pagination::Export(export) => export.windows(),
+            Pagination::Once(_) | Pagination::Numbered(_) => 1,
         }
     }
 
@@ -232,12 +232,12 @@ impl Walk {
     }
 
     /// How many records came and were not passed on, since others had brought them or will.
-    pub fn in_vain(&self) -> u64 {
-        self.in_vain
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
     }
 
     fn ask(&mut self, window: u32) -> Option<Asked> {
-        let Course::Export(export) = &mut self.course else { return None };
+        let Pagination::Export(export) = &mut self.course else { return None };
         let Shape::Export { records, expand, .. } = self.stream.endpoint().shape else { return None };
         let request = export.ask(window, self.stream.endpoint().path, records, expand)?;
         Some(Asked { request, window })

@@ -11,18 +11,18 @@ use source_zendesk_chat::json;
 use source_zendesk_chat::position::{self, Frontier, Nanos};
 use source_zendesk_chat::protocol;
 use source_zendesk_chat::run::plan::{self, Choice};
-use source_zendesk_chat::sink::airbyte::conform::Conform;
+use source_zendesk_chat::sink::airbyte::coerce::Coercion;
 use source_zendesk_chat::source::page::{Page, Record, Shape};
 use source_zendesk_chat::source::state::{self, Saved};
 use source_zendesk_chat::source::streams::{self, Project, Stream};
-use source_zendesk_chat::source::walk::{Terms, Walk};
+use source_zendesk_chat::source::walk::{Bounds, Walk};
 
 /// 2025-07-01T00:00:00Z.
 const CUTOFF: Nanos = 1_751_328_000_000_000_000;
 
 /// From 2020-01-01T00:00:00Z on, with a look-back of a day.
-const TERMS: Terms =
-    Terms { start: 1_577_836_800_000_000_000, end: None, lookback: 86_400_000_000_000, chats_lookback: 0 };
+const TERMS: Bounds =
+    Bounds { start: 1_577_836_800_000_000_000, end: None, lookback: 86_400_000_000_000, chats_lookback: 0 };
 
 const SECOND: Nanos = 1_000_000_000;
 
@@ -57,7 +57,7 @@ pub fn walk(bytes: &[u8]) {
 /// The frontier never moves backwards, only what the page holds is delivered, and only what came before or lies outside the window is not.
 fn walk_over(stream: &'static Stream, mut frontier: Option<Frontier>, pages: &[&[u8]]) {
     let mut walk = Walk::new(stream, &TERMS, frontier.as_ref());
-    walk.settle(CUTOFF);
+    walk.cut_at(CUTOFF);
     let from = match &frontier {
         Some(Frontier::Position(position, _)) => position.nanos(),
         _ => TERMS.start,
@@ -154,7 +154,7 @@ pub fn conform(bytes: &[u8]) {
     let Ok(page) = Page::parse(Shape::List, bytes.to_vec()) else { return };
     for stream in streams::all() {
         for selected in [None, Some([].as_slice())] {
-            let conform = Conform::new(stream, selected);
+            let conform = Coercion::new(stream, selected);
             for record in page.records().filter(|&record| has_key(stream, record)) {
                 let (mut line, mut changes) = (Vec::new(), Vec::new());
                 conform.write(record, &mut line, &mut changes);

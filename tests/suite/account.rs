@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use source_zendesk_chat::client::{Api, Client};
 use source_zendesk_chat::clock::Clock;
-use source_zendesk_chat::commands::dump::Fill;
+use source_zendesk_chat::commands::dump::DumpRun;
 use source_zendesk_chat::dataset::{Dataset, Store};
 use source_zendesk_chat::error::Error;
 use source_zendesk_chat::position::{nanos_of, utc};
 use source_zendesk_chat::protocol::{self, configured_catalog};
-use source_zendesk_chat::run::dump_plan::Wish;
+use source_zendesk_chat::run::dump_plan::DumpRequest;
 use source_zendesk_chat::run::plan::{self, Choice, Plan};
 use source_zendesk_chat::run::sync::Run;
 use source_zendesk_chat::sandbox::options::DEFAULT_TOKEN;
@@ -24,7 +24,7 @@ use source_zendesk_chat::sink::Sink;
 use source_zendesk_chat::sink::airbyte::Airbyte;
 use source_zendesk_chat::source::state::Saved;
 use source_zendesk_chat::source::streams::{self, Stream};
-use source_zendesk_chat::source::walk::Terms;
+use source_zendesk_chat::source::walk::Bounds;
 use source_zendesk_chat::stdout::Stdout;
 
 use crate::lake::LIMITS;
@@ -44,7 +44,7 @@ pub fn instant(text: &str) -> DateTime<Utc> {
 /// An account, and how a run asks it.
 pub struct Account {
     pub sandbox: Sandbox,
-    pub terms: Terms,
+    pub terms: Bounds,
     pub token: String,
     pub skip_unavailable: bool,
     pub requests_per_minute: f64,
@@ -63,7 +63,7 @@ impl Account {
         options.holdings.agents = 120;
         options.holdings.bans = 150;
         arrange(&mut options);
-        let terms = Terms {
+        let terms = Bounds {
             start: nanos_of(instant("2025-01-01T00:00:00Z")),
             end: None,
             lookback: 24 * 3_600_000_000_000,
@@ -129,7 +129,7 @@ impl Account {
     }
 
     /// Fills a dataset, which is as if made on the first day of the year.
-    pub async fn dump(&self, store: Store, wish: &Wish) -> Result<(), Error> {
+    pub async fn dump(&self, store: Store, wish: &DumpRequest) -> Result<(), Error> {
         let now = Arc::clone(&self.now);
         let clock = Clock::from_fn(move || *now.lock().unwrap());
         let dataset =
@@ -137,10 +137,18 @@ impl Account {
         let dataset = Arc::new(dataset);
         let client = self.client(clock.clone());
         let (skip_unavailable, terms) = (self.skip_unavailable, self.terms);
-        Fill { client, clock, skip_unavailable, terms, limits: LIMITS, progress: Arc::default(), stop: Stop::default() }
-            .fill(dataset, wish)
-            .await
-            .1
+        DumpRun {
+            client,
+            clock,
+            skip_unavailable,
+            terms,
+            limits: LIMITS,
+            progress: Arc::default(),
+            stop: Stop::default(),
+        }
+        .fill(dataset, wish)
+        .await
+        .1
     }
 
     fn client(&self, clock: Clock) -> Client {

@@ -20,7 +20,7 @@ use object_store::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use source_zendesk_chat::columns::{Columns, Rows};
 use source_zendesk_chat::dataset::{Manifest, Mode};
-use source_zendesk_chat::run::dump_plan::Wish;
+use source_zendesk_chat::run::dump_plan::DumpRequest;
 use source_zendesk_chat::sink::parquet::Limits;
 use source_zendesk_chat::source::page::{Page, Shape};
 use source_zendesk_chat::source::streams;
@@ -39,9 +39,9 @@ pub const LIMITS: Limits = Limits {
 };
 
 /// What is wished for in a mode.
-pub fn wish(mode: Mode, streams: &[&str]) -> Wish {
+pub fn wish(mode: Mode, streams: &[&str]) -> DumpRequest {
     let streams = streams.iter().map(|&name| name.to_owned()).collect();
-    Wish { streams, mode, since: None, until: None }
+    DumpRequest { streams, mode, since: None, until: None }
 }
 
 /// The rows of each table, without what tells runs apart, and how often each is there.

@@ -349,9 +349,9 @@ async fn agents_are_read_in_full_unless_a_catalog_asks_for_new_ones_only() {
         first.requests
     );
     account.set_now("2025-06-01T12:00:00Z");
-    let onwards = account.read("incremental", &["agents"], &first.state_file()).await;
-    assert!(!onwards.keys("agents").is_empty(), "some have joined");
-    assert!(set(&onwards, "agents").is_disjoint(&set(&first, "agents")));
+    let incremental = account.read("incremental", &["agents"], &first.state_file()).await;
+    assert!(!incremental.keys("agents").is_empty(), "some have joined");
+    assert!(set(&incremental, "agents").is_disjoint(&set(&first, "agents")));
     let everything = account.read("incremental", &[], &first.state_file()).await;
     assert_eq!(set(&everything, "agents"), account.truth("agents", NOW));
 }

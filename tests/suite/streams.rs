@@ -130,11 +130,11 @@ async fn a_run_killed_after_any_page_goes_on_without_loss() {
 #[tokio::test(start_paused = true)]
 async fn a_full_refresh_equals_an_incremental_run_from_nothing() {
     let account = Account::open(small_pages).await;
-    let onwards = account.read("incremental", &names(), "").await;
+    let incremental = account.read("incremental", &names(), "").await;
     // A full refresh ignores whatever state it is given.
-    let full = account.read("full_refresh", &names(), &onwards.state_file()).await;
+    let full = account.read("full_refresh", &names(), &incremental.state_file()).await;
     for stream in names() {
-        assert_eq!(full.records(stream), onwards.records(stream), "{stream}");
+        assert_eq!(full.records(stream), incremental.records(stream), "{stream}");
         assert_eq!(full.states(stream), [&serde_json::json!({ "__ab_no_cursor_state_message": true })], "{stream}");
     }
 }

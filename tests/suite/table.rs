@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use source_zendesk_chat::access::oauth::{Consent, Grant, Registration, Response, SCOPE, TOKEN_PATH};
-use source_zendesk_chat::sink::airbyte::conform::Conform;
+use source_zendesk_chat::sink::airbyte::coerce::Coercion;
 use source_zendesk_chat::source::page::{Page, Shape};
 use source_zendesk_chat::source::streams::{self, Project, Stream};
 
@@ -73,7 +73,7 @@ fn recorded() -> impl Iterator<Item = (&'static Stream, &'static str)> {
 fn written(stream: &'static Stream, record: &str) -> (String, Vec<String>) {
     let page = Page::parse(stream.endpoint().shape, answer(stream.endpoint().shape, record).into_bytes()).unwrap();
     let (mut line, mut changes) = (Vec::new(), Vec::new());
-    Conform::new(stream, None).write(page.records().next().unwrap(), &mut line, &mut changes);
+    Coercion::new(stream, None).write(page.records().next().unwrap(), &mut line, &mut changes);
     (String::from_utf8(line).unwrap(), changes.into_iter().map(|change| change.member).collect())
 }
 
@@ -144,7 +144,7 @@ fn the_readme_lists_exactly_the_streams_of_the_table() {
         .map(|stream| {
             let output = stream;
             let path = stream.endpoint().path.strip_prefix(ROOT).unwrap();
-            let mode = if output.onwards { "incremental" } else { "full" };
+            let mode = if output.incremental { "incremental" } else { "full" };
             [output.name, path, output.key.unwrap_or(""), output.cursor.unwrap_or(""), mode].map(str::to_owned).to_vec()
         })
         .collect();

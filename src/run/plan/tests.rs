@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn terms() -> Terms {
-    Terms { start: 0, end: None, lookback: 0, chats_lookback: 0 }
+fn terms() -> Bounds {
+    Bounds { start: 0, end: None, lookback: 0, chats_lookback: 0 }
 }
 
 fn configured(name: &str, mode: SyncMode) -> Configured {
@@ -17,9 +17,9 @@ fn without_a_catalog_everything_is_read_and_onwards_only_where_that_loses_no_cha
         &Saved::parse(r#"{"agents":{"id":5},"chats":{"update_timestamp":"9"}}"#).unwrap(),
         &terms(),
     );
-    let onwards: Vec<&str> =
-        plan.streams.iter().filter(|planned| planned.onwards).map(|planned| planned.stream.name).collect();
-    assert_eq!(onwards, ["agent_timeline", "chats", "agent_events", "conversions", "department_events"]);
+    let incremental: Vec<&str> =
+        plan.streams.iter().filter(|planned| planned.incremental).map(|planned| planned.stream.name).collect();
+    assert_eq!(incremental, ["agent_timeline", "chats", "agent_events", "conversions", "department_events"]);
     assert_eq!(plan.streams.len(), 15);
     let delivered: Vec<&str> =
         plan.streams.iter().filter(|planned| planned.delivered.is_some()).map(|planned| planned.stream.name).collect();
@@ -47,7 +47,7 @@ fn a_full_refresh_ignores_the_state_even_if_it_is_garbage() {
 fn incremental_on_a_stream_without_a_cursor_is_a_full_refresh() {
     let saved = Saved::parse(r#"{"skills":{"__ab_no_cursor_state_message":true}}"#).unwrap();
     let plan = build(&Choice::Catalog(vec![configured("skills", SyncMode::Incremental)]), &saved, &terms());
-    assert!(!plan.streams[0].onwards);
+    assert!(!plan.streams[0].incremental);
 }
 
 #[test]

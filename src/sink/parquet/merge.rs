@@ -15,7 +15,7 @@ use futures_util::TryStreamExt;
 use tracing::warn;
 
 use super::Limits;
-use super::file::{self, Growing};
+use super::parquet_file::{self, Growing};
 use crate::columns::Columns;
 use crate::dataset::{DataFile, Dataset};
 use crate::error::{Error, Kind};
@@ -156,8 +156,8 @@ impl Merge<'_> {
     }
 
     async fn is_readable(&self, file: &DataFile) -> Result<(), Error> {
-        let mut rows = file::open(self.dataset, file, None).await?;
-        while rows.try_next().await.map_err(file::broken)?.is_some() {}
+        let mut rows = parquet_file::open(self.dataset, file, None).await?;
+        while rows.try_next().await.map_err(parquet_file::broken)?.is_some() {}
         Ok(())
     }
 
@@ -186,9 +186,9 @@ impl Merge<'_> {
         let mut growing: Option<Growing> = None;
         for (file, mut stays) in files {
             let stays = stays.rows.finish();
-            let mut rows = file::open(self.dataset, &file, None).await?;
+            let mut rows = parquet_file::open(self.dataset, &file, None).await?;
             let mut first = 0;
-            while let Some(batch) = rows.try_next().await.map_err(file::broken)? {
+            while let Some(batch) = rows.try_next().await.map_err(parquet_file::broken)? {
                 let count = batch.num_rows();
                 if first + count > stays.len() {
                     return Err(miscounted(&file));

@@ -7,16 +7,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use tracing::{error, warn};
 
-use super::files::Files;
-use super::lanes::Lanes;
 use super::merge::{Counts, Merge, Part, Rule};
+use super::open_files::OpenFiles;
+use super::row_builders::RowBuilders;
 use crate::clock::Clock;
 use crate::columns::{self, Columns};
-use crate::dataset::{DataFile, Dataset, Mode, Pending, Table, Task, Tasks};
+use crate::dataset::{DataFile, Dataset, Mode, Pending, Table, TableTask, TableTasks};
 use crate::error::{Error, Kind};
 use crate::position::Frontier;
 use crate::protocol::Status;
-use crate::sink::airbyte::conform::Conform;
+use crate::sink::airbyte::coerce::Coercion;
 use crate::sink::{End, Sink};
 use crate::source::page::Page;
 use crate::source::state;
@@ -97,7 +97,7 @@ pub struct Parquet(Arc<Shared>);
 struct Shared {
     dataset: Arc<Dataset>,
     clock: Clock,
-    tasks: Tasks,
+    tasks: TableTasks,
     limits: Limits,
     merging: tokio::sync::Mutex<()>,
     summaries: Mutex<BTreeMap<String, Summary>>,
@@ -105,7 +105,7 @@ struct Shared {
 
 impl Parquet {
     /// A sink into a dataset, which does this to its tables.
-    pub fn new(dataset: Arc<Dataset>, clock: Clock, tasks: Tasks, limits: Limits) -> Self {
+    pub fn new(dataset: Arc<Dataset>, clock: Clock, tasks: TableTasks, limits: Limits) -> Self {
         let (merging, summaries) = (tokio::sync::Mutex::default(), Mutex::default());
         Self(Arc::new(Shared { dataset, clock, tasks, limits, merging, summaries }))
     }
@@ -131,14 +131,14 @@ impl Parquet {
 impl Sink for Parquet {
     type Writer = Writer;
 
-    fn stream(&self, stream: &'static Stream, _: Conform) -> Writer {
+    fn stream(&self, stream: &'static Stream, _: Coercion) -> Writer {
         let now = self.0.clock.now();
         let columns = Arc::new(Columns::of(stream));
         let dataset = &self.0.dataset;
         Writer {
             task: self.0.tasks.get(stream.name).cloned(),
-            lanes: Lanes::new(stream, Arc::clone(&columns), Arc::clone(dataset)),
-            files: Files::new(stream, columns.schema(), Arc::clone(dataset), self.0.limits),
+            builders: RowBuilders::new(stream, Arc::clone(&columns), Arc::clone(dataset)),
+            files: OpenFiles::new(stream, columns.schema(), Arc::clone(dataset), self.0.limits),
             columns,
             sink: self.clone(),
             stream,
@@ -188,13 +188,13 @@ impl Sink for Parquet {
 /// One stream's place in the sink.
 pub struct Writer {
     sink: Parquet,
-    task: Option<Task>,
+    task: Option<TableTask>,
     stream: &'static Stream,
     columns: Arc<Columns>,
     began: DateTime<Utc>,
     saved: DateTime<Utc>,
-    lanes: Lanes,
-    files: Files,
+    builders: RowBuilders,
+    files: OpenFiles,
     uncommitted: usize,
     total: u64,
     /// What became of the table's rows so far.
@@ -213,9 +213,9 @@ impl crate::sink::Writer for Writer {
         self.total += page.len() as u64;
         // Until all of it is on its way.
         let broken = std::mem::replace(&mut self.broken, true);
-        self.uncommitted += self.lanes.take(page, self.sink.0.clock.now()).await?;
-        while self.lanes.waiting() > self.sink.0.limits.waiting {
-            if !self.files.write_largest(&mut self.lanes).await? && !self.lanes.taken().await? {
+        self.uncommitted += self.builders.take(page, self.sink.0.clock.now()).await?;
+        while self.builders.waiting() > self.sink.0.limits.waiting {
+            if !self.files.write_largest(&mut self.builders).await? && !self.builders.taken().await? {
                 break;
             }
         }
@@ -224,7 +224,7 @@ impl crate::sink::Writer for Writer {
     }
 
     async fn idle(&mut self) -> Result<(), Error> {
-        let idle = self.lanes.settle().await;
+        let idle = self.builders.finish_pending().await;
         self.broken |= idle.is_err();
         idle
     }
@@ -260,7 +260,7 @@ impl Writer {
             return Err(Error::new(Kind::Internal, problem));
         };
         self.broken = true;
-        let fresh = self.files.close(&mut self.lanes).await?;
+        let fresh = self.files.close(&mut self.builders).await?;
         let made = fresh.iter().map(|file| file.path.clone()).collect();
         self.uncommitted = 0;
         self.saved = self.sink.0.clock.now();
@@ -273,7 +273,7 @@ impl Writer {
             table.pending = None;
             self.add(&mut table, fresh, rule).await?;
             table.cursor = cursor;
-            table.start = table.start.or_else(|| self.stream.onwards.then_some(task.start));
+            table.start = table.start.or_else(|| self.stream.incremental.then_some(task.start));
         } else {
             let run = &self.sink.0.dataset.run;
             let files = pending_files(&mut table, &task, fresh, self.frontier.as_ref(), (self.stream, run));
@@ -284,8 +284,8 @@ impl Writer {
             }
         }
         if last {
-            table.start = self.stream.onwards.then(|| task.beginning(table.start, last));
-            self.settle_empty(&mut table).await?;
+            table.start = self.stream.incremental.then(|| task.beginning(table.start, last));
+            self.add_empty_file(&mut table).await?;
         }
         self.sink.0.dataset.commit(name, table.clone(), made).await?;
         self.broken = false;
@@ -294,7 +294,7 @@ impl Writer {
     }
 
     /// Which rows lose against those that are added at the end of a task, or on the way there.
-    fn rule(&self, task: &Task, end: End) -> Rule {
+    fn rule(&self, task: &TableTask, end: End) -> Rule {
         match (task.mode, end) {
             (Mode::Append | Mode::IncrementalAppend, _) => Rule::Distinct,
             (Mode::Overwrite, End::Whole(to)) if task.replaces => {
@@ -337,7 +337,7 @@ impl Writer {
     }
 
     /// A table without rows has one file all the same, so that readers find its columns.
-    async fn settle_empty(&mut self, table: &mut Table) -> Result<(), Error> {
+    async fn add_empty_file(&mut self, table: &mut Table) -> Result<(), Error> {
         if table.live.iter().any(|file| file.rows > 0) {
             table.live.retain(|file| file.rows > 0);
         } else if table.live.is_empty() {
@@ -363,12 +363,12 @@ impl Writer {
 /// Adds files to what a long read has brought so far, and gives all of it.
 fn pending_files(
     table: &mut Table,
-    task: &Task,
+    task: &TableTask,
     fresh: Vec<DataFile>,
     frontier: Option<&Frontier>,
     (stream, run): (&'static Stream, &str),
 ) -> Vec<DataFile> {
-    let Task { mode, start, end, ref columns, .. } = *task;
+    let TableTask { mode, start, end, ref columns, .. } = *task;
     let pending = table.pending.take().filter(|pending| task.is_of(pending));
     let mut files = pending.map(|pending| pending.files).unwrap_or_default();
     files.extend(fresh);

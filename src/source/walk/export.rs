@@ -5,9 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::seam::{Hashes, Print};
+use super::dedup::{Hashes, Print};
 use super::window::{Known, Stage, Window};
-use super::{Terms, Verdict};
+use super::{Bounds, Verdict};
 use crate::error::Error;
 use crate::position::{Axis, Frontier, Nanos, Position, Span, Unit};
 use crate::source::page::{Late, Page};
@@ -47,7 +47,7 @@ pub(super) struct Export {
 
 impl Export {
     /// A walk from the start, or from what has been delivered; LOOKBACK: from some time before that, if records appear late.
-    pub fn new(unit: Unit, late: Late, terms: &Terms, delivered: Option<(Position, Vec<Span>)>) -> Self {
+    pub fn new(unit: Unit, late: Late, terms: &Bounds, delivered: Option<(Position, Vec<Span>)>) -> Self {
         let lookback = terms.lookback_of(late);
         let earlier = |position: &Position| {
             let earlier = (position.nanos() - lookback.unwrap_or(0)).max(terms.start);
@@ -101,7 +101,7 @@ impl Export {
     }
 
     /// Ends the walk at the cutoff at the latest.
-    pub fn settle(&mut self, cutoff: Nanos) {
+    pub fn cut_at(&mut self, cutoff: Nanos) {
         self.to = self.to.min(self.unit.floor(cutoff));
         self.windows.retain(|window| window.from < self.to);
         for window in &mut self.windows {
@@ -182,7 +182,7 @@ impl Export {
         self.largest = self.largest.max(judged.cut_at);
         let without_cursor = judged.cursors.iter().filter(|cursor| cursor.is_none()).count();
         let mut keep = judged.keep;
-        self.heed_borders(page, &judged.cursors, &mut keep);
+        self.drop_border_duplicates(page, &judged.cursors, &mut keep);
         if judged.reached {
             self.windows.remove(index);
             self.forget_borders();
@@ -192,7 +192,7 @@ impl Export {
     }
 
     /// SEAM: a window that begins at a border is asked one unit earlier, so both sides may bring what stands there.
-    fn heed_borders(&mut self, page: &Page, cursors: &[Option<Nanos>], keep: &mut [bool]) {
+    fn drop_border_duplicates(&mut self, page: &Page, cursors: &[Option<Nanos>], keep: &mut [bool]) {
         if self.borders.is_empty() {
             return;
         }

@@ -98,8 +98,8 @@ fn chat(id: &str, seconds: i64) -> String {
     Server::new("chats", []).record(seconds, id)
 }
 
-fn terms(start: i64, end: Option<i64>) -> Terms {
-    Terms {
+fn terms(start: i64, end: Option<i64>) -> Bounds {
+    Bounds {
         start: Nanos::from(start) * SECOND,
         end: end.map(|end| Nanos::from(end) * SECOND),
         lookback: 24 * 3_600 * SECOND,
@@ -111,7 +111,7 @@ fn chats(start: i64, delivered: Option<&Frontier>) -> Walk {
     Walk::new(streams::named("chats").unwrap(), &terms(start, None), delivered)
 }
 
-fn timeline(terms: &Terms, delivered: Option<&Frontier>) -> Walk {
+fn timeline(terms: &Bounds, delivered: Option<&Frontier>) -> Walk {
     Walk::new(streams::named("agent_timeline").unwrap(), terms, delivered)
 }
 
@@ -155,9 +155,9 @@ fn query(walk: &mut Walk) -> Vec<(&'static str, String)> {
 fn peek(walk: &mut Walk) -> Option<Request> {
     let asked = walk.next()?;
     match &mut walk.course {
-        Course::Once(asked) => *asked = false,
-        Course::Numbered(numbered) => numbered.ready = true,
-        Course::Export(export) => export.windows.iter_mut().for_each(|window| window.stage = window::Stage::Ready),
+        Pagination::Once(asked) => *asked = false,
+        Pagination::Numbered(numbered) => numbered.ready = true,
+        Pagination::Export(export) => export.windows.iter_mut().for_each(|window| window.stage = window::Stage::Ready),
     }
     Some(asked.request)
 }
@@ -172,20 +172,20 @@ fn accept(walk: &mut Walk, limit: Option<u32>, page: Page) -> Result<Delivery, E
 fn cutoff_a_start_at_or_after_it_asks_nothing() {
     for start in [1_000, 1_001, 4_000_000_000] {
         let mut walk = chats(start, None);
-        walk.settle(1_000 * SECOND);
+        walk.cut_at(1_000 * SECOND);
         assert_eq!(walk.next(), None, "{start}");
     }
     let mut state_of_2099 = chats(0, Some(&at(4_070_908_800, Some("x"))));
-    state_of_2099.settle(1_000 * SECOND);
+    state_of_2099.cut_at(1_000 * SECOND);
     assert_eq!(state_of_2099.next(), None);
 }
 
 #[test]
 fn cutoff_learned_with_the_first_answer_delivers_nothing_beyond_it() {
     let mut walk = chats(900, None);
-    walk.settle(1_000 * SECOND);
+    walk.cut_at(1_000 * SECOND);
     let asked = walk.next().unwrap();
-    walk.settle(500 * SECOND);
+    walk.cut_at(500 * SECOND);
     let delivery =
         walk.accept(&asked, asked.request.limit, envelope("chats", &[chat("a", 950)], r#""end_time":950"#)).unwrap();
     assert!(delivery.page.is_empty());
@@ -649,7 +649,7 @@ proptest! {
         let page_size = if pair_inclusive { page_size.max(2) } else { page_size };
         let server = Server { records: records.iter().cloned().collect(), page_size, pair_inclusive, time_inclusive, ..Server::new("chats", []) };
         let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(start, Some(start + length)), None);
-        walk.settle(50 * SECOND);
+        walk.cut_at(50 * SECOND);
         let (all, ..) = drive(&mut walk, &server).unwrap();
         let to = (start + length).min(50);
         let wanted: Vec<String> = records.iter().filter(|(time, _)| (start..to).contains(time) && (*time > 0 || time_inclusive))
@@ -693,7 +693,7 @@ proptest! {
         let mut server = Server { records: records.iter().cloned().collect(), page_size, with_ids: false, time_inclusive, ends_with_null, quiet, ..Server::new("agent_timeline", []) };
         server.records.extend((0..ties).map(|tie| (50, format!("{tie:03}"))));
         server.records.push((99, "last".to_owned()));
-        let mut walk = timeline(&Terms { start: 1_000, end: None, lookback: 0, chats_lookback: 0 }, None);
+        let mut walk = timeline(&Bounds { start: 1_000, end: None, lookback: 0, chats_lookback: 0 }, None);
         // What stands in a moment and in the one before it comes in one piece or not at all.
         let crowd = server.records.iter().map(|(at, _)| server.records.iter().filter(|(other, _)| (at - 1..=*at).contains(other)).count());
         let crowded = crowd.max().unwrap() >= page_size;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::dedup::{Dedup, Hashes, Key};
 use super::next_limit;
-use super::seam::{Hashes, Key, Seam};
 use crate::error::{Error, Kind};
 use crate::json;
 use crate::position::{self, Nanos, Position, Unit};
@@ -38,7 +38,7 @@ pub struct Window {
     reached: Position,
     /// SEAM: the positions with an id that were named since the window last came further in time.
     visited: HashSet<(Nanos, String)>,
-    seam: Seam,
+    dedup: Dedup,
     limit: u32,
     stride: Option<Nanos>,
     /// PROGRESS: whether the last page led on by nothing but the name of a record.
@@ -76,7 +76,7 @@ pub enum Stage {
 
 /// What of a page is passed on, and whether the window was read to its end with it.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct Judged {
     /// For each record whether it is passed on.
     pub keep: Vec<bool>,
     /// When each was changed.
@@ -104,7 +104,7 @@ impl Window {
             reached: position.clone(),
             position,
             visited,
-            seam: Seam::default(),
+            dedup: Dedup::default(),
             limit: EXPORT_LIMIT,
             stride: None,
             led_by_name: false,
@@ -171,13 +171,13 @@ impl Window {
     }
 
     /// Judges a page by all the rules, asked for with `limit` in the end.
-    pub fn accept(&mut self, known: &Known<'_>, limit: Option<u32>, page: &Page) -> Result<Verdict, Error> {
+    pub fn accept(&mut self, known: &Known<'_>, limit: Option<u32>, page: &Page) -> Result<Judged, Error> {
         self.stage = Stage::Ready;
         self.limit = next_limit(limit, EXPORT_LIMIT);
         self.require_past(page.next(), known.latest)?;
         if page.is_empty() {
             let nothing_after = self.pass_over(page.next())?;
-            return Ok(Verdict { keep: Vec::new(), cursors: Vec::new(), cut_at: None, nothing_after, reached: false });
+            return Ok(Judged { keep: Vec::new(), cursors: Vec::new(), cut_at: None, nothing_after, reached: false });
         }
         self.empty = 0;
         let cursors: Vec<Option<Nanos>> = page.records().map(|record| cursor_of(record, known.stream.cursor)).collect();
@@ -190,9 +190,9 @@ impl Window {
         let (mut unseen, mut new) = (false, false);
         let mut keep = Vec::with_capacity(page.len());
         for ((record, &cursor), &key) in page.records().zip(&cursors).zip(&keys) {
-            let trace = self.seam.trace(key);
+            let trace = self.dedup.trace(key);
             unseen |= trace.is_none();
-            new |= self.seam.is_new(trace);
+            new |= self.dedup.is_new(trace);
             // A record that comes again with another content is passed on, though it is no progress.
             let repeated = trace.is_some_and(|trace| trace.is_unchanged(known.hashes, record));
             keep.push(!repeated && !cursor.is_some_and(outside));
@@ -220,10 +220,10 @@ impl Window {
             // Without an id any record of the page may come again: their own time need not be what the export is ordered by.
             let (asked, goes_on_by_id) = (self.asked(), self.position.id().is_some());
             let repeatable = |index: usize| !goes_on_by_id || cursors[index].is_none_or(|cursor| cursor >= asked);
-            self.seam.keep(known.hashes, &keys, page, (self.reached.nanos(), further), repeatable);
-            self.seam.forget_before(asked);
+            self.dedup.keep(known.hashes, &keys, page, (self.reached.nanos(), further), repeatable);
+            self.dedup.forget_before(asked);
         }
-        Ok(Verdict { keep, cursors, cut_at, nothing_after: None, reached })
+        Ok(Judged { keep, cursors, cut_at, nothing_after: None, reached })
     }
 
     /// WINDOW: an end that is yet to come is no end, but for example a number of another unit: it reached nothing.

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use source_zendesk_chat::dataset::{Mode, Store};
 use source_zendesk_chat::error::Kind;
-use source_zendesk_chat::run::dump_plan::Wish;
+use source_zendesk_chat::run::dump_plan::DumpRequest;
 use tempfile::TempDir;
 
 use crate::account::Account;
@@ -104,7 +104,7 @@ async fn account() -> Account {
 }
 
 /// One run, which ends by itself or with the life of its store.
-async fn run(account: &Account, place: &Place, now: &str, wish: &Wish, life: usize) -> usize {
+async fn run(account: &Account, place: &Place, now: &str, wish: &DumpRequest, life: usize) -> usize {
     account.set_now(now);
     let mut store = place.store().await;
     let life = Life::of(life);
@@ -116,7 +116,7 @@ async fn run(account: &Account, place: &Place, now: &str, wish: &Wish, life: usi
     life.calls()
 }
 
-async fn undisturbed(bucket: Option<&str>, wish: &Wish) -> (Contents, [usize; 2]) {
+async fn undisturbed(bucket: Option<&str>, wish: &DumpRequest) -> (Contents, [usize; 2]) {
     let (account, place) = (account().await, Place::open(bucket));
     let mut calls = [0; 2];
     for (number, now) in RUNS.into_iter().enumerate() {

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 use source_zendesk_chat::dataset::{Manifest, Mode, Store, Table};
 use source_zendesk_chat::error::{Error, Kind};
-use source_zendesk_chat::run::dump_plan::Wish;
+use source_zendesk_chat::run::dump_plan::DumpRequest;
 use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
 use source_zendesk_chat::source::streams;
@@ -43,12 +43,12 @@ impl Place {
         Store::open(self.path().to_str().unwrap()).unwrap()
     }
 
-    async fn try_dump(&self, now: &str, wish: &Wish) -> Result<(), Error> {
+    async fn try_dump(&self, now: &str, wish: &DumpRequest) -> Result<(), Error> {
         self.account.set_now(now);
         self.account.dump(self.store(), wish).await
     }
 
-    async fn dump(&self, now: &str, wish: &Wish) {
+    async fn dump(&self, now: &str, wish: &DumpRequest) {
         self.try_dump(now, wish).await.unwrap();
     }
 
@@ -173,7 +173,7 @@ async fn hourly_runs_leave_few_files() {
 #[tokio::test(start_paused = true)]
 async fn until_stops_the_cursor_and_the_next_run_goes_on_there() {
     let place = Place::open(|_| {}).await;
-    let until = Wish { until: Some(instant("2025-01-15T00:00:00Z")), ..wish(DEDUPED, &["chats"]) };
+    let until = DumpRequest { until: Some(instant("2025-01-15T00:00:00Z")), ..wish(DEDUPED, &["chats"]) };
     place.dump("2025-01-20T00:06:00Z", &until).await;
     assert!(place.rows("chats") > 20 && place.rows("chats") < place.truth("chats", "2025-01-20T00:00:00Z").len());
     assert_eq!(place.table("chats").cursor.unwrap()["update_timestamp"], "1736899200");
@@ -184,12 +184,13 @@ async fn until_stops_the_cursor_and_the_next_run_goes_on_there() {
 #[tokio::test(start_paused = true)]
 async fn since_is_a_start_once_and_reads_again_later() {
     let place = Place::open(|_| {}).await;
-    let since = |mode, at: &str| Wish { since: Some(instant(at)), ..wish(mode, &["chats"]) };
+    let since = |mode, at: &str| DumpRequest { since: Some(instant(at)), ..wish(mode, &["chats"]) };
     place.dump("2025-01-20T00:06:00Z", &since(DEDUPED, "2025-01-10T00:00:00Z")).await;
     let (rows, cursor) = (place.rows("chats"), place.table("chats").cursor);
     assert_eq!(place.table("chats").start, Some(instant("2025-01-10T00:00:00Z")));
     // What lies before is fetched, and the cursor does not fall back.
-    let bounded = Wish { until: Some(instant("2025-01-12T00:00:00Z")), ..since(DEDUPED, "2025-01-01T00:00:00Z") };
+    let bounded =
+        DumpRequest { until: Some(instant("2025-01-12T00:00:00Z")), ..since(DEDUPED, "2025-01-01T00:00:00Z") };
     place.dump("2025-01-20T00:06:00Z", &bounded).await;
     assert!(place.rows("chats") > rows);
     assert_eq!(place.table("chats").cursor, cursor);
@@ -206,7 +207,7 @@ async fn a_since_behind_the_cursor_passes_nothing_over() {
     let place = Place::open(|_| {}).await;
     for mode in [DEDUPED, Mode::Overwrite] {
         place.dump("2025-01-10T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
-        let since = Wish { since: Some(instant("2025-01-15T00:00:00Z")), ..wish(mode, &["chats"]) };
+        let since = DumpRequest { since: Some(instant("2025-01-15T00:00:00Z")), ..wish(mode, &["chats"]) };
         place.dump("2025-01-20T00:06:00Z", &since).await;
         place.dump("2025-01-21T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
         assert_eq!(contents(place.path())["chats"], place.truth("chats", "2025-01-21T00:00:00Z"), "{mode:?}");
@@ -221,7 +222,7 @@ async fn a_table_that_brought_nothing_yet_is_not_begun_later() {
         place.account.set_now("2025-01-01T00:10:00Z");
         place.dump("2025-01-01T00:10:00Z", &wish(DEDUPED, &["chats"])).await;
         assert_eq!((place.rows("chats"), place.table("chats").cursor), (0, None));
-        let since = Wish { since: Some(instant("2025-01-15T00:00:00Z")), ..wish(mode, &["chats"]) };
+        let since = DumpRequest { since: Some(instant("2025-01-15T00:00:00Z")), ..wish(mode, &["chats"]) };
         place.dump("2025-01-20T00:06:00Z", &since).await;
         place.dump("2025-01-21T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
         assert_eq!(contents(place.path())["chats"], place.truth("chats", "2025-01-21T00:00:00Z"), "{mode:?}");
@@ -231,7 +232,7 @@ async fn a_table_that_brought_nothing_yet_is_not_begun_later() {
 #[tokio::test(start_paused = true)]
 async fn a_table_does_not_claim_to_begin_where_nothing_was_read() {
     let place = Place::open(|_| {}).await;
-    let since = Wish { since: Some(instant("2025-01-10T00:00:00Z")), ..wish(DEDUPED, &["chats"]) };
+    let since = DumpRequest { since: Some(instant("2025-01-10T00:00:00Z")), ..wish(DEDUPED, &["chats"]) };
     place.dump("2025-01-20T00:06:00Z", &since).await;
     place.dump("2025-01-21T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
     assert_eq!(place.table("chats").start, Some(instant("2025-01-10T00:00:00Z")));
@@ -265,10 +266,10 @@ async fn only_a_whole_read_drops_what_it_does_not_bring() {
     });
     let place = Place { account: fewer.await, folder: first.folder };
     let bounded = [
-        Wish { until: Some(instant("2025-01-15T00:00:00Z")), ..wish(DEDUPED, &["bans", "chats"]) },
-        Wish { since: Some(instant("2025-01-02T00:00:00Z")), ..wish(DEDUPED, &["bans", "chats"]) },
-        Wish { since: Some(instant("2025-01-15T00:00:00Z")), ..wish(Mode::Overwrite, &["bans", "chats"]) },
-        Wish { until: Some(instant("2025-01-15T00:00:00Z")), ..wish(Mode::Overwrite, &["bans", "chats"]) },
+        DumpRequest { until: Some(instant("2025-01-15T00:00:00Z")), ..wish(DEDUPED, &["bans", "chats"]) },
+        DumpRequest { since: Some(instant("2025-01-02T00:00:00Z")), ..wish(DEDUPED, &["bans", "chats"]) },
+        DumpRequest { since: Some(instant("2025-01-15T00:00:00Z")), ..wish(Mode::Overwrite, &["bans", "chats"]) },
+        DumpRequest { until: Some(instant("2025-01-15T00:00:00Z")), ..wish(Mode::Overwrite, &["bans", "chats"]) },
     ];
     for wish in bounded {
         place.dump("2025-01-20T00:06:00Z", &wish).await;
@@ -299,7 +300,7 @@ async fn a_mode_that_a_stream_has_not_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn since_before_a_table_without_rows_read_nothing() {
     let place = Place::open(|_| {}).await;
-    let since = |at: &str| Wish { since: Some(instant(at)), ..wish(DEDUPED, &["chats"]) };
+    let since = |at: &str| DumpRequest { since: Some(instant(at)), ..wish(DEDUPED, &["chats"]) };
     // Nothing was changed within these minutes.
     place.dump("2025-01-15T00:07:00Z", &since("2025-01-15T00:00:59Z")).await;
     assert_eq!((place.rows("chats"), place.table("chats").cursor), (0, None));

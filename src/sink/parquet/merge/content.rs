@@ -9,7 +9,7 @@ use super::judge::{Hashers, Print, print};
 use super::{Merge, Part, confused};
 use crate::columns::{EXTRACTED_AT, RUN_ID};
 use crate::error::Error;
-use crate::sink::parquet::file;
+use crate::sink::parquet::parquet_file;
 
 /// Where a row stands: in which file, and which of its rows it is.
 pub type At = (u32, u32);
@@ -46,10 +46,10 @@ impl<'run> Contents<'run> {
         let mut prints = vec![Print::default(); rows.len()];
         for of_file in order.chunk_by(|&one, &other| rows[one].0 == rows[other].0) {
             let file = &parts[rows[of_file[0]].0 as usize].file;
-            let mut batches = file::open(self.merge.dataset, file, None).await?;
+            let mut batches = parquet_file::open(self.merge.dataset, file, None).await?;
             let (mut wanted, mut first) = (of_file, 0);
             while !wanted.is_empty()
-                && let Some(batch) = batches.try_next().await.map_err(file::broken)?
+                && let Some(batch) = batches.try_next().await.map_err(parquet_file::broken)?
             {
                 let end = first + batch.num_rows();
                 let (here, later) = wanted.split_at(wanted.partition_point(|&index| (rows[index].1 as usize) < end));

@@ -17,7 +17,7 @@ use super::content::{At, Contents};
 use super::{Counts, Merge, Part, Rule, Stays};
 use crate::columns::EXTRACTED_AT;
 use crate::error::{Error, Kind};
-use crate::sink::parquet::file;
+use crate::sink::parquet::parquet_file;
 
 /// By how much the newest record that is read is older than the moment of reading, in microseconds.
 const SETTLED: i64 = 360_000_000;
@@ -124,9 +124,9 @@ impl<'run> Judge<'run> {
         let mut known: HashMap<Print, Versions> = HashMap::new();
         let parts = self.parts.iter().enumerate();
         for (index, part) in parts.clone().filter(|(_, part)| part.fresh).chain(parts.filter(|(_, part)| !part.fresh)) {
-            let mut rows = file::open(dataset, &part.file, Some(&columns)).await?;
+            let mut rows = parquet_file::open(dataset, &part.file, Some(&columns)).await?;
             let mut row = 0;
-            while let Some(batch) = rows.try_next().await.map_err(file::broken)? {
+            while let Some(batch) = rows.try_next().await.map_err(parquet_file::broken)? {
                 let cursors = column_numbers(&batch, stream.cursor.unwrap_or_default());
                 let read = column_numbers(&batch, EXTRACTED_AT);
                 let prints = prints(&batch, stream.key, &self.hashers);
@@ -189,9 +189,9 @@ impl<'run> Judge<'run> {
             if !part.fresh && apart {
                 continue;
             }
-            let mut rows = file::open(self.merge.dataset, &part.file, None).await?;
+            let mut rows = parquet_file::open(self.merge.dataset, &part.file, None).await?;
             let mut row = 0;
-            while let Some(batch) = rows.try_next().await.map_err(file::broken)? {
+            while let Some(batch) = rows.try_next().await.map_err(parquet_file::broken)? {
                 for print in contents.of_batch(batch, &self.hashers)? {
                     let at = at(index, row)?;
                     row += 1;
@@ -216,8 +216,8 @@ impl<'run> Judge<'run> {
         let Some(cursor) = self.merge.stream.cursor else { return Ok(None) };
         let mut range: Option<(i64, i64)> = None;
         for part in self.parts.iter().filter(|part| part.fresh) {
-            let mut rows = file::open(self.merge.dataset, &part.file, Some(&[cursor])).await?;
-            while let Some(batch) = rows.try_next().await.map_err(file::broken)? {
+            let mut rows = parquet_file::open(self.merge.dataset, &part.file, Some(&[cursor])).await?;
+            while let Some(batch) = rows.try_next().await.map_err(parquet_file::broken)? {
                 for cursor in column_numbers(&batch, cursor) {
                     let Some(cursor) = cursor else { return Ok(None) };
                     range = Some(range.map_or((cursor, cursor), |(least, most)| (least.min(cursor), most.max(cursor))));
@@ -265,5 +265,7 @@ pub fn print<T: Hash + ?Sized>(value: &T, hashers: &Hashers) -> Print {
 }
 
 fn column_numbers(batch: &RecordBatch, name: &str) -> Vec<Option<i64>> {
-    batch.column_by_name(name).map_or_else(|| vec![None; batch.num_rows()], |column| file::numbers(column.as_ref()))
+    batch
+        .column_by_name(name)
+        .map_or_else(|| vec![None; batch.num_rows()], |column| parquet_file::numbers(column.as_ref()))
 }

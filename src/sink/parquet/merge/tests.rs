@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::Clock;
 use crate::dataset::Store;
-use crate::sink::parquet::files::Files;
-use crate::sink::parquet::lanes::Lanes;
+use crate::sink::parquet::open_files::OpenFiles;
+use crate::sink::parquet::row_builders::RowBuilders;
 use crate::source::page::{Page, Shape};
 use crate::source::streams;
 
@@ -49,8 +49,8 @@ impl Table {
     /// Adds what a run read, in one commit.
     async fn add(&mut self, rule: Rule, chats: &[Chat]) -> Counts {
         self.now += TimeDelta::seconds(1);
-        let mut lanes = Lanes::new(stream(), Arc::clone(&self.columns), Arc::clone(&self.dataset));
-        let mut files = Files::new(stream(), self.columns.schema(), Arc::clone(&self.dataset), self.limits);
+        let mut lanes = RowBuilders::new(stream(), Arc::clone(&self.columns), Arc::clone(&self.dataset));
+        let mut files = OpenFiles::new(stream(), self.columns.schema(), Arc::clone(&self.dataset), self.limits);
         for &chat in chats {
             let page = Page::parse(Shape::List, format!("[{}]", text(chat)).into_bytes()).unwrap();
             lanes.take(page, self.now).await.unwrap();
@@ -76,7 +76,7 @@ impl Table {
     async fn rows(&self) -> Vec<(String, String, String)> {
         let mut all = Vec::new();
         for file in &self.live {
-            let mut rows = file::open(&self.dataset, file, None).await.unwrap();
+            let mut rows = parquet_file::open(&self.dataset, file, None).await.unwrap();
             while let Some(batch) = rows.try_next().await.unwrap() {
                 let column = |name| batch.column_by_name(name).unwrap().as_string::<i32>().clone();
                 let (ids, comments) = (column("id"), column("comment"));

@@ -41,7 +41,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(server: &'a mut Server, most: usize, cutoff: i64, delivered: Option<&Frontier>) -> Self {
         let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(FROM, None), delivered);
-        walk.settle(Nanos::from(cutoff) * SECOND);
+        walk.cut_at(Nanos::from(cutoff) * SECOND);
         let (under_way, frontier) = (VecDeque::new(), delivered.cloned());
         Self { walk, server, under_way, most, delivered: Vec::new(), frontier, requests: 0 }
     }
@@ -120,7 +120,7 @@ fn covers(frontier: &Frontier, time: i64, id: &str) -> bool {
 /// before borders, which both sides may have brought.
 fn repeatable(run: &Run<'_>) -> BTreeSet<Nanos> {
     let Some(Frontier::Position(position, beyond)) = &run.frontier else { return BTreeSet::new() };
-    let Course::Export(export) = &run.walk.course else { panic!("no export") };
+    let Pagination::Export(export) = &run.walk.course else { panic!("no export") };
     let ends = beyond.iter().map(|span| &span.end).chain([position]);
     let seams = ends.map(|end| if end.id().is_some() { end.nanos() } else { end.nanos() - SECOND });
     seams.chain(export.borders.keys().map(|border| border - SECOND)).collect()
@@ -250,8 +250,8 @@ proptest! {
         let records = records(&crowds);
         let mut server = Server { stream: "agent_timeline", with_ids: false, lag, ..server(&records) };
         let mut run = Run::new(&mut server, most, CUTOFF, None);
-        run.walk = timeline(&Terms { start: Nanos::from(FROM) * 1_000, end: None, lookback: 0, chats_lookback: 0 }, None);
-        run.walk.settle(Nanos::from(CUTOFF) * 1_000);
+        run.walk = timeline(&Bounds { start: Nanos::from(FROM) * 1_000, end: None, lookback: 0, chats_lookback: 0 }, None);
+        run.walk.cut_at(Nanos::from(CUTOFF) * 1_000);
         run.finish(&picks);
         let delivered: BTreeSet<String> = run.distinct().into_iter().cloned().collect();
         prop_assert!(lag > 0 || delivered.len() == run.delivered.len(), "each exactly once");
@@ -321,7 +321,7 @@ fn lookback_begins_before_where_the_last_window_was_read() {
     let read = Span { start: at(200_000), end: at(300_000) };
     let delivered = Frontier::Position(at(100_000), vec![read.clone()]);
     let mut walk = timeline(&terms(0, None), Some(&delivered));
-    walk.settle(400_000 * SECOND);
+    walk.cut_at(400_000 * SECOND);
     let first = walk.next().unwrap();
     assert_eq!(first.request.query[0].1, "13599999999", "a day before the cursor");
     let span = r#"{"agent_id":7,"start_time":"1970-01-01T04:00:00.000000Z"}"#.to_owned();
@@ -347,7 +347,7 @@ fn lookback_is_not_divided_where_it_reads_again() {
     let at = |seconds: i64| Position::at(Nanos::from(seconds) * SECOND, Unit::Microseconds);
     let read = Span { start: at(100_000), end: at(300_000) };
     let mut walk = timeline(&terms(0, None), Some(&Frontier::Position(at(100_000), vec![read])));
-    walk.settle(10_000_000 * SECOND);
+    walk.cut_at(10_000_000 * SECOND);
     let page = |from: i64| {
         let span = |number: i64| {
             let began = position::written(Nanos::from(from + number) * SECOND).unwrap();

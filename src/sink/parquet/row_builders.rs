@@ -29,14 +29,14 @@ struct Taken {
     result: Result<(), Error>,
 }
 
-/// Turns the pages of a stream into rows by month, each page in one of as many lanes.
-pub struct Lanes {
+/// Turns the pages of a stream into rows by month, each page in one of as many builders.
+pub struct RowBuilders {
     stream: &'static Stream,
     columns: Arc<Columns>,
     dataset: Arc<Dataset>,
     /// Pages that are being turned into rows, in the order in which they came.
     taking: VecDeque<JoinHandle<Taken>>,
-    /// What the other lanes hold.
+    /// What the other builders hold.
     rows: Vec<Waiting>,
     /// Without rows, but with room for as many as they held.
     spare: Vec<Rows>,
@@ -45,8 +45,8 @@ pub struct Lanes {
     waiting: usize,
 }
 
-impl Lanes {
-    /// The lanes of a stream, with nothing in them.
+impl RowBuilders {
+    /// The builders of a stream, with nothing in them.
     pub fn new(stream: &'static Stream, columns: Arc<Columns>, dataset: Arc<Dataset>) -> Self {
         let (taking, rows, spare) = (VecDeque::new(), Vec::new(), Vec::new());
         Self { stream, columns, dataset, taking, rows, spare, read: i64::MIN, waiting: 0 }
@@ -87,7 +87,7 @@ impl Lanes {
     }
 
     /// Waits until all pages are turned into rows; may be given up at any time.
-    pub async fn settle(&mut self) -> Result<(), Error> {
+    pub async fn finish_pending(&mut self) -> Result<(), Error> {
         while self.taken().await? {}
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Lanes {
         self.waiting
     }
 
-    /// Hands out the rows that take most, as far as lanes that are not at work hold any.
+    /// Hands out the rows that take most, as far as builders that are not at work hold any.
     pub fn largest(&mut self) -> Option<(Month, Rows)> {
         let held = self.rows.iter().enumerate().flat_map(|(lane, rows)| rows.iter().map(move |row| (lane, row)));
         let (lane, month) = held.max_by_key(|(_, (_, rows))| rows.bytes()).map(|(lane, (&month, _))| (lane, month))?;
@@ -113,7 +113,7 @@ impl Lanes {
         }
     }
 
-    /// Hands out all rows of a month that such lanes hold.
+    /// Hands out all rows of a month that such builders hold.
     pub fn all_of(&mut self, month: Month) -> Vec<Rows> {
         let all: Vec<Rows> = self.rows.iter_mut().filter_map(|rows| rows.remove(&month)).collect();
         self.waiting = self.waiting.saturating_sub(all.iter().map(Rows::bytes).sum());

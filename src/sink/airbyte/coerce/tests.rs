@@ -11,7 +11,7 @@ use crate::source::streams;
 fn write(stream: &str, record: &str, selected: Option<&[&str]>) -> (String, Vec<(String, bool)>) {
     let stream = streams::named(stream).unwrap();
     let selected: Option<Vec<String>> = selected.map(|names| names.iter().map(|&name| name.to_owned()).collect());
-    let conform = Conform::new(stream, selected.as_deref());
+    let conform = Coercion::new(stream, selected.as_deref());
     let page =
         Page::parse(streams::named("goals").unwrap().endpoint().shape, format!("[{record}]").into_bytes()).unwrap();
     let (mut line, mut changes) = (Vec::new(), Vec::new());

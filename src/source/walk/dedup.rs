@@ -43,7 +43,7 @@ impl Hashes {
 
 /// What the next pages may repeat. It is kept as hashes: a moment that fills many pages takes no more than a few bytes a record.
 #[derive(Debug, Default)]
-pub struct Seam {
+pub struct Dedup {
     /// The records that may come again, by key and cursor.
     records: HashMap<Key, Trace>,
     /// The pages that brought them, each with how far the walk had come then.
@@ -61,7 +61,7 @@ pub struct Trace {
     page: u32,
 }
 
-impl Seam {
+impl Dedup {
     /// What is known of the record of a key, if it may have come before.
     pub fn trace(&self, key: Key) -> Option<Trace> {
         self.records.get(&key).copied()

@@ -25,7 +25,7 @@ enum Declared {
 
 /// How the records of one stream are written.
 #[derive(Debug)]
-pub struct Conform {
+pub struct Coercion {
     /// In the order of the schema, in which members mostly come.
     declared: Vec<(&'static str, Declared)>,
     left_out: Vec<&'static str>,
@@ -50,7 +50,7 @@ enum Types {
     Any,
 }
 
-impl Conform {
+impl Coercion {
     /// The rules of a stream; `selected` names the members that the user wants, `None` means all. Keys, cursors and members
     /// that the schema does not know are never left out.
     pub fn new(stream: &Stream, selected: Option<&[String]>) -> Self {

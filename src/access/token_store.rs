@@ -28,7 +28,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 const ROOM: usize = 16 * 1024;
 
 /// Keeps the tokens of one configuration in its file, with the reader of stdout, or with both.
-pub struct Keeper {
+pub struct TokenStore {
     document: Document,
     file: Option<PathBuf>,
     stdout: Option<Stdout>,
@@ -36,7 +36,7 @@ pub struct Keeper {
 }
 
 /// What is found when the place for a new pair is opened.
-pub enum Place<'a> {
+pub enum TokenPlace<'a> {
     /// Another run has renewed the tokens: these are to be used.
     Renewed(SecretString, SecretString),
     /// The place is open, and nobody else's until this is dropped.
@@ -45,11 +45,11 @@ pub enum Place<'a> {
 
 /// A place that is open for one new pair.
 pub struct Opened<'a> {
-    keeper: &'a mut Keeper,
+    store: &'a mut TokenStore,
     file: Option<(Replacement, File)>,
 }
 
-impl Keeper {
+impl TokenStore {
     /// Keeps the tokens of `document`; `file` is where it was read, if it may be changed.
     pub fn new(document: Document, file: Option<&Path>, stdout: Option<Stdout>, clock: Clock) -> Self {
         // What is no regular file, such as a pipe, cannot be replaced. A link is followed: it is the file behind it that is.
@@ -58,12 +58,16 @@ impl Keeper {
     }
 
     /// Opens the place for what comes after this pair, before its refresh token is spent.
-    pub async fn open(&mut self, access: Option<&SecretString>, refresh: &SecretString) -> Result<Place<'_>, Error> {
+    pub async fn open(
+        &mut self,
+        access: Option<&SecretString>,
+        refresh: &SecretString,
+    ) -> Result<TokenPlace<'_>, Error> {
         let mut held = None;
         if let Some(path) = self.file.clone() {
             held = match hold(&path).await {
                 Ok(held) => Some(held),
-                Err(error) if error.kind() == Kind::Unkept => {
+                Err(error) if error.kind() == Kind::NoTokenStore => {
                     // Even where nothing can be written, another run may have renewed the pair.
                     self.read(&path)?;
                     if let Some(renewed) = self.renewed(access, refresh) {
@@ -89,12 +93,12 @@ impl Keeper {
         if held.is_none() {
             let Some(output) = &self.stdout else {
                 let problem = "The access token has died, and there is no place to keep what the refresh token would bring, which works once";
-                return Err(Error::new(Kind::Unkept, problem));
+                return Err(Error::new(Kind::NoTokenStore, problem));
             };
             // A reader who has gone keeps nothing.
             output.drained().await?;
         }
-        Ok(Place::Open(Opened { keeper: self, file: held }))
+        Ok(TokenPlace::Open(Opened { store: self, file: held }))
     }
 
     /// Reads the file again; what it signs in to, and how, must be as before.
@@ -123,9 +127,9 @@ impl Keeper {
     }
 
     /// Goes on with a pair that another run has put into the file.
-    async fn adopt(&self, (access, refresh): (SecretString, SecretString)) -> Result<Place<'_>, Error> {
+    async fn adopt(&self, (access, refresh): (SecretString, SecretString)) -> Result<TokenPlace<'_>, Error> {
         self.tell().await?;
-        Ok(Place::Renewed(access, refresh))
+        Ok(TokenPlace::Renewed(access, refresh))
     }
 
     /// Tells the configuration to the reader of the output, if there is one, and returns when it is out.
@@ -140,22 +144,22 @@ impl Keeper {
 impl Opened<'_> {
     /// Keeps a new pair, and returns when it is kept.
     pub async fn keep(self, issued: &Issued) -> Result<(), Error> {
-        let Self { keeper, file } = self;
-        keeper.document.put(issued, keeper.clock.now());
-        let in_file = file.map(|(replacement, _lock)| replacement.finish(&keeper.document.text()));
+        let Self { store, file } = self;
+        store.document.put(issued, store.clock.now());
+        let in_file = file.map(|(replacement, _lock)| replacement.finish(&store.document.text()));
         if let Some(Ok(())) = in_file {
             info!("the new tokens are in the configuration file");
         }
-        keeper.tell().await?;
+        store.tell().await?;
         match in_file {
-            Some(Err(error)) if keeper.stdout.is_none() => {
+            Some(Err(error)) if store.stdout.is_none() => {
                 let problem =
                     "The new tokens could not be written into the configuration file, and the old ones are spent";
                 Err(Error::new(Kind::SignIn, problem).because(error))
             }
             Some(Err(error)) => {
                 warn!("the new tokens are told to the reader of the output alone: {error}");
-                keeper.file = None;
+                store.file = None;
                 Ok(())
             }
             _ => Ok(()),
@@ -191,7 +195,7 @@ pub async fn lock(path: &Path) -> Result<File, Error> {
 }
 
 fn unkept(path: &Path, error: io::Error) -> Error {
-    Error::new(Kind::Unkept, format!("New tokens cannot be kept in {}", path.display())).because(error)
+    Error::new(Kind::NoTokenStore, format!("New tokens cannot be kept in {}", path.display())).because(error)
 }
 
 #[cfg(test)]
@@ -206,24 +210,24 @@ mod tests {
         json!({ "subdomain": "acme", "credentials": credentials })
     }
 
-    /// A keeper of the pair `a`, `r` in a file, which somebody has changed to `now` meanwhile.
-    fn keeper(now: &Value) -> (Keeper, TempDir) {
+    /// A store of the pair `a`, `r` in a file, which somebody has changed to `now` meanwhile.
+    fn store(now: &Value) -> (TokenStore, TempDir) {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("config.json");
         let document = Document::parse(&pair("a", "r").to_string()).unwrap();
         fs::write(&path, now.to_string()).unwrap();
-        (Keeper::new(document, Some(&path), None, Clock::system()), folder)
+        (TokenStore::new(document, Some(&path), None, Clock::system()), folder)
     }
 
-    async fn open(keeper: &mut Keeper) -> Result<Place<'_>, Error> {
-        keeper.open(Some(&"a".into()), &"r".into()).await
+    async fn open(store: &mut TokenStore) -> Result<TokenPlace<'_>, Error> {
+        store.open(Some(&"a".into()), &"r".into()).await
     }
 
     #[tokio::test]
     async fn what_another_run_has_renewed_is_taken_over() {
         for (access, refresh) in [("b", "s"), ("b", "r"), ("a", "s")] {
-            let (mut keeper, _folder) = keeper(&pair(access, refresh));
-            let Ok(Place::Renewed(one, other)) = open(&mut keeper).await else { panic!("it is to be taken over") };
+            let (mut store, _folder) = store(&pair(access, refresh));
+            let Ok(TokenPlace::Renewed(one, other)) = open(&mut store).await else { panic!("it is to be taken over") };
             assert_eq!((one.expose_secret(), other.expose_secret()), (access, refresh));
         }
     }
@@ -236,16 +240,16 @@ mod tests {
         other_client["credentials"]["client_id"] = "d".into();
         let implicit = json!({ "subdomain": "acme", "credentials": { "access_token": "b" } });
         for now in [elsewhere, other_client, implicit] {
-            let (mut keeper, folder) = keeper(&now);
-            assert_eq!(open(&mut keeper).await.err().unwrap().kind(), Kind::Config, "{now}");
+            let (mut store, folder) = store(&now);
+            assert_eq!(open(&mut store).await.err().unwrap().kind(), Kind::Config, "{now}");
             assert_eq!(fs::read_to_string(folder.path().join("config.json")).unwrap(), now.to_string());
         }
     }
 
     #[tokio::test]
     async fn a_place_that_is_open_is_nobody_elses() {
-        let (mut keeper, folder) = keeper(&pair("a", "r"));
-        let Ok(Place::Open(opened)) = open(&mut keeper).await else { panic!("it is to be open") };
+        let (mut store, folder) = store(&pair("a", "r"));
+        let Ok(TokenPlace::Open(opened)) = open(&mut store).await else { panic!("it is to be open") };
         let path = fs::canonicalize(folder.path()).unwrap().join("config.json");
         assert!(atomic_file::try_lock(&path).unwrap().is_none());
         let issued = Issued { access: "b".into(), refresh: Some("s".into()), lifetime: None, scope: None };
@@ -258,7 +262,7 @@ mod tests {
     #[tokio::test]
     async fn without_a_place_there_is_none() {
         let document = Document::parse(&pair("a", "r").to_string()).unwrap();
-        let mut keeper = Keeper::new(document, None, None, Clock::system());
-        assert_eq!(open(&mut keeper).await.err().unwrap().kind(), Kind::Unkept);
+        let mut store = TokenStore::new(document, None, None, Clock::system());
+        assert_eq!(open(&mut store).await.err().unwrap().kind(), Kind::NoTokenStore);
     }
 }

@@ -6,8 +6,8 @@ use arrow_schema::SchemaRef;
 use tokio::task::JoinSet;
 
 use super::Limits;
-use super::file::Growing;
-use super::lanes::{Lanes, Month};
+use super::parquet_file::Growing;
+use super::row_builders::{Month, RowBuilders};
 use crate::columns::Rows;
 use crate::dataset::{DataFile, Dataset};
 use crate::error::{Error, Kind};
@@ -17,7 +17,7 @@ use crate::source::streams::Stream;
 const NO_MONTH: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// Writes the rows of a stream, those of each month into files of their own.
-pub struct Files {
+pub struct OpenFiles {
     stream: &'static Stream,
     schema: SchemaRef,
     dataset: Arc<Dataset>,
@@ -30,7 +30,7 @@ pub struct Files {
     whole: Vec<DataFile>,
 }
 
-impl Files {
+impl OpenFiles {
     /// The files of a stream; there is none yet.
     pub fn new(stream: &'static Stream, schema: SchemaRef, dataset: Arc<Dataset>, limits: Limits) -> Self {
         let (encoding, growing, whole) = (JoinSet::new(), Vec::new(), Vec::new());
@@ -44,17 +44,17 @@ impl Files {
     }
 
     /// Begins to write the largest rows that wait into their file, while others are taken in; tells whether there were any.
-    pub async fn write_largest(&mut self, lanes: &mut Lanes) -> Result<bool, Error> {
-        self.settle(lanes).await?;
-        let Some((month, rows)) = lanes.largest() else { return Ok(false) };
+    pub async fn write_largest(&mut self, builders: &mut RowBuilders) -> Result<bool, Error> {
+        self.finish_pending(builders).await?;
+        let Some((month, rows)) = builders.largest() else { return Ok(false) };
         self.write(month, rows).await?;
         Ok(true)
     }
 
     /// Ends all files, with all that waits for them.
-    pub async fn close(&mut self, lanes: &mut Lanes) -> Result<Vec<DataFile>, Error> {
-        lanes.settle().await?;
-        while self.write_largest(lanes).await? {}
+    pub async fn close(&mut self, builders: &mut RowBuilders) -> Result<Vec<DataFile>, Error> {
+        builders.finish_pending().await?;
+        while self.write_largest(builders).await? {}
         let closing: JoinSet<_> = self.growing.drain(..).map(|(_, growing)| growing.close()).collect();
         for closed in closing.join_all().await {
             self.whole.push(closed?);
@@ -84,11 +84,11 @@ impl Files {
     }
 
     /// Waits until what is being written is in its file.
-    async fn settle(&mut self, lanes: &mut Lanes) -> Result<(), Error> {
+    async fn finish_pending(&mut self, builders: &mut RowBuilders) -> Result<(), Error> {
         let Some(written) = self.encoding.join_next().await else { return Ok(()) };
         let broke_off = |error| Error::new(Kind::Internal, "Writing rows broke off").because(error);
         let (month, growing, emptied) = written.map_err(broke_off)??;
-        lanes.give_back(emptied);
+        builders.give_back(emptied);
         if growing.bytes() >= self.limits.large {
             self.whole.push(growing.close().await?);
         } else {
@@ -99,7 +99,7 @@ impl Files {
             let (month, mut idle) = self.growing.remove(0);
             let room = self.room();
             // The stragglers of a month would else make a file of their own, and all of the month be merged with it.
-            for mut rows in lanes.all_of(month) {
+            for mut rows in builders.all_of(month) {
                 idle.write(&rows.finish()?, room).await?;
             }
             self.whole.push(idle.close().await?);
