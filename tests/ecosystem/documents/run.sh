@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The queries of the documents are asked of a dataset of the made-up account, and answered as they say.
+# The queries of the documents, and their Python, are run on a dataset of the made-up account, and answer as they say.
 #
 #     tests/ecosystem/documents/run.sh [all]
 #
@@ -27,4 +27,4 @@ dump earlier --until 2026-07-01T00:00:00Z
 wait $!
 
 export ECOSYSTEM_FOLDER=$folder PYTHONDONTWRITEBYTECODE=1
-(cd "$checks" && "$python" -m unittest test_queries)
+(cd "$checks" && "$python" -m unittest test_queries test_python)
