@@ -1,4 +1,4 @@
-//! What holds of every document: its links lead somewhere, and its commands are ones that the program has.
+//! What holds of every document: its links and paths lead somewhere, and its commands and names are ones that there are.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -162,7 +162,7 @@ fn in_blocks(document: &Document) -> Vec<(String, Vec<String>, bool)> {
         let is_session = block.language == "console";
         // In a session the other lines are what was answered.
         let lines = block.text.lines().filter(|line| !is_session || line.starts_with("$ "));
-        let text: String = lines.map(|line| format!("{}\n", line.strip_prefix("$ ").unwrap_or(line))).collect();
+        let text: String = lines.flat_map(|line| [line.strip_prefix("$ ").unwrap_or(line), "\n"]).collect();
         let place = format!("{}:{}", document.path.display(), block.line);
         let whole = COMMANDS.contains(&block.language.as_str());
         let commands = commands(&text);
@@ -252,6 +252,45 @@ fn every_block_of_json_can_be_parsed() {
         }
     }
     require_nothing(&wrong);
+}
+
+/// Whether a span is a path from the root, as far as it has the form of one.
+fn is_path(span: &str) -> bool {
+    let folders = ["src/", "tests/", "docs/", "benches/", "examples/", "schemas/", "fuzz/", ".ci/", ".github/"];
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
+    folders.iter().any(|folder| span.starts_with(folder)) && span.chars().all(plain)
+}
+
+#[test]
+fn every_path_in_the_text_leads_to_a_file() {
+    let mut wrong = Vec::new();
+    for document in markdown::documents() {
+        let missing = |span: &String| is_path(span) && !markdown::root().join(span).exists();
+        wrong.extend(
+            document.spans().into_iter().filter(missing).map(|span| format!("{}: {span}", document.path.display())),
+        );
+    }
+    require_nothing(&wrong);
+}
+
+/// A name of four words and more is that of a test or a function, and is looked for in all that is no document.
+#[test]
+fn every_long_name_in_the_text_is_one_of_the_code() {
+    let code: String = ["src", "tests", "benches", "examples"].into_iter().map(markdown::code).collect();
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for document in markdown::documents() {
+        for span in document.spans() {
+            // Of several tests that begin alike only that is told.
+            let name = span.rsplit("::").next().unwrap().trim_end_matches(['*', '…', '.']);
+            let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+            if plain && name.split('_').count() > 3 {
+                count += 1;
+                wrong.extend((!code.contains(name)).then(|| format!("{}: {span}", document.path.display())));
+            }
+        }
+    }
+    require_nothing(&wrong);
+    assert!(count > 10, "{count} names were found");
 }
 
 #[test]

@@ -37,9 +37,24 @@ pub fn root() -> &'static Path {
 /// Every document, in the order of the paths.
 pub fn documents() -> Vec<Document> {
     let mut found = Vec::new();
-    collect(root(), &mut found);
-    found.sort_unstable_by(|one, other| one.path.cmp(&other.path));
-    found
+    collect(root(), &is_document, &mut found);
+    found.sort_unstable();
+    let read = |path: &PathBuf| Document {
+        path: path.strip_prefix(root()).unwrap().to_owned(),
+        text: fs::read_to_string(path).unwrap(),
+    };
+    found.iter().map(read).collect()
+}
+
+/// All text of a folder that is no document.
+pub fn code(folder: &str) -> String {
+    let mut texts = String::new();
+    let mut found = Vec::new();
+    collect(&root().join(folder), &|path| !is_document(path), &mut found);
+    for path in found {
+        texts += &String::from_utf8_lossy(&fs::read(path).unwrap());
+    }
+    texts
 }
 
 /// What users read: the README, and what lies in `docs`.
@@ -49,15 +64,19 @@ pub fn user_documents() -> impl Iterator<Item = Document> {
         .filter(|document| document.path.starts_with("docs") || document.path == Path::new("README.md"))
 }
 
-fn collect(folder: &Path, found: &mut Vec<Document>) {
+fn is_document(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "md")
+}
+
+/// Finds the files of a folder at any depth that are wanted.
+fn collect(folder: &Path, wanted: &dyn Fn(&Path) -> bool, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let (entry, path) = entry.map(|entry| (entry.file_name(), entry.path())).unwrap();
         let name = entry.to_str().unwrap();
         if path.is_dir() && !name.starts_with('.') && !PASSED_OVER.contains(&name) {
-            collect(&path, found);
-        } else if path.is_file() && path.extension().is_some_and(|ending| ending == "md") {
-            let text = fs::read_to_string(&path).unwrap();
-            found.push(Document { path: path.strip_prefix(root()).unwrap().to_owned(), text });
+            collect(&path, wanted, found);
+        } else if path.is_file() && wanted(&path) {
+            found.push(path);
         }
     }
 }
