@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use source_zendesk_chat::sandbox::Account;
 use source_zendesk_chat::sandbox::options::Holdings;
-use source_zendesk_chat::streams::{self, Late, Project, Shape, Stream};
+use source_zendesk_chat::source::page::{Late, Shape};
+use source_zendesk_chat::source::streams::{self, Project, Stream};
 
 use crate::account::{NOW, instant};
 use crate::markdown;
@@ -269,7 +270,7 @@ fn page(stream: Stream, account: &Account, all: &BTreeMap<String, Told>) -> Stri
     let name = stream.output.name;
     let told = &all[name];
     let mut page = format!(
-        "<!-- Made of schemas/{name}.json, src/streams.rs and tests/data/dictionary.json by `UPDATE_DOCS=1 cargo test \
+        "<!-- Made of schemas/{name}.json, src/source/streams.rs and tests/data/dictionary.json by `UPDATE_DOCS=1 cargo test \
          dictionary`: change those. -->\n\n# `{name}`\n\n{}\n\n| | |\n|---|---|\n",
         told.row
     );

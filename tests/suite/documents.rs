@@ -278,7 +278,9 @@ fn every_path_in_the_text_leads_to_a_file() {
 fn every_long_name_in_the_text_is_one_of_the_code() {
     let code: String = ["src", "tests", "benches", "examples"].into_iter().map(markdown::code).collect();
     let (mut wrong, mut count) = (Vec::new(), 0);
-    for document in markdown::documents() {
+    // What lies with the checks by others tells of the tests of others.
+    let ours = markdown::documents().into_iter().filter(|document| !document.path.starts_with("tests/ecosystem"));
+    for document in ours {
         for span in document.spans() {
             // Of several tests that begin alike only that is told.
             let name = span.rsplit("::").next().unwrap().trim_end_matches(['*', '…', '.']);
