@@ -277,8 +277,8 @@ fn page(stream: Stream, account: &Account, all: &BTreeMap<String, Told>) -> Stri
     for (fact, text) in facts(stream) {
         writeln!(page, "| {fact} | {} |", cell(&text)).unwrap();
     }
-    page += "\n## Members\n\nAny of them but the key may be null or missing. A dataset has each top-level member as a column; a \
-             value of one of\nseveral types is text there.\n\n| member | type | meaning |\n|---|---|---|\n";
+    page += "\n## Members\n\nAny of them but the key may be null or missing. A dataset has each top-level member as a column; one of \
+             several\ntypes is text there.\n\n| member | type | meaning |\n|---|---|---|\n";
     for member in members(stream) {
         writeln!(page, "| `{}` | {} | {} |", member.path, member.kind, cell(&member.meaning)).unwrap();
     }
