@@ -11,6 +11,8 @@
 //! - `acceptance`: what Airbyte's acceptance tests ask of a source. `transcript`: what others may read of all these runs.
 //! - `imports`: who may import whom.
 //! - `table`: what holds of the table of streams itself, and of all that must agree with it.
+//! - `dictionary`: the pages of the streams, which it also makes. `documents`: what holds of every document, which `markdown`
+//!   takes apart.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end on the spot")]
 
@@ -19,11 +21,14 @@ mod account;
 mod binary;
 mod commands;
 mod corpus;
+mod dictionary;
+mod documents;
 mod dump;
 mod faults;
 mod imports;
 mod lake;
 mod login;
+mod markdown;
 mod processes;
 mod scenarios;
 mod streams;

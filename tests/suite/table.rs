@@ -1,4 +1,4 @@
-//! What holds of the table of streams, and of everything that must agree with it: schemas, README, specification, and
+//! What holds of the table of streams, and of everything that must agree with it: schemas, documents, specification, and
 //! the records of a real account.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,8 @@ use source_zendesk_chat::sink::airbyte::coerce::Coercion;
 use source_zendesk_chat::source::page::{Page, Shape};
 use source_zendesk_chat::source::streams::{self, Project, Stream};
 
-const README: &str = include_str!("../../README.md");
+use crate::markdown;
+
 const SPECIFICATION: &str = include_str!("../../spec.json");
 
 /// Records as a real account answered them, one a line.
@@ -30,7 +31,7 @@ struct Recorded<'line> {
     data: &'line RawValue,
 }
 
-fn schema(stream: &'static Stream) -> Value {
+pub fn schema(stream: &'static Stream) -> Value {
     serde_json::from_str(stream.schema).unwrap()
 }
 
@@ -41,14 +42,12 @@ fn types(stream: &'static Stream, member: &str) -> Vec<String> {
     types.iter().filter_map(Value::as_str).filter(|name| *name != "null").map(str::to_owned).collect()
 }
 
-/// The cells of the table in a section of the README, without the code marks around them.
-fn table(section: &str) -> Vec<Vec<String>> {
-    let heading = format!("\n## {section}\n");
-    let text = README.split_once(&heading).map(|(_, text)| text.split("\n## ").next().unwrap()).unwrap();
-    let rows = text.lines().filter(|line| line.starts_with("| `"));
-    let cells =
-        |row: &str| row.trim_matches('|').split('|').map(|cell| cell.replace('`', "").trim().to_owned()).collect();
-    rows.map(cells).collect()
+/// The cells below these columns of every table for users that has them all, of which there must be one.
+fn tables(columns: &[&str]) -> Vec<Vec<Vec<String>>> {
+    let tables = markdown::user_documents().flat_map(|document| document.tables());
+    let found: Vec<_> = tables.filter_map(|table| table.columns(columns)).collect();
+    assert!(!found.is_empty(), "no document has a table of {columns:?}");
+    found
 }
 
 /// The answer of a stream's endpoint that holds this record alone.
@@ -70,7 +69,7 @@ fn recorded() -> impl Iterator<Item = (&'static Stream, &'static str)> {
 }
 
 /// The line that `read` makes of a record, and the members that had to be changed.
-fn written(stream: &'static Stream, record: &str) -> (String, Vec<String>) {
+pub fn written(stream: &'static Stream, record: &str) -> (String, Vec<String>) {
     let page = Page::parse(stream.endpoint().shape, answer(stream.endpoint().shape, record).into_bytes()).unwrap();
     let (mut line, mut changes) = (Vec::new(), Vec::new());
     Coercion::new(stream, None).write(page.records().next().unwrap(), &mut line, &mut changes);
@@ -139,7 +138,7 @@ fn require_plain(place: &str, schema: &Value) {
 }
 
 #[test]
-fn the_readme_lists_exactly_the_streams_of_the_table() {
+fn the_documents_list_exactly_the_streams_of_the_table() {
     let expected: Vec<Vec<String>> = streams::all()
         .map(|stream| {
             let output = stream;
@@ -148,12 +147,14 @@ fn the_readme_lists_exactly_the_streams_of_the_table() {
             [output.name, path, output.key.unwrap_or(""), output.cursor.unwrap_or(""), mode].map(str::to_owned).to_vec()
         })
         .collect();
-    assert_eq!(table("Streams"), expected);
+    for told in tables(&["stream", "endpoint", "primary key", "cursor", "without a catalog"]) {
+        assert_eq!(told, expected);
+    }
 }
 
 /// What Airbyte's own connector has: twelve streams, of which it reads four incrementally.
 #[test]
-fn the_readme_compares_the_streams_of_airbytes_connector() {
+fn the_documents_compare_the_streams_of_airbytes_connector() {
     let later = ["agent_events", "conversions", "department_events"];
     let shared = streams::all().filter(|stream| !later.contains(&stream.name));
     let mut expected: Vec<_> = shared
@@ -161,26 +162,30 @@ fn the_readme_compares_the_streams_of_airbytes_connector() {
         .collect();
     expected.sort_unstable();
     assert_eq!(expected.len(), 12);
-    let compared: Vec<_> = table("Differences from Airbyte's own connector").into_iter().collect();
-    let mut told: Vec<_> = compared.iter().map(|cells| [&cells[0], &cells[1], &cells[2]].map(Clone::clone)).collect();
-    told.sort_unstable();
-    assert_eq!(told, expected);
-    for cells in &compared {
-        assert!(cells[3].contains(&format!("\"{}\"", cells[2])) || (cells[2].is_empty() && cells[3].is_empty()));
+    for compared in tables(&["stream", "key", "cursor", "state"]) {
+        let mut told: Vec<_> =
+            compared.iter().map(|cells| [&cells[0], &cells[1], &cells[2]].map(Clone::clone)).collect();
+        told.sort_unstable();
+        assert_eq!(told, expected);
+        for cells in &compared {
+            assert!(cells[3].contains(&format!("\"{}\"", cells[2])) || (cells[2].is_empty() && cells[3].is_empty()));
+        }
     }
 }
 
 #[test]
-fn the_readme_lists_exactly_the_properties_of_the_specification() {
+fn the_documents_list_exactly_the_properties_of_the_specification() {
     let specification: Value = serde_json::from_str(SPECIFICATION).unwrap();
     let properties = &specification["connectionSpecification"]["properties"];
     let mut expected: BTreeSet<String> = properties.as_object().unwrap().keys().cloned().collect();
     for branch in properties["credentials"]["oneOf"].as_array().unwrap() {
         expected.extend(branch["properties"].as_object().unwrap().keys().map(|name| format!("credentials.{name}")));
     }
-    let listed: Vec<String> = table("Configuration").into_iter().map(|row| row[0].clone()).collect();
-    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), expected);
-    assert_eq!(listed.len(), expected.len(), "no property comes twice");
+    for table in tables(&["property", "default", "meaning"]) {
+        let listed: Vec<String> = table.concat().into_iter().step_by(3).collect();
+        assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), expected);
+        assert_eq!(listed.len(), expected.len(), "no property comes twice");
+    }
 }
 
 #[test]

@@ -44,8 +44,11 @@ class Cron(Example):
             found, _ = jobs(TABLE.replace("17 * * * *", wrong))
             self.assertNotEqual(found, jobs(TABLE)[0])
 
-    def test_the_readmes_script_needs_no_path(self):
-        blocks = re.findall(r"```sh\n(#!/bin/sh\n.*?)```", (EXAMPLES.parent / "README.md").read_text(), re.DOTALL)
+    def test_the_documents_script_needs_no_path(self):
+        root = EXAMPLES.parent
+        documents = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+        text = "".join(path.read_text() for path in documents)
+        blocks = re.findall(r"```sh\n(#!/bin/sh\n.*?)```", text, re.DOTALL)
         (script,) = (block for block in blocks if "/srv/zendesk-chat/run.sh" in block)
         script = script.replace(INSTALLED, HERE).replace("/srv/zendesk-chat", str(self.folder))
         (self.folder / "run.sh").write_text(script)

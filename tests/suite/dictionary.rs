@@ -1,0 +1,366 @@
+//! The data dictionary: a page in `docs/streams` for each stream of the table, made of its schema, of the table, of a record
+//! of the sandbox, and of what `tests/data/dictionary.json` says of it. `UPDATE_DOCS=1 cargo test dictionary` writes it anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use source_zendesk_chat::sandbox::Account;
+use source_zendesk_chat::sandbox::options::Holdings;
+use source_zendesk_chat::source::page::{Late, Shape};
+use source_zendesk_chat::source::streams::{self, Project, Stream};
+
+use crate::account::{NOW, instant};
+use crate::markdown;
+use crate::table::{schema, written};
+
+/// What people wrote of the streams.
+const TOLD: &str = include_str!("../data/dictionary.json");
+
+/// Where the pages are.
+const FOLDER: &str = "docs/streams";
+
+/// A sample should not be longer, in bytes, where there is a shorter one.
+const LONGEST_SAMPLE: usize = 4_000;
+
+/// The width of the samples.
+const WIDTH: usize = 120;
+
+/// The joins that find nothing in the sandbox: whom it bans has never written, no engagement asks for a skill, and no event
+/// reports a conversion.
+const UNSEEN: [&str; 4] = [
+    "bans.visitor_id = chats.visitor.id",
+    "bans.ip_address = chats.session.ip",
+    "chats.engagements[].skills_requested[] = skills.id",
+    "chats.history[].conversion.goal_id = goals.id",
+];
+
+/// What people wrote of a stream.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    /// What a row is.
+    row: String,
+    /// Members that say the same as one of another stream: stream, dot and member.
+    #[serde(default)]
+    joins: Map<String, Value>,
+    /// A query over the joins, line by line.
+    #[serde(default)]
+    query: Vec<String>,
+}
+
+/// Two members that say the same, each of a stream.
+struct Join<'told> {
+    here: (&'told str, &'told str),
+    there: (&'told str, &'told str),
+}
+
+/// A member at any depth.
+struct Member {
+    path: String,
+    kind: String,
+    meaning: String,
+}
+
+fn told() -> BTreeMap<String, Told> {
+    serde_json::from_str(TOLD).unwrap()
+}
+
+/// Every join that people wrote of.
+fn joins(all: &BTreeMap<String, Told>) -> Vec<Join<'_>> {
+    let mut joins = Vec::new();
+    for (name, told) in all {
+        for (member, there) in &told.joins {
+            let there = there.as_str().unwrap().split_once('.').unwrap();
+            joins.push(Join { here: (name, member), there });
+        }
+    }
+    joins
+}
+
+/// All members of a stream, those of objects behind a dot, and those of the objects of a list behind `[].`.
+fn members(stream: &'static Stream) -> Vec<Member> {
+    let mut found = Vec::new();
+    collect("", &schema(stream), &mut found);
+    found
+}
+
+fn collect(before: &str, level: &Value, found: &mut Vec<Member>) {
+    for (name, member) in level["properties"].as_object().into_iter().flatten() {
+        let path = format!("{before}{name}");
+        let meaning = member["description"].as_str().unwrap_or_default().to_owned();
+        found.push(Member { path: path.clone(), kind: kind(member), meaning });
+        collect(&format!("{path}."), member, found);
+        collect(&format!("{path}[]."), &member["items"], found);
+    }
+}
+
+/// The types of a member in words, apart from null, which any may be.
+fn kind(member: &Value) -> String {
+    let types = match &member["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect(),
+        one => one.as_str().into_iter().collect::<Vec<_>>(),
+    };
+    let word = |name: &str| match (name, member["format"].as_str()) {
+        ("string", Some("date-time")) => "time".to_owned(),
+        ("array", _) if member["items"].is_object() => {
+            format!("list of {}s", kind(&member["items"]).replace(" or ", "s or "))
+        }
+        ("array", _) => "list".to_owned(),
+        (name, _) => name.to_owned(),
+    };
+    types.into_iter().map(word).collect::<Vec<_>>().join(" or ")
+}
+
+/// The records of a stream in the sandbox, as a run writes them.
+fn sample_records(account: &Account, stream: &'static Stream) -> Vec<String> {
+    let records = account.truth(stream.name, instant(NOW)).unwrap();
+    records.iter().map(|record| written(stream, record).0).collect()
+}
+
+/// The record that shows most of the members in the least room.
+fn sample(account: &Account, stream: &'static Stream) -> Value {
+    let short = |line: &String| (line.len() > LONGEST_SAMPLE, std::cmp::Reverse(shown(line)), line.len());
+    let chosen = sample_records(account, stream).into_iter().min_by_key(short).unwrap();
+    serde_json::from_str(&chosen).unwrap()
+}
+
+/// How many members of a record hold something.
+fn shown(line: &str) -> usize {
+    let mut paths = BTreeSet::new();
+    visit("", &serde_json::from_str(line).unwrap(), &mut |path, value| {
+        let nothing = value.is_null() || *value == "" || value.as_array().is_some_and(Vec::is_empty);
+        if !nothing {
+            paths.insert(path.to_owned());
+        }
+    });
+    paths.len()
+}
+
+/// Calls for every value at any depth, with its path as in the table of members.
+fn visit(path: &str, value: &Value, each: &mut dyn FnMut(&str, &Value)) {
+    each(path, value);
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                visit(&if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, member, each);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| visit(&format!("{path}[]"), item, each)),
+        _ => {}
+    }
+}
+
+/// A value as text that is broken only where it would be too wide.
+fn pretty(value: &Value, indent: usize) -> String {
+    let line = spaced(value);
+    let inner = indent + 2;
+    let lines: Vec<String> = match value {
+        _ if indent + line.len() <= WIDTH => return line,
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| format!("{}: {}", Value::from(name.as_str()), pretty(member, inner)))
+            .collect(),
+        Value::Array(items) => items.iter().map(|item| pretty(item, inner)).collect(),
+        _ => return line,
+    };
+    let (open, close) = if value.is_object() { ('{', '}') } else { ('[', ']') };
+    let (inner, outer) = (" ".repeat(inner), " ".repeat(indent));
+    format!("{open}\n{inner}{}\n{outer}{close}", lines.join(&format!(",\n{inner}")))
+}
+
+/// A value in one line, with room between its parts.
+fn spaced(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let members =
+                members.iter().map(|(name, member)| format!("{}: {}", Value::from(name.as_str()), spaced(member)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(spaced).collect::<Vec<_>>().join(", ")),
+        scalar => scalar.to_string(),
+    }
+}
+
+/// What the table of streams says, as rows of two cells.
+fn facts(stream: &'static Stream) -> Vec<(&'static str, String)> {
+    let output = stream;
+    let none = || "none".to_owned();
+    let code = |name: &str| format!("`{name}`");
+    let key = match output.project {
+        Project::Whole => output.key.map_or_else(none, code),
+        Project::Keyed(first, second) => {
+            format!("`{}`, which this source adds: `{first}|{second}`", output.key.unwrap())
+        }
+    };
+    let read = match (output.incremental, output.cursor) {
+        (true, _) => "from where the last run ended; in full if asked for",
+        (false, Some(_)) => "in full; by its cursor, which brings new rows alone, if a catalog asks for it",
+        (false, None) => "in full",
+    };
+    let parted = output.created.map_or(String::new(), |member| format!("month=YYYY-MM/` by `{member}"));
+    vec![
+        ("endpoint", format!("`GET /{}`", stream.endpoint().path)),
+        ("answer", answer(stream)),
+        ("primary key", key),
+        ("cursor", output.cursor.map_or_else(none, code)),
+        ("read", read.to_owned()),
+        ("in a dataset", format!("`{}/{parted}`", output.name)),
+    ]
+}
+
+/// What the endpoint answers, in words.
+fn answer(stream: &'static Stream) -> String {
+    match stream.endpoint().shape {
+        Shape::Object { under: None } => "one object".to_owned(),
+        Shape::Object { under: Some(member) } => format!("one object, under `{member}`"),
+        Shape::List => "one list of everything".to_owned(),
+        Shape::Numbered { arrays: [], limit } => format!("a list in the order of `id`, up to {limit} rows a page"),
+        Shape::Numbered { arrays, limit } => {
+            let arrays = arrays.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+            format!("lists in the order of `id`, under {arrays}, up to {limit} rows a page")
+        }
+        Shape::Export { late, .. } => {
+            let late = match late {
+                Late::None => "",
+                Late::Spans => "; a row may show or grow after its time",
+                Late::Redacted => "; a redaction may show after its time",
+            };
+            format!("an incremental export, up to {} rows a page{late}", streams::EXPORT_LIMIT)
+        }
+    }
+}
+
+/// The types of a member, as a path names it.
+fn kind_at((stream, path): (&str, &str)) -> String {
+    let mut level = &schema(streams::named(stream).unwrap());
+    for part in path.split('.') {
+        let name = part.strip_suffix("[]");
+        level = &level["properties"][name.unwrap_or(part)];
+        level = name.map_or(level, |_| &level["items"]);
+    }
+    kind(level)
+}
+
+/// The rows of the table of joins of a stream: where it points, and then what points to it.
+fn join_rows(name: &str, all: &BTreeMap<String, Told>) -> Vec<String> {
+    let row = |here: (&str, &str), there: (&str, &str)| {
+        let kinds = [kind_at(here), kind_at(there)];
+        // Where the types differ, one must be cast.
+        let told = kinds.clone().map(|kind| if kinds[0] == kinds[1] { String::new() } else { format!(" ({kind})") });
+        let ((_, here), (stream, there), [kind, other]) = (here, there, told);
+        format!("| `{here}`{kind} | [`{stream}`]({stream}.md) | `{there}`{other} |\n")
+    };
+    let joins = joins(all);
+    let mut rows: Vec<_> =
+        joins.iter().filter(|join| join.here.0 == name).map(|join| row(join.here, join.there)).collect();
+    rows.extend(joins.iter().filter(|join| join.there.0 == name).map(|join| row(join.there, join.here)));
+    rows
+}
+
+/// A text as it stands in a table, where a bar would end its cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+/// A page as it should be.
+fn page(stream: &'static Stream, account: &Account, all: &BTreeMap<String, Told>) -> String {
+    let name = stream.name;
+    let told = &all[name];
+    let mut page = format!(
+        "<!-- Made of schemas/{name}.json, src/source/streams.rs and tests/data/dictionary.json by `UPDATE_DOCS=1 cargo test \
+         dictionary`: change those. -->\n\n# `{name}`\n\n{}\n\n| | |\n|---|---|\n",
+        told.row
+    );
+    for (fact, text) in facts(stream) {
+        writeln!(page, "| {fact} | {} |", cell(&text)).unwrap();
+    }
+    page += "\n## Members\n\nAny of them but the key may be null or missing. A dataset has each top-level member as a column; one of \
+             several\ntypes is text there.\n\n| member | type | meaning |\n|---|---|---|\n";
+    for member in members(stream) {
+        writeln!(page, "| `{}` | {} | {} |", member.path, member.kind, cell(&member.meaning)).unwrap();
+    }
+    let row = pretty(&sample(account, stream), 0);
+    write!(page, "\n## A row\n\nFrom the made-up account, as `read` prints it.\n\n```json\n{row}\n```\n").unwrap();
+    let joins = join_rows(name, all);
+    if !joins.is_empty() {
+        page += "\n## Joins\n\n| member | stream | member there |\n|---|---|---|\n";
+        page.extend(joins);
+    }
+    if !told.query.is_empty() {
+        write!(page, "\n```sql\n{}\n```\n", told.query.join("\n")).unwrap();
+    }
+    page
+}
+
+#[test]
+fn the_dictionary_is_what_schemas_and_table_say() {
+    let (account, all, folder) = (Account::new(&Holdings::default()), told(), markdown::root().join(FOLDER));
+    let update = std::env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1");
+    if update {
+        fs::create_dir_all(&folder).unwrap();
+    }
+    let mut stale = Vec::new();
+    for stream in streams::all() {
+        let (path, page) = (folder.join(format!("{}.md", stream.name)), page(stream, &account, &all));
+        if fs::read_to_string(&path).ok().as_ref() == Some(&page) {
+            continue;
+        }
+        stale.push(stream.name);
+        if update {
+            fs::write(path, page).unwrap();
+        }
+    }
+    assert!(
+        update || stale.is_empty(),
+        "pages of {FOLDER} are stale: {stale:?}; run `UPDATE_DOCS=1 cargo test dictionary` and commit what it writes"
+    );
+}
+
+#[test]
+fn the_dictionary_has_a_page_for_each_stream_and_no_other() {
+    let names: BTreeSet<String> = streams::all().map(|stream| format!("{}.md", stream.name)).collect();
+    let files = fs::read_dir(markdown::root().join(FOLDER)).unwrap();
+    let files: BTreeSet<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(files, names);
+    let told: BTreeSet<String> = told().into_keys().map(|name| format!("{name}.md")).collect();
+    assert_eq!(told, names, "tests/data/dictionary.json");
+}
+
+#[test]
+fn every_member_at_any_depth_has_a_type_and_a_meaning() {
+    for stream in streams::all() {
+        for Member { path, kind, meaning } in members(stream) {
+            let place = format!("{}.{path} in schemas/", stream.name);
+            assert!(!kind.is_empty(), "{place} has no type");
+            assert!(meaning.ends_with('.') && !meaning.contains('\n'), "{place} has no sentence as its description");
+        }
+    }
+}
+
+/// A pair of members that say the same has values in common; a made-up account that is consistent shows it.
+#[test]
+fn every_join_but_four_finds_rows_in_the_sandbox() {
+    let account = Account::new(&Holdings::default());
+    let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for stream in streams::all() {
+        let name = stream.name;
+        for line in sample_records(&account, stream) {
+            visit("", &serde_json::from_str(&line).unwrap(), &mut |path, value| {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                if !value.is_null() && !text.is_empty() {
+                    values.entry(format!("{name}.{path}")).or_default().insert(text);
+                }
+            });
+        }
+    }
+    let nothing = BTreeSet::new();
+    let of = |(stream, path): (&str, &str)| values.get(&format!("{stream}.{path}")).unwrap_or(&nothing);
+    let all = told();
+    let joins = joins(&all);
+    let apart = joins.iter().filter(|join| of(join.here).is_disjoint(of(join.there)));
+    let told = |join: &Join| format!("{}.{} = {}.{}", join.here.0, join.here.1, join.there.0, join.there.1);
+    assert_eq!(apart.map(told).collect::<Vec<_>>(), UNSEEN);
+}
