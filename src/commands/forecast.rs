@@ -14,7 +14,7 @@ use crate::progress::{counted, duration};
 use crate::run::plan::{Plan, Planned};
 use crate::source::page::{Late, Shape};
 use crate::source::streams::{EXPORT_LIMIT, Stream};
-use crate::source::walk::{Bounds, MARGIN, SETTLING};
+use crate::source::walk::{Bounds, Cutoff};
 
 /// What is told of one stream.
 #[derive(Debug, Serialize)]
@@ -83,7 +83,7 @@ impl Forecast {
         let why = |planned: &Planned| {
             let stream = planned.stream;
             let mode = tasks.get(stream.name).map(|task| task.mode);
-            let incremental = matches!(mode, Some(Mode::IncrementalAppend | Mode::IncrementalDeduped));
+            let incremental = mode.is_some_and(Mode::is_incremental);
             match (&planned.delivered, stream.is_export()) {
                 (Some(_), _) => {
                     if incremental {
@@ -109,7 +109,7 @@ impl Forecast {
         terms: &Bounds,
         (account, context): (&Account, &Context),
     ) -> Self {
-        let cutoff = position::nanos_of(context.clock.now()) - SETTLING - MARGIN;
+        let cutoff = Cutoff::of(position::nanos_of(context.clock.now()), None).at;
         let told = |mut planned: Planned| {
             let (short, why) = why(&planned);
             let (short, why) = again(&planned, terms).unwrap_or((short, why));

@@ -8,6 +8,34 @@ use tracing::info;
 use super::{Mode, Pending};
 use crate::position::{self, Frontier};
 
+impl Mode {
+    /// What a mode means: whether only what is new is read, and whether what the table holds stays beside it.
+    fn meaning(self) -> (bool, bool) {
+        match self {
+            Self::Overwrite => (false, false),
+            Self::Append => (false, true),
+            Self::IncrementalAppend => (true, true),
+            Self::IncrementalDeduped => (true, false),
+        }
+    }
+
+    /// Whether only what is new is read.
+    pub fn is_incremental(self) -> bool {
+        self.meaning().0
+    }
+
+    /// Whether earlier rows of a key stay.
+    pub fn appends(self) -> bool {
+        self.meaning().1
+    }
+
+    /// What it does to a stream that can only be read whole.
+    #[must_use]
+    pub fn of_whole(self) -> Self {
+        if self.appends() { Self::Append } else { Self::Overwrite }
+    }
+}
+
 /// What a dump does to one table.
 #[derive(Debug, Clone)]
 pub struct TableTask {
@@ -66,5 +94,23 @@ impl TableTask {
         // An earlier beginning counts once there is no gap behind it.
         let closed = ended && self.end.is_none_or(|end| end >= before);
         if closed { self.start.min(before) } else { before }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_is_read_whole_keeps_what_its_mode_keeps() {
+        let table = [
+            (Mode::Overwrite, Mode::Overwrite),
+            (Mode::Append, Mode::Append),
+            (Mode::IncrementalAppend, Mode::Append),
+            (Mode::IncrementalDeduped, Mode::Overwrite),
+        ];
+        for (mode, whole) in table {
+            assert_eq!((mode.of_whole(), whole.is_incremental()), (whole, false));
+        }
     }
 }

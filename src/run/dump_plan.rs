@@ -40,7 +40,7 @@ impl DumpRequest {
         let mut wanted: Vec<(&'static Stream, bool)> = Vec::new();
         for stream in chosen(&self.streams)? {
             let name = stream.name;
-            if self.mode == Mode::IncrementalAppend && !stream.is_export() {
+            if self.mode.is_incremental() && self.mode.appends() && !stream.is_export() {
                 let problem = format!("{name} can only be read in full: `--mode append` adds what changed in it");
                 return Err(Error::new(Kind::Flags, problem));
             }
@@ -86,8 +86,7 @@ impl DumpRequest {
                     continue;
                 }
             };
-            let appends = matches!(self.mode, Mode::Append | Mode::IncrementalAppend);
-            if appends && self.since.is_some() && (reached.is_some() || table.start.is_some()) {
+            if self.mode.appends() && self.since.is_some() && (reached.is_some() || table.start.is_some()) {
                 let problem = format!(
                     "{name} was read before: rows from `--since` on would be added to a table that goes on elsewhere"
                 );
@@ -123,19 +122,16 @@ impl DumpRequest {
         let name = stream.name;
         let start = self.since.unwrap_or_else(|| position::utc(terms.start));
         let end = terms.end.map(position::utc);
-        let mode = match self.mode {
-            Mode::IncrementalAppend if !stream.is_export() => Mode::Append,
-            Mode::IncrementalDeduped if !stream.is_export() => Mode::Overwrite,
-            mode => mode,
-        };
+        let mode = if stream.is_export() { self.mode } else { self.mode.of_whole() };
+        let overwrites = !mode.is_incremental() && !mode.appends();
         // A configured end is a moment of the exports: what has no time is read whole all the same.
         let ends = if stream.is_export() { end.is_some() } else { self.until.is_some() };
         let bounded = self.since.is_some() || ends;
         let whole = !bounded && (!stream.is_export() || table.start.is_none_or(|began| start <= began));
-        let replaces = mode == Mode::Overwrite && whole;
+        let replaces = overwrites && whole;
         let columns = Columns::of(stream).types();
         let mut task = TableTask { mode, replaces, start, end, reached, began: table.start, columns };
-        if matches!(mode, Mode::IncrementalAppend | Mode::IncrementalDeduped) {
+        if mode.is_incremental() {
             if self.since.is_some_and(|since| is_before(since, task.reached.as_ref(), table.start)) {
                 return Ok((task, None));
             }
@@ -146,7 +142,7 @@ impl DumpRequest {
             return Ok((task, delivered));
         }
         // What has no time is read whole whatever the bounds are, so nothing of it lies beyond them.
-        if stream.is_export() && mode == Mode::Overwrite && !whole && table.rows() > 0 {
+        if stream.is_export() && overwrites && !whole && table.rows() > 0 {
             warn!("{name} holds more than this read goes over: what it does not bring stays");
         }
         let pending = table.pending.as_ref().filter(|pending| task.is_of(pending));

@@ -8,6 +8,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::availability::{Circumstances, is_unavailable};
 use crate::client::{Answer, Client, Rhythm, Slot, Wait, WaitReason};
 use crate::clock::Clock;
 use crate::error::{Error, FailureType, Kind};
@@ -19,7 +20,7 @@ use crate::signals::Stop;
 use crate::sink::{End, Sink, Writer};
 use crate::source::page::Page;
 use crate::source::streams::{self, PROBE_STREAM, SECOND_PROBE_STREAM, Stream};
-use crate::source::walk::{Asked, Bounds, MARGIN, MAYBE_FULL, SETTLING, Walk};
+use crate::source::walk::{Asked, Bounds, Cutoff, MARGIN, MAYBE_FULL, Walk};
 use crate::wire::{Body, Request};
 
 /// How often a run says that it is alive.
@@ -207,9 +208,10 @@ impl<S: Sink> Run<S> {
         if let Some(error) = run.refused(stream, &error).await {
             return Outcome::Stopped(error);
         }
-        let absent = matches!(error.kind(), Kind::Forbidden | Kind::NotFound) && walk.untouched();
-        let excusable = !known && (run.skip_unavailable || !named);
-        if absent && excusable { Outcome::Unavailable(error) } else { Outcome::Failed(error) }
+        let circumstances =
+            Circumstances { begun: !walk.untouched(), known, named, skip_unavailable: run.skip_unavailable };
+        let unavailable = is_unavailable(error.kind(), circumstances);
+        if unavailable { Outcome::Unavailable(error) } else { Outcome::Failed(error) }
     }
 
     /// Why the account cannot be asked any more, if a stream ended because of that.
@@ -242,18 +244,17 @@ impl<S: Sink> Run<S> {
 
     /// CUTOFF: by the machine's own clock while no answer has come, afterwards by the earlier of both clocks, and fixed.
     fn cutoff(&self, answered: bool) -> Nanos {
-        let own = position::nanos_of(self.clock.now()) - SETTLING - MARGIN;
+        let own = position::nanos_of(self.clock.now());
         if !answered {
-            return self.cutoff.get().copied().unwrap_or(own);
+            return self.cutoff.get().copied().unwrap_or_else(|| Cutoff::of(own, None).at);
         }
         *self.cutoff.get_or_init(|| {
-            let Some(server) = self.client.server_clock().map(position::nanos_of) else { return own };
-            let server = server - SETTLING - MARGIN;
-            if own.abs_diff(server) > MARGIN.unsigned_abs() {
-                let until = position::readable(own.min(server));
+            let Cutoff { at, clocks_differ } = Cutoff::of(own, self.client.server_clock().map(position::nanos_of));
+            if clocks_differ {
+                let until = position::readable(at);
                 warn!("this machine's clock and the service's differ by more than a minute; exports are read up to {until}");
             }
-            own.min(server)
+            at
         })
     }
 
@@ -471,4 +472,18 @@ impl<S: Sink> StreamRun<S> {
 /// The failure type that decides over a run: a fault first, then what a user must do, then what passes.
 fn gravest(types: &[FailureType]) -> Option<FailureType> {
     [FailureType::System, FailureType::Config, FailureType::Transient].into_iter().find(|wanted| types.contains(wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_outweighs_what_a_user_must_do_and_that_what_passes() {
+        use FailureType::{Config, System, Transient};
+        assert_eq!(gravest(&[]), None);
+        assert_eq!(gravest(&[Transient, Config, System]), Some(System));
+        assert_eq!(gravest(&[Transient, Config]), Some(Config));
+        assert_eq!(gravest(&[Transient, Transient]), Some(Transient));
+    }
 }

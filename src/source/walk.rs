@@ -1,13 +1,15 @@
 //! The cursor rules, without I/O: what to ask for next, and what of an answer is delivered.
 //!
-//! Each rule has an ID, which comments and tests name; CONTRIBUTING lists them. A walk hands out a request, is given
+//! Each rule has an ID, which comments and tests name; docs/cursor-rules.md explains them. A walk hands out a request, is given
 //! the page that came of it, and says which records to pass on and how far the stream is delivered then.
 
+mod cutoff;
 mod dedup;
 mod export;
 mod numbered;
 mod window;
 
+pub use cutoff::{Cutoff, MARGIN, SETTLING};
 pub use window::MAYBE_FULL;
 
 use crate::error::{Error, Kind};
@@ -18,12 +20,6 @@ use crate::wire::Request;
 
 use export::Export;
 use numbered::Numbered;
-
-/// CUTOFF: the service refuses to be asked for what is younger than this.
-pub const SETTLING: Nanos = 300_000_000_000;
-
-/// CUTOFF: the distance kept from that bound, for clocks that differ.
-pub const MARGIN: Nanos = 60_000_000_000;
 
 /// What the user asked of all exports.
 #[derive(Debug, Clone, Copy)]

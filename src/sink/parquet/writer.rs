@@ -12,7 +12,7 @@ use super::open_files::OpenFiles;
 use super::row_builders::RowBuilders;
 use crate::clock::Clock;
 use crate::columns::{self, Columns};
-use crate::dataset::{DataFile, Dataset, Mode, Pending, Table, TableTask, TableTasks};
+use crate::dataset::{DataFile, Dataset, Pending, Table, TableTask, TableTasks};
 use crate::error::{Error, Kind};
 use crate::position::Frontier;
 use crate::protocol::Status;
@@ -268,7 +268,7 @@ impl Writer {
         let mut table = self.sink.0.dataset.table(name).await.unwrap_or_default();
         let cursor = task.advance(self.frontier.as_ref()).map(|frontier| state::of(self.stream, Some(frontier)));
         let rule = self.rule(&task, end);
-        if matches!(task.mode, Mode::IncrementalAppend | Mode::IncrementalDeduped) {
+        if task.mode.is_incremental() {
             // Whoever began a long read of the table read it before these rows came.
             table.pending = None;
             self.add(&mut table, fresh, rule).await?;
@@ -295,14 +295,16 @@ impl Writer {
 
     /// Which rows lose against those that are added at the end of a task, or on the way there.
     fn rule(&self, task: &TableTask, end: End) -> Rule {
-        match (task.mode, end) {
-            (Mode::Append | Mode::IncrementalAppend, _) => Rule::Distinct,
-            (Mode::Overwrite, End::Whole(to)) if task.replaces => {
+        if task.mode.appends() {
+            return Rule::Distinct;
+        }
+        match end {
+            End::Whole(to) if task.replaces => {
                 // Only an export goes over a stretch of time.
                 let from = if self.stream.is_export() { task.start.timestamp_micros() } else { i64::MIN };
                 Rule::Whole { from, to: i64::try_from(to / 1_000).unwrap_or(i64::MAX) }
             }
-            (Mode::Overwrite, End::WithGap) if task.replaces => {
+            End::WithGap if task.replaces => {
                 let name = self.stream.name;
                 warn!("{name}: the service left out a part: what it did not bring stays in the table");
                 Rule::Newest

@@ -1,0 +1,70 @@
+//! A run that fills a dataset.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Mutex;
+
+use super::dump_plan::DumpRequest;
+use super::plan::Plan;
+use super::sync::Run;
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::dataset::{Dataset, TableTasks};
+use crate::error::Error;
+use crate::position;
+use crate::progress::Progress;
+use crate::signals::Stop;
+use crate::sink::parquet::{Limits, Parquet};
+use crate::source::walk::Bounds;
+
+/// How a dataset is filled.
+pub struct DumpRun {
+    /// The door to the account.
+    pub client: Client,
+    /// The machine's time of day.
+    pub clock: Clock,
+    /// Whether streams that the account does not have are passed over, though they were named.
+    pub skip_unavailable: bool,
+    /// What is asked of all exports.
+    pub terms: Bounds,
+    /// How much is held, and how large files become.
+    pub limits: Limits,
+    /// How far it is.
+    pub progress: Arc<Progress>,
+    /// Ends it early.
+    pub stop: Stop,
+}
+
+impl DumpRun {
+    /// Fills a dataset with what is wished for, and gives it free.
+    pub async fn fill(mut self, dataset: Arc<Dataset>, wish: &DumpRequest) -> (Parquet, Result<(), Error>) {
+        if let Some(until) = wish.until {
+            self.terms.end = Some(position::nanos_of(until));
+        }
+        let (plan, tasks, refused) = match wish.plan(&dataset.manifest().await, &self.terms) {
+            Ok((plan, tasks)) => (plan, tasks, None),
+            Err(error) => (Plan::default(), TableTasks::new(), Some(error)),
+        };
+        let sink = Parquet::new(dataset, self.clock.clone(), tasks, self.limits);
+        let run = Run {
+            client: self.client,
+            clock: self.clock,
+            sink: sink.clone(),
+            skip_unavailable: self.skip_unavailable,
+            cutoff: OnceLock::new(),
+            progress: self.progress,
+            doubted: Mutex::default(),
+            stop: self.stop,
+        };
+        let result = if let Some(error) = refused {
+            Err(error)
+        } else {
+            tokio::select! {
+                result = run.read(plan) => result,
+                lost = sink.dataset().hold() => Err(lost),
+            }
+        };
+        let closed = sink.dataset().close().await;
+        (sink, result.and(closed))
+    }
+}
