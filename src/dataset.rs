@@ -310,6 +310,7 @@ pub async fn manifest_for(
     now: DateTime<Utc>,
 ) -> Result<Option<Manifest>, Error> {
     store.refuse_other_datasets(tables).await?;
+    refuse_foreign_views(store).await?;
     let Some(mut manifest) = manifest_at(store).await? else { return Ok(None) };
     refuse_other_account(&manifest, account, store)?;
     for table in manifest.tables.values_mut() {

@@ -106,7 +106,7 @@ impl Kind {
     pub fn verdict(self) -> (FailureType, &'static str) {
         use FailureType::{Config, System, Transient};
         match self {
-            Self::Config => (Config, "Correct the configuration and run again; the README lists every property."),
+            Self::Config => (Config, "Correct the configuration and run again; `spec` prints every property."),
             Self::ConfigFile => (Config, "Give `--config` the path of a file that holds one JSON object."),
             Self::Flags => (Config, "`--help` lists the flags and what they take."),
             Self::Catalog => (Config, "Correct the catalog, or make it anew from the output of `discover`."),

@@ -114,7 +114,7 @@ impl Forecast {
             let (short, why) = why(&planned);
             let (short, why) = again(&planned, terms).unwrap_or((short, why));
             planned.walk.cut_at(cutoff);
-            let (requests, at_least) = requests(&planned, table(planned.stream));
+            let (requests, at_least) = requests(&planned, table(planned.stream), terms, cutoff);
             let axis = planned.walk.axis().filter(|axis| axis.left > 0);
             Told {
                 stream: planned.stream.name,
@@ -178,9 +178,8 @@ impl Forecast {
         let (requests, at_least) = self.requests();
         let (often, time, pace) = (counted(requests), duration(self.time()), self.requests_per_minute);
         let how = if at_least { "At least" } else { "About" };
-        lines.push(format!(
-            "{how} {often} requests, which at {pace} a minute take {time}. Nothing was asked or written."
-        ));
+        let noun = if requests == 1 { "request" } else { "requests" };
+        lines.push(format!("{how} {often} {noun}, at {pace} a minute {time}. Nothing was asked or written."));
         if at_least {
             let limit = counted(EXPORT_LIMIT.into());
             lines.push(format!(
@@ -200,24 +199,29 @@ fn again(planned: &Planned, terms: &Bounds) -> Option<Why> {
 }
 
 /// About how many requests a stream takes, judged by what its table holds, and whether that is only the least.
-fn requests(planned: &Planned, table: &Table) -> (u64, bool) {
+fn requests(planned: &Planned, table: &Table, bounds: &Bounds, cutoff: Nanos) -> (u64, bool) {
     match planned.stream.endpoint().shape {
         Shape::Object { .. } | Shape::List => (1, false),
+        // A page behind the last record is what ends a walk.
         Shape::Numbered { limit, .. } => match (table.rows(), &planned.delivered) {
-            (rows @ 1.., None) => (rows / u64::from(limit) + 1, false),
+            (rows @ 1.., None) => (rows.div_ceil(u64::from(limit)) + 1, false),
             _ => (1, true),
         },
-        Shape::Export { .. } => match (planned.walk.axis().map_or(0, |axis| axis.left), pace(table)) {
+        Shape::Export { late, .. } => match (planned.walk.axis().map_or(0, |axis| axis.left), pace(table)) {
             (..=0, _) => (0, false),
             (left, Some(pace)) => {
+                // What is read again is there for certain.
+                let again = planned.delivered.is_some() && bounds.lookback_of(late).is_some_and(|length| length > 0);
                 #[allow(
                     clippy::cast_precision_loss,
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,
                     reason = "it is about so many"
                 )]
-                let pages = (left as f64 * pace / f64::from(EXPORT_LIMIT)) as u64;
-                (pages + 1, false)
+                let rows = (left as f64 * pace).round() as u64;
+                let pages = rows.max(again.into()).div_ceil(u64::from(EXPORT_LIMIT));
+                // One that ends earlier reaches its end with a record beyond it.
+                (if planned.walk.end().is_some_and(|end| end >= cutoff) { pages + 1 } else { pages.max(1) }, false)
             }
             (_, None) => (1, true),
         },

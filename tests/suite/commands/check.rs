@@ -76,7 +76,7 @@ fn the_token_in_the_environment_wins() {
 fn the_subdomain_is_wrong() {
     assert_told!(refused(Refusal::WrongSubdomain), @r"
     exit 0
-    FAILED There is no Zendesk account at 127.0.0.1: the subdomain `sandbox` is wrong: api/v2/chat/agents: the service answered 404 (Not Found): No help desk at sandbox.zendesk.com: There is no help desk configured at this address. This means that the address is available and that you can claim it at http://www.zendesk.com/signup. Correct the configuration and run again; the README lists every property.
+    FAILED There is no Zendesk account at 127.0.0.1: the subdomain `sandbox` is wrong: api/v2/chat/agents: the service answered 404 (Not Found): No help desk at sandbox.zendesk.com: There is no help desk configured at this address. This means that the address is available and that you can claim it at http://www.zendesk.com/signup. Correct the configuration and run again; `spec` prints every property.
     ");
 }
 
@@ -84,7 +84,7 @@ fn the_subdomain_is_wrong() {
 fn the_host_is_a_web_site() {
     assert_told!(refused(Refusal::UnknownHost), @r"
     exit 0
-    FAILED 127.0.0.1 is not the host of a Zendesk account: it answers with a web page: api/v2/chat/agents: the service answered 404 (Not Found): it sent a web page instead of data. Correct the configuration and run again; the README lists every property.
+    FAILED 127.0.0.1 is not the host of a Zendesk account: it answers with a web page: api/v2/chat/agents: the service answered 404 (Not Found): it sent a web page instead of data. Correct the configuration and run again; `spec` prints every property.
     ");
 }
 
@@ -98,7 +98,7 @@ fn the_host_sends_elsewhere() {
     let place = place(|options| options.faults = vec![Rule::of_all(1..=u64::MAX, elsewhere)]);
     assert_told!(place.run("check --config config.json"), @r"
     exit 0
-    FAILED 127.0.0.1 is not the host of a Zendesk account: it sends elsewhere: api/v2/chat/agents: the service answered 302 (Found): it gave no reason. Correct the configuration and run again; the README lists every property.
+    FAILED 127.0.0.1 is not the host of a Zendesk account: it sends elsewhere: api/v2/chat/agents: the service answered 302 (Found): it gave no reason. Correct the configuration and run again; `spec` prints every property.
     ");
     assert_eq!(place.sandbox.requests().len(), 1);
 }
@@ -180,29 +180,29 @@ fn a_bad_value_is_a_verdict() {
     }
     insta::assert_snapshot!(told, @"
     exit 0
-    FAILED `subdomain` is missing. Correct the configuration and run again; the README lists every property.
+    FAILED `subdomain` is missing. Correct the configuration and run again; `spec` prints every property.
     exit 0
-    FAILED `subdomain` is not the first part of an address like acme.zendesk.com: write `acme`. Correct the configuration and run again; the README lists every property.
+    FAILED `subdomain` is not the first part of an address like acme.zendesk.com: write `acme`. Correct the configuration and run again; `spec` prints every property.
     exit 0
-    FAILED `credentials` is missing: give it an `access_token`, or set ZENDESK_CHAT_ACCESS_TOKEN. Correct the configuration and run again; the README lists every property.
+    FAILED `credentials` is missing: give it an `access_token`, or set ZENDESK_CHAT_ACCESS_TOKEN. Correct the configuration and run again; `spec` prints every property.
     exit 0
-    FAILED `credentials.client_id` is missing. Correct the configuration and run again; the README lists every property.
+    FAILED `credentials.client_id` is missing. Correct the configuration and run again; `spec` prints every property.
     exit 0
-    FAILED `credentials.credentials` is none of `oauth2.0`, `access_token` and `client_credentials`. Correct the configuration and run again; the README lists every property.
+    FAILED `credentials.credentials` is none of `oauth2.0`, `access_token` and `client_credentials`. Correct the configuration and run again; `spec` prints every property.
     exit 0
-    FAILED `credentials.access_token` is missing. Correct the configuration and run again; the README lists every property.
+    FAILED `credentials.access_token` is missing. Correct the configuration and run again; `spec` prints every property.
     exit 0
-    FAILED credentials: `access_token` is not a text. Correct the configuration and run again; the README lists every property.
+    FAILED credentials: `access_token` is not a text. Correct the configuration and run again; `spec` prints every property.
     exit 0
-    FAILED `credentials.client_id` is missing: the refresh token is that API client's. Correct the configuration and run again; the README lists every property.
+    FAILED `credentials.client_id` is missing: the refresh token is that API client's. Correct the configuration and run again; `spec` prints every property.
     exit 0
-    FAILED `start_date` is not a date: write it like 2024-01-01T00:00:00Z. Correct the configuration and run again; the README lists every property.
+    FAILED `start_date` is not a date: write it like 2024-01-01T00:00:00Z. Correct the configuration and run again; `spec` prints every property.
     exit 0
-    FAILED `end_date` is not after `start_date`. Correct the configuration and run again; the README lists every property.
+    FAILED `end_date` is not after `start_date`. Correct the configuration and run again; `spec` prints every property.
     exit 0
-    FAILED `requests_per_minute` is not a number above 0. Correct the configuration and run again; the README lists every property.
+    FAILED `requests_per_minute` is not a number above 0. Correct the configuration and run again; `spec` prints every property.
     exit 0
-    FAILED `base_url` is not like https://host: it must use https, except to this machine itself, and end after the host. Correct the configuration and run again; the README lists every property.
+    FAILED `base_url` is not like https://host: it must use https, except to this machine itself, and end after the host. Correct the configuration and run again; `spec` prints every property.
     ");
     assert!(place.sandbox.requests().is_empty());
 }

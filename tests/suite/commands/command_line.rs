@@ -429,7 +429,7 @@ fn discover_refuses_a_configuration_that_no_other_command_would_take() {
     place.configure(&json!({ "subdomain": "a.b" }));
     assert_told!(place.run("discover --config config.json"), @r"
     exit 1
-    config_error `subdomain` is not the first part of an address like acme.zendesk.com: write `acme`. Correct the configuration and run again; the README lists every property.
-    stderr: `subdomain` is not the first part of an address like acme.zendesk.com: write `acme`. Correct the configuration and run again; the README lists every property.
+    config_error `subdomain` is not the first part of an address like acme.zendesk.com: write `acme`. Correct the configuration and run again; `spec` prints every property.
+    stderr: `subdomain` is not the first part of an address like acme.zendesk.com: write `acme`. Correct the configuration and run again; `spec` prints every property.
     ");
 }

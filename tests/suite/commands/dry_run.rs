@@ -65,7 +65,7 @@ fn a_first_dump() {
     department_events 2025-01-01T00:00:00Z 2025-02-01T00:00:00Z       1+  start
     start: nothing of it was read yet: it begins at `start_date`, or two years ago without one
     whole: it has no time from which a run could go on: it is read whole
-    At least 15 requests, which at 1000000 a minute take 1 s. Nothing was asked or written.
+    At least 15 requests, at 1000000 a minute 1 s. Nothing was asked or written.
     +: only the service knows how much; each page of up to 1,000 records is one request more.
     ");
     assert!(!place.path("lake").exists());
@@ -84,12 +84,12 @@ fn a_dump_that_goes_on() {
     assert_page!(Ended { code: whole.code, stdout, stderr }, @"
     exit 0
     stream            from                 to                   requests  why
-    bans                                                               1  whole
-    agents                                                             1  whole
+    bans                                                               2  whole
+    agents                                                             2  whole
     again: it goes on, and `lookback_hours` before that are read again, since records appear late
     redacted: it goes on, and `chats_lookback_minutes` before that are read again, since a redaction may show late
     whole: it has no time from which a run could go on: it is read whole
-    About 5 requests, which at 1000000 a minute take 1 s. Nothing was asked or written.
+    About 7 requests, at 1000000 a minute 1 s. Nothing was asked or written.
     ");
     let since = dry(
         &place,
@@ -153,7 +153,7 @@ fn a_read_says_why() {
     start: nothing of it was read yet: it begins at `start_date`, or two years ago without one
     state: it goes on from where the state ends
     whole: it has no time from which a run could go on: it is read whole
-    At least 4 requests, which at 1000000 a minute take 1 s. Nothing was asked or written.
+    At least 4 requests, at 1000000 a minute 1 s. Nothing was asked or written.
     +: only the service knows how much; each page of up to 1,000 records is one request more.
     ");
     place.choose("full_refresh", &["chats", "agents"]);
@@ -165,7 +165,7 @@ fn a_read_says_why() {
     agents                                                            1+  whole
     catalog: the catalog asks for all of it, from `start_date` on
     whole: it has no time from which a run could go on: it is read whole
-    At least 2 requests, which at 1000000 a minute take 1 s. Nothing was asked or written.
+    At least 2 requests, at 1000000 a minute 1 s. Nothing was asked or written.
     +: only the service knows how much; each page of up to 1,000 records is one request more.
     ");
 }

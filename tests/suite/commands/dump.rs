@@ -212,11 +212,11 @@ fn the_environment_is_enough() {
     command.env("ZENDESK_CHAT_SUBDOMAIN", "acme/x").env("ZENDESK_CHAT_ACCESS_TOKEN", "token");
     assert_page!(Ended::of(command), @"
     exit 1
-    `subdomain` is not the first part of an address like acme.zendesk.com: write `acme`. Correct the configuration and run again; the README lists every property.
+    `subdomain` is not the first part of an address like acme.zendesk.com: write `acme`. Correct the configuration and run again; `spec` prints every property.
     ");
     assert_page!(place.run("dump --out lake"), @"
     exit 1
-    `subdomain` is missing. Correct the configuration and run again; the README lists every property.
+    `subdomain` is missing. Correct the configuration and run again; `spec` prints every property.
     ");
     assert!(!place.path("lake").exists(), "nothing is made for a run that cannot begin");
 }
