@@ -100,6 +100,7 @@ impl TableTask {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::position::{Position, Unit};
 
     #[test]
     fn a_stream_that_is_read_whole_keeps_what_its_mode_keeps() {
@@ -111,6 +112,36 @@ mod tests {
         ];
         for (mode, whole) in table {
             assert_eq!((mode.of_whole(), whole.is_incremental()), (whole, false));
+        }
+    }
+
+    /// A read from beyond what was reached would claim what lies between, which nobody read.
+    #[test]
+    fn a_table_is_read_only_as_far_as_nothing_is_left_out() {
+        let at =
+            |seconds: i64| Frontier::Position(Position::at(i128::from(seconds) * 1_000_000_000, Unit::Seconds), vec![]);
+        // Where the read begins, how far the table was read, how far the read came, how far the table is read then.
+        let table = [
+            (0, Some(10), Some(30), Some(30)),
+            (10, Some(10), Some(30), Some(30)),
+            (11, Some(10), Some(30), Some(10)),
+            (0, Some(10), Some(5), Some(10)),
+            (0, None, Some(30), Some(30)),
+            (0, Some(10), None, Some(10)),
+            (0, None, None, None),
+        ];
+        for (start, reached, now, expected) in table {
+            let task = TableTask {
+                mode: Mode::Overwrite,
+                replaces: false,
+                start: position::utc(i128::from(start) * 1_000_000_000),
+                end: None,
+                reached: reached.map(at),
+                began: Some(DateTime::UNIX_EPOCH).filter(|_| reached.is_some()),
+                columns: BTreeMap::new(),
+            };
+            let now = now.map(at);
+            assert_eq!(task.advance(now.as_ref()).cloned(), expected.map(at), "{start} {reached:?} {now:?}");
         }
     }
 }
