@@ -1,6 +1,6 @@
-//! The one door to the network: every request waits for the quota, is bounded, is tried again and is told of here.
+//! The only way to the network. Every request waits here for the quota, is bounded in size and time, is retried and logged.
 //!
-//! It knows nothing of streams: it takes a path and gives back what the caller's parser made of the body.
+//! It knows nothing of streams: it takes a path and returns what the caller's parser made of the body.
 
 use std::fmt;
 use std::sync::Arc;
@@ -64,7 +64,8 @@ pub struct Rhythm {
 }
 
 impl Rhythm {
-    /// Takes note of how long an exchange took: the shortest of late counts, since more at once make each take longer.
+    /// Records how long a round trip took. The shortest recent one counts: concurrent requests slow each other down, and
+    /// measuring that slowdown would make us send even more.
     pub fn exchanged(&mut self, took: Duration) {
         let known = if self.exchange.is_zero() { took } else { self.exchange + self.exchange / 64 };
         self.exchange = took.min(known);

@@ -48,11 +48,11 @@ pub trait Writer: Send + 'static {
     /// How many records were accepted.
     fn total(&self) -> u64;
 
-    /// Accepts the records of a page; waits while the sink is slow.
+    /// Accepts the records of a page. Waits while the sink is slow.
     fn write(&mut self, page: Page) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Returns when it has nothing to do with what was accepted but to keep it; may be given up at any time. While it is at
-    /// work on one page, more pages at once bring nothing sooner.
+    /// Resolves when every accepted page has been converted. It is cancel-safe. A run asks it whether more pages in
+    /// parallel would help: while the writer is busy, they would not.
     fn idle(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Takes note of how far the stream is delivered, after everything that was accepted before.

@@ -1,4 +1,4 @@
-//! How an account is signed in to, as far as it is words and not wires: addresses, forms, and what they are answered with.
+//! The OAuth 2.0 messages: URLs, forms and responses. No I/O.
 
 use std::fmt;
 use std::time::Duration;

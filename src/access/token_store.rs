@@ -1,5 +1,5 @@
-//! Where a new pair of tokens is kept before it is used: a refresh token works once, and losing what it brought is
-//! losing the account until somebody signs in again.
+//! Stores a new pair of tokens before it is used. A refresh token works once: if the pair that it brought were lost, somebody
+//! would have to sign in again.
 
 use std::fs::{self, File};
 use std::io;

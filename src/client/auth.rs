@@ -71,7 +71,7 @@ pub struct Bearer {
     ends: Option<Instant>,
 }
 
-/// Whether a token was given out for the request that it is sent with, or had been there before.
+/// Whether this request triggered the issue of its token. A 401 on a token that was just issued is final.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Given {
     /// By the account, this moment.

@@ -1,4 +1,5 @@
-//! Drives the walks side by side: fetches what they ask for, writes what they deliver, checkpoints their frontier. It decides nothing about cursors.
+//! Drives the walks in parallel: fetches their requests, writes the records that they deliver, and checkpoints their frontiers.
+//! It decides nothing about cursors.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -373,7 +374,7 @@ impl<S: Sink> StreamRun<S> {
         }
         self.run_on();
         walk.cut_at(run.cutoff(true));
-        walk.heed_clock(self.latest());
+        walk.set_latest(self.latest());
         let page = answer.value;
         if page.repaired() {
             let page = walk.pages() + 1;

@@ -115,9 +115,9 @@ impl Walk {
     }
 
     /// WINDOW: takes note of the latest moment that the service's clock can show: a page that ends later is an error.
-    pub fn heed_clock(&mut self, latest: Nanos) {
+    pub fn set_latest(&mut self, latest: Nanos) {
         if let Pagination::Export(export) = &mut self.course {
-            export.heed_clock(latest);
+            export.set_latest(latest);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The files of a stream that grow, a few at once.
+//! The Parquet files that a stream is writing, a few at a time.
 
 use std::sync::Arc;
 

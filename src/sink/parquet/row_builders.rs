@@ -1,4 +1,4 @@
-//! Pages on their way into rows, several at once.
+//! Converts pages into rows on other threads, several pages at a time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

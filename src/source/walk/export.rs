@@ -110,7 +110,7 @@ impl Export {
     }
 
     /// WINDOW: takes note of the time: no page of the service can end later.
-    pub fn heed_clock(&mut self, latest: Nanos) {
+    pub fn set_latest(&mut self, latest: Nanos) {
         self.latest = latest;
     }
 

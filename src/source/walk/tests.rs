@@ -425,12 +425,12 @@ fn window_a_page_that_ends_later_than_the_clock_of_the_service_reached_nothing()
     // An end in microseconds, in an export that counts seconds.
     let page = |end: &str| envelope("chats", &[chat("a", 15)], &format!(r#""end_time":{end},"end_id":"a""#));
     let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(10, Some(20)), None);
-    walk.heed_clock(400 * SECOND);
+    walk.set_latest(400 * SECOND);
     let error = accept(&mut walk, Some(1_000), page("15000000")).unwrap_err();
     assert_eq!(error.kind(), Kind::Paging);
     assert!(error.to_string().contains("chats") && error.to_string().contains("start_time 10"), "{error}");
     let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(10, Some(20)), None);
-    walk.heed_clock(400 * SECOND);
+    walk.set_latest(400 * SECOND);
     let delivery = accept(&mut walk, Some(1_000), page("400")).unwrap();
     assert_eq!((delivery.page.len(), delivery.frontier), (1, Some(at(20, None))));
 }

@@ -113,7 +113,7 @@ impl Window {
         }
     }
 
-    /// WINDOW: leaves out what comes only because its start is asked for one unit early.
+    /// WINDOW: drops records before `from`. They arrive only because the first request starts one unit early.
     pub fn beginning_there(mut self) -> Self {
         self.early = self.asked();
         self
