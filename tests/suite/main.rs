@@ -9,7 +9,7 @@
 //! - `faults`: what goes wrong at the service, at every request of a run.
 //! - `login`: how an account is signed in to. `tokens`: what becomes of a run whose token dies.
 //! - `acceptance`: what Airbyte's acceptance tests ask of a source. `transcript`: what others may read of all these runs.
-//! - `imports`: who may import whom.
+//! - `imports`: who may import whom. `sinks`: what every sink promises.
 //! - `table`: what holds of the table of streams itself, and of all that must agree with it.
 //! - `dictionary`: the pages of the streams, which it also makes. `documents`: what holds of every document, which `markdown`
 //!   takes apart.
@@ -31,6 +31,7 @@ mod login;
 mod markdown;
 mod processes;
 mod scenarios;
+mod sinks;
 mod streams;
 mod table;
 mod tokens;

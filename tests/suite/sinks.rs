@@ -1,0 +1,167 @@
+//! What every sink promises, in one function that any sink can be given to.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Value;
+use source_zendesk_chat::clock::Clock;
+use source_zendesk_chat::dataset::{Dataset, Mode, Store};
+use source_zendesk_chat::position::{Frontier, Position, Unit, nanos_of};
+use source_zendesk_chat::secrets::Secrets;
+use source_zendesk_chat::sink::airbyte::Airbyte;
+use source_zendesk_chat::sink::airbyte::coerce::Coercion;
+use source_zendesk_chat::sink::parquet::{Limits, Parquet};
+use source_zendesk_chat::sink::{End, Sink, Writer};
+use source_zendesk_chat::source::page::Page;
+use source_zendesk_chat::source::streams::{self, Stream};
+use source_zendesk_chat::source::walk::Bounds;
+use source_zendesk_chat::stdout::Stdout;
+use tempfile::TempDir;
+
+use crate::account::{NOW, instant};
+use crate::binary::messages;
+use crate::lake::{LIMITS, manifest, wish};
+
+/// What readers see of a stream: the position that is published, and the ids of the records that are there.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    position: Option<String>,
+    ids: BTreeSet<String>,
+}
+
+fn stream() -> &'static Stream {
+    streams::named("chats").unwrap()
+}
+
+/// A page of chats with these ids, all changed in the second that is its end.
+fn page(ids: &[&str], second: i64) -> Page {
+    let changed = format!("2025-01-02T00:00:{second:02}Z");
+    let record =
+        |id: &&str| format!(r#"{{"id":"{id}","timestamp":"2025-01-02T00:00:00Z","update_timestamp":"{changed}"}}"#);
+    let records: Vec<String> = ids.iter().map(record).collect();
+    let body = format!(r#"{{"chats":[{}],"end_time":{}}}"#, records.join(","), instant(&changed).timestamp());
+    Page::parse(stream().endpoint().shape, body.into_bytes()).unwrap()
+}
+
+fn frontier(second: i64) -> Frontier {
+    let at = nanos_of(instant(&format!("2025-01-02T00:00:{second:02}Z")));
+    Frontier::Position(Position::at(at, Unit::Seconds), Vec::new())
+}
+
+fn seconds(second: i64) -> String {
+    instant(&format!("2025-01-02T00:00:{second:02}Z")).timestamp().to_string()
+}
+
+fn ids(ids: &[&str]) -> BTreeSet<String> {
+    ids.iter().map(|&id| id.to_owned()).collect()
+}
+
+/// Holds a sink to its contract. `sink` makes it anew, as another run would; `seen` looks at what it has published.
+async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Seen) {
+    let coercion = || Coercion::new(stream(), None);
+    // What is accepted is counted, and publishes no position by itself.
+    let first = sink().await;
+    let mut writer = first.stream(stream(), coercion());
+    writer.write(page(&["a", "b"], 1)).await.unwrap();
+    assert_eq!((writer.total(), seen().await.position), (2, None));
+    // A checkpoint is published only with all that was accepted before it.
+    writer.checkpoint(Some(&frontier(1))).await.unwrap();
+    writer.write(page(&["c"], 2)).await.unwrap();
+    writer.idle().await.unwrap();
+    let Seen { position, ids: there } = seen().await;
+    assert!(
+        position.is_none() || (position == Some(seconds(1)) && there.is_superset(&ids(&["a", "b"]))),
+        "{position:?} {there:?}"
+    );
+    writer.checkpoint(Some(&frontier(2))).await.unwrap();
+    // The end of a whole read publishes all of it.
+    writer.finish(Some(&frontier(2)), End::Whole(nanos_of(instant("2025-01-03T00:00:00Z")))).await.unwrap();
+    assert_eq!(seen().await, Seen { position: Some(seconds(2)), ids: ids(&["a", "b", "c"]) });
+    drop(first);
+    // A read that breaks off keeps what was checkpointed, and moves the position no further than that.
+    let second = sink().await;
+    let mut writer = second.stream(stream(), coercion());
+    writer.write(page(&["d"], 3)).await.unwrap();
+    writer.checkpoint(Some(&frontier(3))).await.unwrap();
+    writer.finish(Some(&frontier(3)), End::Early).await.unwrap();
+    assert_eq!(seen().await, Seen { position: Some(seconds(3)), ids: ids(&["a", "b", "c", "d"]) });
+    drop(second);
+    // A read that brought nothing leaves the position where it is.
+    let third = sink().await;
+    let writer = third.stream(stream(), coercion());
+    writer.finish(Some(&frontier(3)), End::WithGap).await.unwrap();
+    assert_eq!(seen().await.position, Some(seconds(3)));
+}
+
+/// Lines that a test can look at.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn airbyte_conforms() {
+    let lines = Lines::default();
+    let stdout = Stdout::onto(lines.clone());
+    let sink = async || Airbyte::new(stdout.clone(), Clock::fixed(instant(NOW)), Secrets::default(), None);
+    let seen = async || {
+        stdout.drained().await.unwrap();
+        let mut seen = Seen::default();
+        for message in messages(&String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()) {
+            let state = &message["state"]["stream"]["stream_state"]["update_timestamp"];
+            seen.position = state.as_str().map(str::to_owned).or(seen.position);
+            seen.ids.extend(message["record"]["data"]["id"].as_str().map(str::to_owned));
+        }
+        seen
+    };
+    conforms(sink, seen).await;
+}
+
+/// The ids in the files that a dataset names.
+fn held(folder: &Path) -> Seen {
+    let manifest = manifest(folder);
+    let Some(table) = manifest.tables.get("chats") else { return Seen::default() };
+    let mut seen = Seen::default();
+    let position = table.cursor.as_ref().map(|cursor: &Value| cursor["update_timestamp"].as_str().unwrap().to_owned());
+    seen.position = position;
+    for file in &table.live {
+        let file = std::fs::File::open(folder.join(&file.path)).unwrap();
+        for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
+            let batch = batch.unwrap();
+            let column = batch.column_by_name("id").unwrap();
+            let texts = column.as_any().downcast_ref::<arrow_array::StringArray>().unwrap();
+            seen.ids.extend(texts.iter().flatten().map(str::to_owned));
+        }
+    }
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn parquet_conforms() {
+    // Once with a commit at each checkpoint, once with one at the end.
+    for limits in [Limits { uncommitted: 0, ..LIMITS }, LIMITS] {
+        let folder = TempDir::new().unwrap();
+        let (path, clock) = (folder.path().to_str().unwrap().to_owned(), Clock::fixed(instant(NOW)));
+        let start = instant("2025-01-01T00:00:00Z");
+        let sink = async || {
+            let store = Store::open(&path).unwrap();
+            let dataset = Dataset::open(store, &["chats"], "acme", start, clock.clone()).await.unwrap();
+            let bounds = Bounds { start: nanos_of(start), end: None, lookback: 0, chats_lookback: 0 };
+            let request = wish(Mode::IncrementalDeduped, &["chats"]);
+            let (_, tasks) = request.plan(&dataset.manifest().await, &bounds).unwrap();
+            Parquet::new(Arc::new(dataset), clock.clone(), tasks, limits)
+        };
+        conforms(sink, async || held(folder.path())).await;
+    }
+}
