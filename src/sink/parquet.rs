@@ -1,5 +1,6 @@
 //! The sink of `dump`: a dataset of Parquet files.
 
+mod commit_policy;
 mod merge;
 mod open_files;
 mod parquet_file;

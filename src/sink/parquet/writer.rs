@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use tracing::{error, warn};
 
+use super::commit_policy::{Uncommitted, ends_in_commit, is_due};
 use super::merge::{Counts, Merge, Part, Rule};
 use super::open_files::OpenFiles;
 use super::row_builders::RowBuilders;
@@ -231,8 +232,7 @@ impl crate::sink::Writer for Writer {
 
     async fn checkpoint(&mut self, delivered: Option<&Frontier>) -> Result<(), Error> {
         self.frontier = delivered.cloned();
-        let Limits { uncommitted, unsaved, .. } = self.sink.0.limits;
-        if self.uncommitted < uncommitted && self.sink.0.clock.now() - self.saved < unsaved {
+        if !is_due(&self.sink.0.limits, self.uncommitted, self.sink.0.clock.now() - self.saved) {
             return Ok(());
         }
         self.commit(End::Early).await
@@ -240,9 +240,8 @@ impl crate::sink::Writer for Writer {
 
     async fn finish(mut self, delivered: Option<&Frontier>, end: End) -> Result<(), Error> {
         self.frontier = delivered.cloned().or(self.frontier.take());
-        // What a broken read brought counts as far as a later run can go on from it.
-        let worthless = self.broken || self.uncommitted == 0 || self.frontier.is_none();
-        if end == End::Early && worthless {
+        let (bytes, has_position, broken) = (self.uncommitted, self.frontier.is_some(), self.broken);
+        if !ends_in_commit(end, Uncommitted { bytes, has_position, broken }) {
             let table = self.sink.0.dataset.table(self.stream.name).await.unwrap_or_default();
             self.tell(&table);
             return Ok(());
