@@ -142,6 +142,15 @@ impl SandboxArgs {
         Options { port, token, clock, holdings, behaviour: self.behaviour(), sign_in, faults }
     }
 
+    /// What these arguments say.
+    #[cfg(test)]
+    pub(crate) fn of(arguments: &[&str]) -> Self {
+        use clap::FromArgMatches as _;
+        let command = Self::augment_args(clap::Command::new("sandbox"));
+        let matches = command.try_get_matches_from(["sandbox"].iter().chain(arguments)).unwrap();
+        Self::from_arg_matches(&matches).unwrap()
+    }
+
     fn behaviour(self) -> Behaviour {
         let without_id = if self.exclusive { Bound::Exclusive } else { Bound::Inclusive };
         Behaviour {
@@ -172,31 +181,19 @@ impl SandboxArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Command {
-        #[command(flatten)]
-        args: SandboxArgs,
-    }
-
-    fn options(arguments: &[&str]) -> Options {
-        let arguments = ["sandbox"].iter().chain(arguments);
-        Command::try_parse_from(arguments).unwrap().args.options(Clock::system())
-    }
 
     #[test]
     fn arguments_become_options() {
-        let options = options(&[
+        let options = SandboxArgs::of(&[
             "--rate=0",
             "--ties=5000",
             "--forbid=account",
             "--inclusive",
             "--page-cap=7",
             "--fault-share=50",
-        ]);
+        ])
+        .options(Clock::system());
         assert_eq!(options.faults, [Rule::of_share(50, 1, Fault::passing())]);
         assert_eq!(options.behaviour.requests_per_minute, None);
         assert_eq!(options.behaviour.refusal, Some(Refusal::Forbidden(vec!["account".to_owned()])));

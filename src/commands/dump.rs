@@ -35,7 +35,7 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
     let file = args.config.as_deref().filter(|_| !args.no_config_update);
     let tokens = TokenPlaces { file, stdout: None };
     let account = context.account(args.config.as_deref(), args.sandbox, tokens).await?;
-    let mut terms = read::terms(&account.config, CHATS_LOOKBACK, context.clock.now());
+    let terms = read::terms(&account.config, CHATS_LOOKBACK, context.clock.now());
     let (name, start) = (name(&account), position::utc(terms.start));
     if args.dry_run {
         return forecast(args, &wish, (&account, &name), terms, context).await;
@@ -44,10 +44,7 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
     let store = Store::open(&args.out)?;
     let dataset = Arc::new(Dataset::open(store, &streams::names(), &name, start, context.clock.clone()).await?);
     context.hold(&dataset);
-    // Without a start of its own a run begins where the dataset does, not two years before today.
-    if account.config.start.is_none() {
-        terms.start = position::nanos_of(dataset.manifest().await.start);
-    }
+    let terms = begun(terms, &account, &dataset.manifest().await);
     let progress = Arc::<Progress>::default();
     let run = DumpRun {
         client: account.client.clone(),
@@ -73,7 +70,7 @@ async fn forecast(
     args: &DumpArgs,
     wish: &DumpRequest,
     (account, name): (&Account, &str),
-    mut terms: Bounds,
+    terms: Bounds,
     context: &Context,
 ) -> Result<(), Error> {
     let manifest = match Store::find(&args.out)? {
@@ -81,15 +78,16 @@ async fn forecast(
         None => None,
     };
     let manifest = manifest.unwrap_or_else(|| Manifest::new(name, position::utc(terms.start), ""));
-    if account.config.start.is_none() {
-        terms.start = position::nanos_of(manifest.start);
-    }
-    if let Some(until) = wish.until {
-        terms.end = Some(position::nanos_of(until));
-    }
+    let terms = begun(terms, account, &manifest);
     let (plan, tasks) = wish.plan(&manifest, &terms)?;
     let forecast = Forecast::of_dump((plan, &tasks), wish.since.is_some(), &manifest, (&terms, account), context);
     forecast.tell(args.json, context).await
+}
+
+/// Without a start of its own a run begins where the dataset does, not two years before today.
+fn begun(terms: Bounds, account: &Account, manifest: &Manifest) -> Bounds {
+    let start = if account.config.start.is_none() { position::nanos_of(manifest.start) } else { terms.start };
+    Bounds { start, ..terms }
 }
 
 /// Makes sure that the account lets us in before a new dataset is made for it: one request, the first time only.

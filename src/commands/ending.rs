@@ -70,8 +70,9 @@ impl Ending {
     /// Ends a command by a signal. Whoever presses Ctrl-C at a terminal gets what a dump can keep first; who presses it again does not.
     pub(super) async fn by(&self, signal: i32, mut command: Pin<Box<impl Future<Output = ExitCode>>>) -> ExitCode {
         let at_terminal = signal == INTERRUPT && std::io::stderr().is_terminal();
+        let keeps = self.is_dump && self.held.get().is_some();
         let mut by = signal;
-        if at_terminal && self.is_dump && self.held.get().is_some() {
+        if at_terminal && keeps {
             self.screen.line("Stopping: what was read is being kept. Ctrl-C again ends at once, without it.");
             self.stop.ask();
             tokio::select! {
@@ -86,7 +87,7 @@ impl Ending {
             () = self.parted() => {}
             again = signals::received(), if at_terminal => by = again,
         }
-        if let Some(left) = self.left.as_ref().filter(|_| at_terminal && !(self.is_dump && self.held.get().is_some())) {
+        if let Some(left) = self.left.as_ref().filter(|_| at_terminal && !keeps) {
             self.screen.line(left);
         }
         signals::die_by(by)

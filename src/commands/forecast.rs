@@ -207,11 +207,11 @@ fn requests(planned: &Planned, table: &Table, bounds: &Bounds, cutoff: Nanos) ->
             (rows @ 1.., None) => (rows.div_ceil(u64::from(limit)) + 1, false),
             _ => (1, true),
         },
-        Shape::Export { late, .. } => match (planned.walk.axis().map_or(0, |axis| axis.left), pace(table)) {
+        Shape::Export { .. } => match (planned.walk.axis().map_or(0, |axis| axis.left), pace(table)) {
             (..=0, _) => (0, false),
             (left, Some(pace)) => {
                 // What is read again is there for certain.
-                let again = planned.delivered.is_some() && bounds.lookback_of(late).is_some_and(|length| length > 0);
+                let again = again(planned, bounds).is_some();
                 #[allow(
                     clippy::cast_precision_loss,
                     clippy::cast_possible_truncation,

@@ -59,19 +59,10 @@ pub async fn run(args: SandboxArgs, clock: Clock, mut out: impl Write) -> Result
 mod tests {
     use std::time::Duration;
 
-    use clap::Parser;
-
     use super::*;
 
-    #[derive(Parser)]
-    struct Command {
-        #[command(flatten)]
-        args: SandboxArgs,
-    }
-
     fn options(arguments: &[&str]) -> Options {
-        let arguments = ["sandbox"].iter().chain(arguments);
-        Command::try_parse_from(arguments).unwrap().args.options(Clock::system())
+        SandboxArgs::of(arguments).options(Clock::system())
     }
 
     #[test]
@@ -82,7 +73,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_tells_a_configuration_that_can_be_pasted() {
-        let args = Command::try_parse_from(["sandbox", "--token=mine"]).unwrap().args;
+        let args = SandboxArgs::of(&["--token=mine"]);
         let mut out = Vec::new();
         tokio::select! {
             result = run(args, Clock::system(), &mut out) => panic!("{result:?}"),

@@ -73,6 +73,7 @@ impl DumpRequest {
 
     /// What is read of each stream, and what is done to its table. Where no stream may be read as it is asked for, nothing is.
     pub fn plan(&self, manifest: &Manifest, terms: &Bounds) -> Result<(Plan, TableTasks), Error> {
+        let terms = &Bounds { end: self.until.map(position::nanos_of).or(terms.end), ..*terms };
         let mut plan = Plan::default();
         let mut tasks = TableTasks::new();
         let none = Table::default();

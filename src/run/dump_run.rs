@@ -11,7 +11,6 @@ use crate::client::Client;
 use crate::clock::Clock;
 use crate::dataset::{Dataset, TableTasks};
 use crate::error::Error;
-use crate::position;
 use crate::progress::Progress;
 use crate::signals::Stop;
 use crate::sink::parquet::{Limits, Parquet};
@@ -37,10 +36,7 @@ pub struct DumpRun {
 
 impl DumpRun {
     /// Fills a dataset with what is wished for, and gives it free.
-    pub async fn fill(mut self, dataset: Arc<Dataset>, wish: &DumpRequest) -> (Parquet, Result<(), Error>) {
-        if let Some(until) = wish.until {
-            self.terms.end = Some(position::nanos_of(until));
-        }
+    pub async fn fill(self, dataset: Arc<Dataset>, wish: &DumpRequest) -> (Parquet, Result<(), Error>) {
         let (plan, tasks, refused) = match wish.plan(&dataset.manifest().await, &self.terms) {
             Ok((plan, tasks)) => (plan, tasks, None),
             Err(error) => (Plan::default(), TableTasks::new(), Some(error)),

@@ -293,17 +293,21 @@ impl Tap {
 
 /// The lines that a run writes.
 #[derive(Clone, Default)]
-struct Lines {
+pub struct Lines {
     bytes: Arc<Mutex<Vec<u8>>>,
     tap: Arc<Tap>,
 }
 
 impl Lines {
+    /// All of them.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
+    }
+
     fn messages(&self) -> Vec<Value> {
-        let bytes = self.bytes.lock().unwrap();
-        let text = std::str::from_utf8(&bytes).unwrap();
+        let text = self.text();
         assert!(text.is_empty() || text.ends_with('\n'), "only whole lines are written");
-        transcript::keep(text);
+        transcript::keep(&text);
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }

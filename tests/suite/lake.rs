@@ -115,7 +115,8 @@ pub fn files(folder: &Path) -> BTreeSet<String> {
     files
 }
 
-fn batches(path: &Path) -> Vec<RecordBatch> {
+/// The rows of a file.
+pub fn batches(path: &Path) -> Vec<RecordBatch> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
     reader.map(Result::unwrap).collect()
 }

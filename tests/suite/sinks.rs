@@ -1,11 +1,9 @@
 //! What every sink promises, in one function that any sink can be given to.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use source_zendesk_chat::clock::Clock;
 use source_zendesk_chat::dataset::{Dataset, Mode, Store};
@@ -21,9 +19,9 @@ use source_zendesk_chat::source::walk::Bounds;
 use source_zendesk_chat::stdout::Stdout;
 use tempfile::TempDir;
 
-use crate::account::{NOW, instant};
+use crate::account::{Lines, NOW, instant};
 use crate::binary::messages;
-use crate::lake::{LIMITS, manifest, wish};
+use crate::lake::{LIMITS, batches, manifest, wish};
 
 /// What readers see of a stream: the position that is published, and the ids of the records that are there.
 #[derive(Debug, Default, PartialEq)]
@@ -96,20 +94,6 @@ async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Se
     assert_eq!(seen().await.position, Some(seconds(3)));
 }
 
-/// Lines that a test can look at.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn airbyte_conforms() {
     let lines = Lines::default();
@@ -118,7 +102,7 @@ async fn airbyte_conforms() {
     let seen = async || {
         stdout.drained().await.unwrap();
         let mut seen = Seen::default();
-        for message in messages(&String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()) {
+        for message in messages(&lines.text()) {
             let state = &message["state"]["stream"]["stream_state"]["update_timestamp"];
             seen.position = state.as_str().map(str::to_owned).or(seen.position);
             seen.ids.extend(message["record"]["data"]["id"].as_str().map(str::to_owned));
@@ -136,9 +120,7 @@ fn held(folder: &Path) -> Seen {
     let position = table.cursor.as_ref().map(|cursor: &Value| cursor["update_timestamp"].as_str().unwrap().to_owned());
     seen.position = position;
     for file in &table.live {
-        let file = std::fs::File::open(folder.join(&file.path)).unwrap();
-        for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
-            let batch = batch.unwrap();
+        for batch in batches(&folder.join(&file.path)) {
             let column = batch.column_by_name("id").unwrap();
             let texts = column.as_any().downcast_ref::<arrow_array::StringArray>().unwrap();
             seen.ids.extend(texts.iter().flatten().map(str::to_owned));
