@@ -17,8 +17,8 @@ impl Clock {
     }
 
     /// A clock that tells what `tell` says.
-    pub fn from_fn(tell: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+    pub fn from_fn(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
     }
 
     /// A clock that stands still.

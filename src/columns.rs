@@ -66,7 +66,7 @@ impl Columns {
 
     /// Their types by name, as text that is another if a row would be another.
     pub fn types(&self) -> BTreeMap<String, String> {
-        self.form.members().iter().map(|(name, form)| (name.clone(), form.told())).collect()
+        self.form.members().iter().map(|(name, form)| (name.clone(), form.describe())).collect()
     }
 
     /// Rows of an older version of the table with these columns.

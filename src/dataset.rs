@@ -84,13 +84,13 @@ impl Dataset {
         refuse_foreign_views(&store).await?;
         if version.is_none() {
             refuse_orphans(&store, tables).await?;
-            tell_of_others(&store).await?;
+            warn_of_others(&store).await?;
         }
         refuse_other_account(&manifest, account, &store)?;
         if let Some(lease) = manifest.lease.as_ref().filter(|lease| clock.now() - lease.renewed < LEASE) {
             let (last, until) = (lease.renewed.format("%H:%M:%S"), (lease.renewed + LEASE).format("%H:%M:%S"));
-            let told = format!("was last heard of at {last} UTC; if it was killed, the place is free from {until} on");
-            let problem = format!("The run {}, which is writing to {}, {told}", lease.run, store.address(""));
+            let since = format!("was last heard of at {last} UTC; if it was killed, the place is free from {until} on");
+            let problem = format!("The run {}, which is writing to {}, {since}", lease.run, store.address(""));
             return Err(Error::new(Kind::DatasetInUse, problem));
         }
         let dataset = Self {
@@ -347,7 +347,7 @@ async fn refuse_foreign_views(store: &Store) -> Result<(), Error> {
 }
 
 /// Warns of what lay at the place before the dataset did: perhaps another place was meant.
-async fn tell_of_others(store: &Store) -> Result<(), Error> {
+async fn warn_of_others(store: &Store) -> Result<(), Error> {
     let names = store.names().await?;
     if let Some(name) = names.iter().find(|name| ![LOCK, VIEWS].contains(&name.as_str())) {
         let place = store.address("");

@@ -226,8 +226,8 @@ impl Error {
 
     /// What happened, why, and what to do, as whole sentences for the user.
     pub fn sentence(&self) -> String {
-        let told = self.to_string();
-        format!("{}. {}", told.trim_end_matches('.'), self.hint())
+        let text = self.to_string();
+        format!("{}. {}", text.trim_end_matches('.'), self.hint())
     }
 }
 

@@ -74,7 +74,7 @@ impl Progress {
     }
 
     /// How far the streams are that have a time axis, for a log.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let places = self.reading().into_iter().filter_map(|reach| {
             let at = position::readable(reach.axis?.at);
             Some(format!("; {} is at {at}, {:.0} %", reach.stream, reach.share()? * 100.0))
@@ -111,7 +111,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_stream_with_the_longest_way_says_how_long_it_takes() {
         let progress = Progress::default();
-        assert_eq!((progress.left(), progress.told()), (None, String::new()));
+        assert_eq!((progress.left(), progress.summary()), (None, String::new()));
         tokio::time::advance(Duration::from_mins(1)).await;
         let length = 1_000_000_000_000_000_000;
         let axis = |at| Some(Axis { at, left: length - at, length });
@@ -119,9 +119,9 @@ mod tests {
         progress.reached("chats", 1_000, 4_000_000, axis(250_000_000_000_000_000));
         progress.reached("conversions", 1_000, 400_000, axis(500_000_000_000_000_000));
         assert_eq!(progress.left(), Some(Duration::from_mins(3)));
-        let told =
+        let summary =
             "; chats is at 1977-12-03T12:26:40Z, 25 %; conversions is at 1985-11-05T00:53:20Z, 50 %; about 3 min left";
-        assert_eq!(progress.told(), told);
+        assert_eq!(progress.summary(), summary);
         progress.reached("chats", 500, 1_000, axis(2_000_000_000_000_000_000));
         assert_eq!((progress.reading()[1].records, progress.reading()[1].share()), (1_500, Some(1.0)));
         progress.ended("chats");
@@ -129,8 +129,8 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_told_as_people_say_them() {
-        let told = [0, 59, 60, 61, 3_599, 3_600, 90_061].map(|seconds| duration(Duration::from_secs(seconds)));
-        assert_eq!(told, ["0 s", "59 s", "1 min", "2 min", "60 min", "1 h 0 min", "25 h 1 min"]);
+    fn lengths_are_written_as_people_say_them() {
+        let texts = [0, 59, 60, 61, 3_599, 3_600, 90_061].map(|seconds| duration(Duration::from_secs(seconds)));
+        assert_eq!(texts, ["0 s", "59 s", "1 min", "2 min", "60 min", "1 h 0 min", "25 h 1 min"]);
     }
 }

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_told_from_elsewhere() {
+    fn this_machine_is_distinguished_from_others() {
         for base in ["http://127.0.0.1:80", "http://127.9.9.9", "http://[::1]:8080", "http://localhost"] {
             assert!(is_loopback(base), "{base}");
         }

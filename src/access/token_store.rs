@@ -128,12 +128,12 @@ impl TokenStore {
 
     /// Goes on with a pair that another run has put into the file.
     async fn adopt(&self, (access, refresh): (SecretString, SecretString)) -> Result<TokenPlace<'_>, Error> {
-        self.tell().await?;
+        self.announce().await?;
         Ok(TokenPlace::Renewed(access, refresh))
     }
 
     /// Tells the configuration to the reader of the output, if there is one, and returns when it is out.
-    async fn tell(&self) -> Result<(), Error> {
+    async fn announce(&self) -> Result<(), Error> {
         let Some(output) = &self.stdout else { return Ok(()) };
         let now = self.clock.now().timestamp_millis();
         output.write(protocol::configuration(self.document.members(), now).into_bytes()).await?;
@@ -150,7 +150,7 @@ impl Opened<'_> {
         if let Some(Ok(())) = in_file {
             info!("the new tokens are in the configuration file");
         }
-        store.tell().await?;
+        store.announce().await?;
         match in_file {
             Some(Err(error)) if store.stdout.is_none() => {
                 let problem =

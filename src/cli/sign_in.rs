@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
 use crate::sandbox::options::{
-    CLIENT_SECRET, CONFIDENTIAL_CLIENT, DEFAULT_TOKEN, PUBLIC_CLIENT, RefreshTokens, SignIn, TellLife,
+    AnnounceLife, CLIENT_SECRET, CONFIDENTIAL_CLIENT, DEFAULT_TOKEN, PUBLIC_CLIENT, RefreshTokens, SignIn,
 };
 
 /// Tokens, and what they are had for.
@@ -27,7 +27,7 @@ pub struct SignInArgs {
     token_requests: Option<u32>,
     /// When it is told how long a token lives
     #[arg(long, value_enum, default_value = "when-asked")]
-    tell_life: TellLife,
+    tell_life: AnnounceLife,
     /// Refresh tokens that come with access tokens
     #[arg(long, value_enum, default_value = "single-use")]
     refresh_tokens: RefreshTokens,
@@ -56,7 +56,7 @@ impl SignInArgs {
         SignIn {
             token_life: self.token_life.map(Duration::from_secs),
             token_requests: self.token_requests,
-            tell_life: self.tell_life,
+            announce_life: self.tell_life,
             code_life: Duration::from_secs(self.code_life),
             refresh_tokens: self.refresh_tokens,
             pkce: !self.no_pkce,

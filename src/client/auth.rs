@@ -206,7 +206,7 @@ impl Shared {
 
 impl State {
     fn failure(&self) -> Option<Error> {
-        self.ended.as_ref().map(|(kind, told)| Error::new(*kind, told.clone()))
+        self.ended.as_ref().map(|(kind, text)| Error::new(*kind, text.clone()))
     }
 }
 

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_web_page_is_told_from_an_answer() {
+    fn a_web_page_is_distinguished_from_an_answer() {
         let by_type = Refusal::read(404, Some("text/html; charset=utf-8"), b"Page not found", str::to_owned);
         let by_look = Refusal::read(404, None, b"\n<!DOCTYPE html><html>", str::to_owned);
         for refusal in [by_type, by_look] {

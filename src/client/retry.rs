@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_tells_what_happened_and_how_often() {
+    fn a_failure_says_what_happened_and_how_often() {
         let mut patience = Patience::new(false);
         let give_up = |patience: &Patience| patience.give_up("bans", refused(503, None), Kind::Unreachable).to_string();
         assert_eq!(give_up(&patience), "bans: the service answered 503 (Service Unavailable): it gave no reason");

@@ -130,7 +130,7 @@ async fn passing_statuses_are_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_that_stays_is_told_with_what_the_service_said() {
+async fn a_status_that_stays_is_reported_with_what_the_service_said() {
     let (error, requests) = asked_in_vain(|| Step::Send(answer(503, "", r#"{"error":"Down for repair"}"#))).await;
     assert_eq!((error.kind(), requests), (Kind::Unreachable, 7));
     let expected = "incremental/chats: the service answered 503 (Service Unavailable) seven times: Down for repair";
@@ -139,7 +139,7 @@ async fn a_status_that_stays_is_told_with_what_the_service_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_final_status_is_told_at_once() {
+async fn a_final_status_is_reported_at_once() {
     let rows = [
         (301, Kind::Refused { status: 301 }),
         (400, Kind::Refused { status: 400 }),
@@ -347,7 +347,7 @@ async fn a_pause_is_obeyed_exactly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_that_is_not_told_is_a_back_off() {
+async fn a_pause_without_retry_after_is_a_back_off() {
     for headers in ["", "retry-after: soon\r\n", "retry-after: -5\r\n"] {
         let (_, waits, _) = asked_thrice(move || Step::Send(answer(429, headers, ""))).await;
         let [first, second] = &waits[..] else { panic!("{waits:?}") };
@@ -358,7 +358,7 @@ async fn a_pause_that_is_not_told_is_a_back_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_longer_than_a_run_waits_is_told_at_once() {
+async fn a_pause_longer_than_a_run_waits_is_reported_at_once() {
     for headers in ["retry-after: 960\r\n", "retry-after: Sun, 01 Mar 2026 12:16:00 GMT\r\n"] {
         let (error, requests) = asked_in_vain(move || Step::Send(answer(429, headers, "Too many"))).await;
         assert_eq!((error.kind(), requests), (Kind::RateLimited, 1));
@@ -369,7 +369,7 @@ async fn a_pause_longer_than_a_run_waits_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_stays_is_told_as_such() {
+async fn a_limit_that_stays_is_reported_as_such() {
     let (error, requests) = asked_in_vain(|| Step::Send(answer(429, "retry-after: 2\r\n", "Too many"))).await;
     assert_eq!((error.kind(), requests), (Kind::RateLimited, 7));
     let expected = "incremental/chats: the service answered 429 (Too Many Requests) seven times: Too many";
@@ -422,7 +422,7 @@ async fn a_large_body_arrives_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_server_tells_the_time_with_its_first_answer_whatever_it_is() {
+async fn the_server_gives_the_time_with_its_first_answer_whatever_it_is() {
     let server = Server::start(|n| match n {
         0 => Step::Send(answer(500, "date: Sun, 01 Mar 2026 11:59:00 GMT\r\n", "")),
         _ => Step::Send(answer(200, "date: Sun, 01 Mar 2026 18:00:00 GMT\r\n", "{}")),

@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_for_the_quota_is_told() {
+    async fn a_wait_for_the_quota_is_reported() {
         let throttle = Throttle::new(1.0);
         let waits = std::sync::Mutex::new(Vec::new());
         let watch = |wait: &Wait| waits.lock().unwrap().push(wait.clone());

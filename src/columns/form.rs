@@ -94,7 +94,7 @@ impl Form {
     }
 
     /// The form as text.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Integer => "integer".to_owned(),
             Self::Number => "number".to_owned(),
@@ -104,10 +104,11 @@ impl Form {
             Self::Union { of_text: true } => "text or other".to_owned(),
             Self::Union { of_text: false } => "any".to_owned(),
             Self::Struct { members, .. } => {
-                let members: Vec<_> = members.iter().map(|(name, form)| format!("{name}: {}", form.told())).collect();
+                let members: Vec<_> =
+                    members.iter().map(|(name, form)| format!("{name}: {}", form.describe())).collect();
                 format!("{{{}}}", members.join(", "))
             }
-            Self::List(item) => format!("[{}]", item.told()),
+            Self::List(item) => format!("[{}]", item.describe()),
         }
     }
 

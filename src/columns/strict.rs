@@ -39,11 +39,11 @@ const NUMBERED: usize = 8;
 /// Names that came whole stay as they are. One that equals another only since half a surrogate pair in it was replaced
 /// gets more of U+FFFD until no other has it, and from so many on a number, since names that grow would fill the memory.
 pub fn names<'json>(keys: &[&'json str]) -> Vec<Option<Cow<'json, str>>> {
-    let told: Vec<Cow<'_, [u8]>> = keys.iter().map(|key| value::told_apart(key)).collect();
+    let names: Vec<Cow<'_, [u8]>> = keys.iter().map(|key| value::decoded(key)).collect();
     let mut later = HashSet::new();
-    let mut last: Vec<bool> = told.iter().rev().map(|name| later.insert(name)).collect();
+    let mut last: Vec<bool> = names.iter().rev().map(|name| later.insert(name)).collect();
     last.reverse();
-    let whole = |index: usize| std::str::from_utf8(&told[index]).is_ok();
+    let whole = |index: usize| std::str::from_utf8(&names[index]).is_ok();
     let mut names: Vec<Option<Cow<'_, str>>> =
         keys.iter().zip(last).map(|(key, last)| last.then(|| value::plain(key))).collect();
     if (0..keys.len()).all(whole) {

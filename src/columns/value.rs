@@ -189,7 +189,7 @@ pub fn plain(inner: &str) -> Cow<'_, str> {
 
 /// Bytes that two JSON strings, given without their quotes, share only if they are the same; UTF-8 if no half of a
 /// surrogate pair is among them.
-pub fn told_apart(inner: &str) -> Cow<'_, [u8]> {
+pub fn decoded(inner: &str) -> Cow<'_, [u8]> {
     if !inner.contains('\\') {
         return Cow::Borrowed(inner.as_bytes());
     }

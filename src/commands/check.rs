@@ -42,11 +42,11 @@ pub(super) async fn verdict(account: &Account, context: &Context) -> Result<(), 
     info!("the account answers, and the token may read it");
     // A stream that refuses a token which works is not worth a refresh token.
     account.client.stay().await;
-    let terms = terms(context);
+    let bounds = bounds(context);
     let mut probes = JoinSet::new();
     for stream in streams::all().filter(|stream| stream.name != PROBE_STREAM) {
         let client = account.client.clone();
-        probes.spawn(async move { (stream.name, probe(&client, stream, &terms).await) });
+        probes.spawn(async move { (stream.name, probe(&client, stream, &bounds).await) });
     }
     while let Some(probed) = probes.join_next().await {
         match probed {
@@ -63,16 +63,16 @@ pub(super) async fn proof(account: &Account, context: &Context) -> Result<(), Er
     let Some(proof) = streams::named(PROBE_STREAM) else {
         return Err(Error::new(Kind::Internal, "The stream that proves an account is not in the table"));
     };
-    probe(&account.client, proof, &terms(context)).await.map_err(|error| told(error, account))
+    probe(&account.client, proof, &bounds(context)).await.map_err(|error| explained(error, account))
 }
 
-fn terms(context: &Context) -> Bounds {
+fn bounds(context: &Context) -> Bounds {
     Bounds { start: nanos_of(context.clock.now()) - BACK, end: None, lookback: 0, chats_lookback: 0 }
 }
 
 /// Asks for one record of a stream.
-async fn probe(client: &Client, stream: &'static Stream, terms: &Bounds) -> Result<(), Error> {
-    let Some(Asked { request, .. }) = Walk::new(stream, terms, None).next() else { return Ok(()) };
+async fn probe(client: &Client, stream: &'static Stream, bounds: &Bounds) -> Result<(), Error> {
+    let Some(Asked { request, .. }) = Walk::new(stream, bounds, None).next() else { return Ok(()) };
     let request = Request { limit: request.limit.map(|_| 1), ..request };
     let parse = |body: Body| Page::parse(stream.endpoint().shape, body);
     let watch = |wait: &Wait| {
@@ -84,7 +84,7 @@ async fn probe(client: &Client, stream: &'static Stream, terms: &Bounds) -> Resu
 }
 
 /// The refusal of the deciding request, told by what it means for the account.
-fn told(error: Error, account: &Account) -> Error {
+fn explained(error: Error, account: &Account) -> Error {
     let refusal: Option<&Refusal> = error.cause();
     let host = account.config.origin.host();
     let said = refusal.and_then(|refusal| refusal.said.as_deref()).unwrap_or_default();

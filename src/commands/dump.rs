@@ -30,64 +30,64 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
         return Err(Error::new(Kind::Flags, problem));
     }
     let DumpArgs { ref streams, mode, since, until, .. } = *args;
-    let wish = DumpRequest { streams: streams.clone(), mode: mode.into(), since, until };
-    wish.wanted()?;
+    let request = DumpRequest { streams: streams.clone(), mode: mode.into(), since, until };
+    request.wanted()?;
     let file = args.config.as_deref().filter(|_| !args.no_config_update);
     let tokens = TokenPlaces { file, stdout: None };
     let account = context.account(args.config.as_deref(), args.sandbox, tokens).await?;
-    let terms = read::terms(&account.config, CHATS_LOOKBACK, context.clock.now());
-    let (name, start) = (name(&account), position::utc(terms.start));
+    let bounds = read::bounds(&account.config, CHATS_LOOKBACK, context.clock.now());
+    let (name, start) = (name(&account), position::utc(bounds.start));
     if args.dry_run {
-        return forecast(args, &wish, (&account, &name), terms, context).await;
+        return forecast(args, &request, (&account, &name), bounds, context).await;
     }
     prove(&account, &args.out, context).await?;
     let store = Store::open(&args.out)?;
     let dataset = Arc::new(Dataset::open(store, &streams::names(), &name, start, context.clock.clone()).await?);
     context.hold(&dataset);
-    let terms = begun(terms, &account, &dataset.manifest().await);
+    let bounds = begun(bounds, &account, &dataset.manifest().await);
     let progress = Arc::<Progress>::default();
     let run = DumpRun {
         client: account.client.clone(),
         clock: context.clock.clone(),
         skip_unavailable: account.config.skip_unavailable,
-        terms,
+        bounds,
         limits: Limits::default(),
         progress: Arc::clone(&progress),
         stop: context.stop.clone(),
     };
     let requests = || account.client.requests();
     let (sink, result) = tokio::select! {
-        filled = run.fill(dataset, &wish) => filled,
+        filled = run.fill(dataset, &request) => filled,
         never = context.screen.show(&progress, requests, account.config.requests_per_minute) => never,
     };
     context.screen.clear();
-    tell(args, context, &sink.summaries(), sink.dataset()).await?;
+    print_summary(args, context, &sink.summaries(), sink.dataset()).await?;
     result
 }
 
 /// Tells what a run would read.
 async fn forecast(
     args: &DumpArgs,
-    wish: &DumpRequest,
+    request: &DumpRequest,
     (account, name): (&Account, &str),
-    terms: Bounds,
+    bounds: Bounds,
     context: &Context,
 ) -> Result<(), Error> {
     let manifest = match Store::find(&args.out)? {
         Some(store) => dataset::manifest_for(&store, &streams::names(), name, context.clock.now()).await?,
         None => None,
     };
-    let manifest = manifest.unwrap_or_else(|| Manifest::new(name, position::utc(terms.start), ""));
-    let terms = begun(terms, account, &manifest);
-    let (plan, tasks) = wish.plan(&manifest, &terms)?;
-    let forecast = Forecast::of_dump((plan, &tasks), wish.since.is_some(), &manifest, (&terms, account), context);
-    forecast.tell(args.json, context).await
+    let manifest = manifest.unwrap_or_else(|| Manifest::new(name, position::utc(bounds.start), ""));
+    let bounds = begun(bounds, account, &manifest);
+    let (plan, tasks) = request.plan(&manifest, &bounds)?;
+    let forecast = Forecast::of_dump((plan, &tasks), request.since.is_some(), &manifest, (&bounds, account), context);
+    forecast.print(args.json, context).await
 }
 
 /// Without a start of its own a run begins where the dataset does, not two years before today.
-fn begun(terms: Bounds, account: &Account, manifest: &Manifest) -> Bounds {
-    let start = if account.config.start.is_none() { position::nanos_of(manifest.start) } else { terms.start };
-    Bounds { start, ..terms }
+fn begun(bounds: Bounds, account: &Account, manifest: &Manifest) -> Bounds {
+    let start = if account.config.start.is_none() { position::nanos_of(manifest.start) } else { bounds.start };
+    Bounds { start, ..bounds }
 }
 
 /// Makes sure that the account lets us in before a new dataset is made for it: one request, the first time only.
@@ -113,7 +113,12 @@ fn name(account: &Account) -> String {
 }
 
 /// Tells what became of each stream.
-async fn tell(args: &DumpArgs, context: &Context, summaries: &[Summary], dataset: &Dataset) -> Result<(), Error> {
+async fn print_summary(
+    args: &DumpArgs,
+    context: &Context,
+    summaries: &[Summary],
+    dataset: &Dataset,
+) -> Result<(), Error> {
     if args.json {
         let line = json!({ "dataset": dataset.store.address(""), "run": dataset.run, "streams": summaries });
         return context.stdout.write((context.secrets.hide(&line.to_string()) + "\n").into_bytes()).await;

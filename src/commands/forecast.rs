@@ -18,7 +18,7 @@ use crate::source::walk::{Bounds, Cutoff};
 
 /// What is told of one stream.
 #[derive(Debug, Serialize)]
-struct Told {
+struct StreamForecast {
     stream: &'static str,
     /// Where it begins and ends, if it has a time.
     from: Option<String>,
@@ -52,14 +52,14 @@ const REDACTED: Why = (
 
 /// What a run would do.
 pub(super) struct Forecast {
-    streams: Vec<Told>,
+    streams: Vec<StreamForecast>,
     refused: Vec<(String, Error)>,
     requests_per_minute: f64,
 }
 
 impl Forecast {
     /// That of a `read`.
-    pub(super) fn of_read(plan: Plan, terms: &Bounds, account: &Account, context: &Context) -> Self {
+    pub(super) fn of_read(plan: Plan, bounds: &Bounds, account: &Account, context: &Context) -> Self {
         let why = |planned: &Planned| match (&planned.delivered, planned.stream.is_export()) {
             (Some(_), _) => STATE,
             (None, true) if !planned.incremental => CATALOG,
@@ -67,7 +67,7 @@ impl Forecast {
             (None, false) => WHOLE,
         };
         let none = Table::default();
-        Self::of(plan, why, |_| &none, terms, (account, context))
+        Self::of(plan, why, |_| &none, bounds, (account, context))
     }
 
     /// That of a `dump`.
@@ -75,7 +75,7 @@ impl Forecast {
         (plan, tasks): (Plan, &TableTasks),
         since: bool,
         manifest: &Manifest,
-        (terms, account): (&Bounds, &Account),
+        (bounds, account): (&Bounds, &Account),
         context: &Context,
     ) -> Self {
         let none = Table::default();
@@ -99,24 +99,24 @@ impl Forecast {
                 (None, true) => START,
             }
         };
-        Self::of(plan, why, table, terms, (account, context))
+        Self::of(plan, why, table, bounds, (account, context))
     }
 
     fn of<'a>(
         plan: Plan,
         why: impl Fn(&Planned) -> Why,
         table: impl Fn(&'static Stream) -> &'a Table,
-        terms: &Bounds,
+        bounds: &Bounds,
         (account, context): (&Account, &Context),
     ) -> Self {
         let cutoff = Cutoff::of(position::nanos_of(context.clock.now()), None).at;
-        let told = |mut planned: Planned| {
+        let forecast = |mut planned: Planned| {
             let (short, why) = why(&planned);
-            let (short, why) = again(&planned, terms).unwrap_or((short, why));
+            let (short, why) = again(&planned, bounds).unwrap_or((short, why));
             planned.walk.cut_at(cutoff);
-            let (requests, at_least) = requests(&planned, table(planned.stream), terms, cutoff);
+            let (requests, at_least) = requests(&planned, table(planned.stream), bounds, cutoff);
             let axis = planned.walk.axis().filter(|axis| axis.left > 0);
-            Told {
+            StreamForecast {
                 stream: planned.stream.name,
                 from: axis.map(|axis| position::readable(axis.at)),
                 to: axis.and(planned.walk.end()).map(position::readable),
@@ -127,7 +127,7 @@ impl Forecast {
             }
         };
         Self {
-            streams: plan.streams.into_iter().map(told).collect(),
+            streams: plan.streams.into_iter().map(forecast).collect(),
             refused: plan.refused,
             requests_per_minute: account.config.requests_per_minute,
         }
@@ -135,7 +135,7 @@ impl Forecast {
 
     /// How many requests it takes, and whether it may take more.
     fn requests(&self) -> (u64, bool) {
-        (self.streams.iter().map(|told| told.requests).sum(), self.streams.iter().any(|told| told.at_least))
+        (self.streams.iter().map(|stream| stream.requests).sum(), self.streams.iter().any(|stream| stream.at_least))
     }
 
     /// How long it takes at least: the quota decides where much is read.
@@ -146,7 +146,7 @@ impl Forecast {
     }
 
     /// Tells it, as a table for people or as one JSON object; a stream that cannot be read is the result.
-    pub(super) async fn tell(self, as_json: bool, context: &Context) -> Result<(), Error> {
+    pub(super) async fn print(self, as_json: bool, context: &Context) -> Result<(), Error> {
         if as_json {
             let (requests, at_least) = self.requests();
             let line = json!({
@@ -168,7 +168,7 @@ impl Forecast {
         };
         let mut lines = vec![line("stream", "from", "to", "requests", "why")];
         let mut sentences = BTreeMap::new();
-        for Told { stream, from, to, requests, at_least, short, why } in &self.streams {
+        for StreamForecast { stream, from, to, requests, at_least, short, why } in &self.streams {
             let requests = counted(*requests) + if *at_least { "+" } else { "" };
             let [from, to] = [from, to].map(|time| time.as_deref().unwrap_or_default());
             lines.push(line(stream, from, to, &requests, short));
@@ -191,9 +191,9 @@ impl Forecast {
 }
 
 /// LOOKBACK: why a stream begins before where it was read.
-fn again(planned: &Planned, terms: &Bounds) -> Option<Why> {
+fn again(planned: &Planned, bounds: &Bounds) -> Option<Why> {
     let Shape::Export { late, .. } = planned.stream.endpoint().shape else { return None };
-    terms.lookback_of(late).filter(|length| *length > 0)?;
+    bounds.lookback_of(late).filter(|length| *length > 0)?;
     planned.delivered.as_ref()?;
     Some(if late == Late::Redacted { REDACTED } else { AGAIN })
 }

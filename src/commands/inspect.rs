@@ -12,9 +12,9 @@ use crate::error::{Error, Kind};
 use crate::progress::{counted, size};
 use crate::sink::parquet;
 
-/// What is told of a table.
+/// What is report of a table.
 #[derive(Debug, Serialize)]
-struct Told<'manifest> {
+struct TableReport<'manifest> {
     rows: u64,
     files: u64,
     bytes: u64,
@@ -40,7 +40,7 @@ pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<(), Err
         for file in table.live.iter().chain(pending) {
             problems.extend(problem(&store, file).await?);
         }
-        let told = Told {
+        let report = TableReport {
             rows: table.rows(),
             files: table.live.len() as u64,
             bytes: table.live.iter().map(|file| file.bytes).sum(),
@@ -50,7 +50,7 @@ pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<(), Err
             pending: table.pending.as_ref().map(|pending| pending.files.iter().map(|file| file.rows).sum()),
             problems,
         };
-        tables.insert(name.as_str(), told);
+        tables.insert(name.as_str(), report);
     }
     let text = if args.json {
         as_json(&store, &manifest, &tables, has_its_views)
@@ -68,7 +68,7 @@ pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<(), Err
     };
     context.stdout.write(text.into_bytes()).await?;
     let broken: Vec<&str> =
-        tables.iter().filter(|(_, told)| !told.problems.is_empty()).map(|(name, _)| *name).collect();
+        tables.iter().filter(|(_, report)| !report.problems.is_empty()).map(|(name, _)| *name).collect();
     if broken.is_empty() {
         return Ok(());
     }
@@ -98,34 +98,39 @@ async fn problem(store: &Store, file: &DataFile) -> Result<Option<String>, Error
     })
 }
 
-fn as_json(store: &Store, manifest: &Manifest, tables: &BTreeMap<&str, Told<'_>>, has_its_views: bool) -> String {
+fn as_json(
+    store: &Store,
+    manifest: &Manifest,
+    tables: &BTreeMap<&str, TableReport<'_>>,
+    has_its_views: bool,
+) -> String {
     let Manifest { account, start, run, .. } = manifest;
-    let told = json!({
+    let report = json!({
         "dataset": store.address(""), "account": account, "start": start, "run": run, "tables": tables,
         "has_its_views": has_its_views,
     });
-    format!("{told}\n")
+    format!("{report}\n")
 }
 
-fn as_table(store: &Store, manifest: &Manifest, tables: &BTreeMap<&str, Told<'_>>) -> String {
+fn as_table(store: &Store, manifest: &Manifest, tables: &BTreeMap<&str, TableReport<'_>>) -> String {
     let start = manifest.start.format("%Y-%m-%dT%H:%M:%SZ");
     let mut text = format!("{} of {}, from {start} on\n", store.address(""), manifest.account);
     let line = |table: &str, rows: &str, files: &str, bytes: &str, committed: &str, cursor: &str| {
         format!("{table:<17} {rows:>12} {files:>6} {bytes:>11}  {committed:<20}  {cursor}").trim_end().to_owned() + "\n"
     };
     text += &line("table", "rows", "files", "size", "last run", "cursor");
-    for (name, told) in tables {
-        let cursor = told.cursor.map(Value::to_string).unwrap_or_default();
-        let committed = told.committed.as_deref().unwrap_or_default();
-        text += &line(name, &counted(told.rows), &counted(told.files), &size(told.bytes), committed, &cursor);
-        if let Some(rows) = told.pending {
+    for (name, report) in tables {
+        let cursor = report.cursor.map(Value::to_string).unwrap_or_default();
+        let committed = report.committed.as_deref().unwrap_or_default();
+        text += &line(name, &counted(report.rows), &counted(report.files), &size(report.bytes), committed, &cursor);
+        if let Some(rows) = report.pending {
             text.extend(["  ", &counted(rows), " rows of a read that is under way\n"]);
         }
-        for problem in &told.problems {
+        for problem in &report.problems {
             text.extend(["  ", problem, "\n"]);
         }
     }
-    if tables.values().all(|told| told.problems.is_empty()) {
+    if tables.values().all(|report| report.problems.is_empty()) {
         text += "Every listed file is there and whole.\n";
     }
     text

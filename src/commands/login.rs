@@ -196,7 +196,7 @@ impl SigningIn<'_> {
         let client = self.context.client(&config, Access::from(issued.access.clone()))?;
         let account = Account { config, client, sandbox: None };
         check::verdict(&account, self.context).await?;
-        let who = described(&account).await.map(|told| format!(" ({told})")).unwrap_or_default();
+        let who = described(&account).await.map(|account| format!(" ({account})")).unwrap_or_default();
         let name = &account.config.subdomain;
         let next = format!(
             "Signed in to {name}{who}. Go on with:\n\n  source-zendesk-chat dump --config {path} --out zendesk-lake\n"
@@ -281,13 +281,13 @@ async fn prompted() -> Result<Option<String>, Error> {
 
 /// What the account says of itself, if the token may see it.
 async fn described(account: &Account) -> Option<String> {
-    let terms = Bounds { start: 0, end: None, lookback: 0, chats_lookback: 0 };
-    let asked = Walk::new(streams::named("accounts")?, &terms, None).next()?;
+    let bounds = Bounds { start: 0, end: None, lookback: 0, chats_lookback: 0 };
+    let asked = Walk::new(streams::named("accounts")?, &bounds, None).next()?;
     let parse =
         |body: Body| serde_json::from_slice(&body.into_parts().0).map_err(|_| Malformed("it is not JSON".to_owned()));
-    let told: Value = account.client.fetch(&asked.request, None, &|_| (), parse).await.ok()?.value;
+    let answer: Value = account.client.fetch(&asked.request, None, &|_| (), parse).await.ok()?.value;
     let text = |place: &str| {
-        let text: String = told.pointer(place)?.as_str()?.chars().filter(|c| !c.is_control()).take(80).collect();
+        let text: String = answer.pointer(place)?.as_str()?.chars().filter(|c| !c.is_control()).take(80).collect();
         Some(text).filter(|text| !text.is_empty())
     };
     let plan = text("/plan/name").map(|plan| format!("plan {plan}"));

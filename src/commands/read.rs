@@ -31,14 +31,14 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
         None => Choice::Streams(plan::chosen(&args.streams)?),
     };
     let account = context.account_of(&args.account).await?;
-    let terms = terms(&account.config, TimeDelta::zero(), context.clock.now());
+    let bounds = bounds(&account.config, TimeDelta::zero(), context.clock.now());
     if args.dry_run {
         let saved = match &args.state {
             Some(path) => state_file::read(path)?.unwrap_or_default(),
             None => Saved::default(),
         };
-        let plan = plan::build(&choice, &saved, &terms);
-        return Forecast::of_read(plan, &terms, &account, context).tell(false, context).await;
+        let plan = plan::build(&choice, &saved, &bounds);
+        return Forecast::of_read(plan, &bounds, &account, context).print(false, context).await;
     }
     let (saved, state_file) = state(args)?;
     let run = Run {
@@ -51,7 +51,7 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
         doubted: Mutex::default(),
         stop: context.stop.clone(),
     };
-    run.read(plan::build(&choice, &saved, &terms)).await
+    run.read(plan::build(&choice, &saved, &bounds)).await
 }
 
 /// What the state file holds, and the file itself if it is to be kept up to date.
@@ -71,7 +71,7 @@ fn state(args: &ReadArgs) -> Result<(Saved, Option<Arc<StateFile>>), Error> {
 }
 
 /// What is asked of all exports, where chats are read again so far back unless the configuration says how far.
-pub(super) fn terms(config: &Config, chats: TimeDelta, now: DateTime<Utc>) -> Bounds {
+pub(super) fn bounds(config: &Config, chats: TimeDelta, now: DateTime<Utc>) -> Bounds {
     let start = config.start.unwrap_or_else(|| {
         let start = now.checked_sub_months(Months::new(12 * YEARS)).unwrap_or(DateTime::UNIX_EPOCH);
         info!(

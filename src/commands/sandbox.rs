@@ -49,8 +49,8 @@ pub async fn run(args: SandboxArgs, clock: Clock, mut out: impl Write) -> Result
          Save the line above as config.json, then: source-zendesk-chat read --config config.json\n\
          Or sign in: source-zendesk-chat login --subdomain sandbox --base-url {url} --client-id {PUBLIC_CLIENT}\n"
     );
-    let told = out.write_all(greeting.as_bytes()).and_then(|()| out.flush());
-    told.map_err(|error| Error::new(Kind::Output, "The sandbox cannot tell its address").because(error))?;
+    let written = out.write_all(greeting.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| Error::new(Kind::Output, "The sandbox cannot print its address").because(error))?;
     drop(out);
     pending().await
 }
@@ -72,15 +72,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_tells_a_configuration_that_can_be_pasted() {
+    async fn it_prints_a_configuration_that_can_be_pasted() {
         let args = SandboxArgs::of(&["--token=mine"]);
         let mut out = Vec::new();
         tokio::select! {
             result = run(args, Clock::system(), &mut out) => panic!("{result:?}"),
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
-        let told = String::from_utf8(out).unwrap();
-        let lines: Vec<_> = told.lines().collect();
+        let printed = String::from_utf8(out).unwrap();
+        let lines: Vec<_> = printed.lines().collect();
         let config: serde_json::Value = serde_json::from_str(lines[1]).unwrap();
         assert!(lines[0].ends_with(config["base_url"].as_str().unwrap()));
         assert_eq!(config["credentials"]["access_token"], "mine");

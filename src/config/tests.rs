@@ -120,7 +120,7 @@ fn each_method_of_signing_in_is_understood() {
 }
 
 #[test]
-fn a_bad_value_is_told_by_its_name_and_never_repeated() {
+fn a_bad_value_is_named_and_never_repeated() {
     let cases = [
         ("subdomain", json!(7)),
         ("subdomain", json!("s3cret/x")),
@@ -147,10 +147,10 @@ fn a_bad_value_is_told_by_its_name_and_never_repeated() {
     ];
     for (name, value) in cases {
         let error = parse(&with(name, value.clone())).unwrap_err();
-        let told = error.to_string();
+        let text = error.to_string();
         assert_eq!(error.kind(), Kind::Config, "{name} {value}");
-        assert!(told.contains(name), "{name} {value}: {told}");
-        assert!(!told.contains("s3cret"), "{told}");
+        assert!(text.contains(name), "{name} {value}: {text}");
+        assert!(!text.contains("s3cret"), "{text}");
     }
 }
 
@@ -163,7 +163,7 @@ fn an_end_before_the_start_is_refused_and_a_future_start_is_not() {
 }
 
 #[test]
-fn what_is_no_json_object_is_told_without_its_content() {
+fn what_is_no_json_object_is_refused_without_showing_its_content() {
     for text in ["", "s3cret", "[1]", "7", r#"{"access_token":"s3cret""#] {
         let error = read(text, &Environment::default()).unwrap_err();
         assert!(

@@ -6,18 +6,18 @@ use crate::access::document::Document;
 use crate::nearest::nearest;
 
 /// As much of a property's name as is told.
-const TOLD: usize = 40;
+const LONGEST: usize = 40;
 
 /// A sentence for each property that the specification does not know; values are never told.
 pub fn unknown(document: &Document, specification: &Value) -> Vec<String> {
     let properties = &specification["connectionSpecification"]["properties"];
-    let mut told = strange("", document.members(), &names(properties));
+    let mut unknown = strange("", document.members(), &names(properties));
     if let Some(credentials) = document.members().get("credentials").and_then(Value::as_object) {
         let ways = properties["credentials"]["oneOf"].as_array().into_iter().flatten();
         let known: Vec<&str> = ways.flat_map(|way| names(&way["properties"])).collect();
-        told.extend(strange("credentials.", credentials, &known));
+        unknown.extend(strange("credentials.", credentials, &known));
     }
-    told
+    unknown
 }
 
 fn names(properties: &Value) -> Vec<&str> {
@@ -28,9 +28,9 @@ fn strange(place: &str, members: &Map<String, Value>, known: &[&str]) -> Vec<Str
     // Platforms put in properties of their own, which begin with an underscore.
     let strange = members.keys().filter(|name| !name.starts_with('_') && !known.contains(&name.as_str()));
     let sentence = |name: &String| {
-        let told: String = name.chars().filter(|letter| !letter.is_control()).take(TOLD).collect();
+        let shown: String = name.chars().filter(|letter| !letter.is_control()).take(LONGEST).collect();
         let meant = nearest(name, known.iter().copied()).map(|meant| format!("; did you mean `{meant}`?"));
-        format!("the configuration's `{place}{told}` is not a property that is known{}", meant.unwrap_or_default())
+        format!("the configuration's `{place}{shown}` is not a property that is known{}", meant.unwrap_or_default())
     };
     strange.map(sentence).collect()
 }

@@ -397,7 +397,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_in_the_address_of_a_store_was_told() {
+    fn a_password_in_the_address_of_a_store_was_shown() {
         let of =
             |name: &'static str, value: &'static str| endpoint(move |asked| (asked == name).then(|| value.to_owned()));
         for name in ENDPOINTS {

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn views_that_came_from_elsewhere_are_told_from_those_of_the_place() {
+    fn views_that_came_from_elsewhere_are_distinguished_from_those_of_the_place() {
         let text = text(&Manifest::new("acme", DateTime::UNIX_EPOCH, "run"), &store("lake"));
         assert!(is_ours(text.as_bytes()) && !is_ours(b"CREATE VIEW mine AS SELECT 1;"));
         assert!(is_of(&text, &store("lake")) && !is_of(&text, &store("lake2")) && !is_of(&text, &store("moved/lake")));

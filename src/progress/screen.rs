@@ -95,7 +95,7 @@ impl View<'_> {
             });
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 1,000 steps")]
             bar.set_position((reach.share().unwrap_or_default() * STEPS) as u64);
-            bar.set_message(told(reach));
+            bar.set_message(describe(reach));
         }
         let used = self.last_minute(requests) / requests_per_minute * 100.0;
         let left = progress.left().map(|left| format!(", about {} left", duration(left))).unwrap_or_default();
@@ -118,7 +118,7 @@ impl View<'_> {
     }
 }
 
-fn told(reach: &Reach) -> String {
+fn describe(reach: &Reach) -> String {
     let at = reach.axis.map(|axis| format!("{}  ", position::readable(axis.at).split_at(10).0)).unwrap_or_default();
     format!("{at}{} rows  {}", counted(reach.records), size(reach.bytes))
 }

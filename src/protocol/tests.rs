@@ -7,7 +7,7 @@ fn catalog_of(streams: &str) -> Result<Vec<Configured>, Error> {
 }
 
 #[test]
-fn a_state_counts_in_floats_and_a_limit_tells_when_it_ends() {
+fn a_state_counts_in_floats_and_a_limit_says_when_it_ends() {
     let message: Value = serde_json::from_str(&state("chats", &json!({ "a": 1 }), 7)).unwrap();
     assert_eq!(message["state"]["sourceStats"]["recordCount"].to_string(), "7.0");
     let message: Value = serde_json::from_str(&stream_status("chats", Status::Limited(5), 4)).unwrap();
@@ -38,7 +38,7 @@ fn a_record_line_is_whole_with_and_without_changes() {
 }
 
 #[test]
-fn a_failure_never_tells_a_secret() {
+fn a_failure_never_shows_a_secret() {
     let error = Error::new(Kind::Unauthorized, "the service said t0ken");
     let line = failure(&error, |text| text.replace("t0ken", "****"), Some("chats"), 1);
     assert!(!line.contains("t0ken"), "{line}");

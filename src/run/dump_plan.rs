@@ -72,8 +72,8 @@ impl DumpRequest {
     }
 
     /// What is read of each stream, and what is done to its table. Where no stream may be read as it is asked for, nothing is.
-    pub fn plan(&self, manifest: &Manifest, terms: &Bounds) -> Result<(Plan, TableTasks), Error> {
-        let terms = &Bounds { end: self.until.map(position::nanos_of).or(terms.end), ..*terms };
+    pub fn plan(&self, manifest: &Manifest, bounds: &Bounds) -> Result<(Plan, TableTasks), Error> {
+        let bounds = &Bounds { end: self.until.map(position::nanos_of).or(bounds.end), ..*bounds };
         let mut plan = Plan::default();
         let mut tasks = TableTasks::new();
         let none = Table::default();
@@ -93,10 +93,10 @@ impl DumpRequest {
                 );
                 return Err(Error::new(Kind::Flags, problem));
             }
-            let (task, delivered) = self.task(stream, table, reached, terms)?;
+            let (task, delivered) = self.task(stream, table, reached, bounds)?;
             let known = table.cursor.is_some() || table.rows() > 0;
             let walk =
-                Walk::new(stream, &Bounds { start: position::nanos_of(task.start), ..*terms }, delivered.as_ref());
+                Walk::new(stream, &Bounds { start: position::nanos_of(task.start), ..*bounds }, delivered.as_ref());
             let coercion = Coercion::new(stream, None);
             plan.streams.push(Planned {
                 stream,
@@ -118,11 +118,11 @@ impl DumpRequest {
         stream: &'static Stream,
         table: &Table,
         reached: Option<Frontier>,
-        terms: &Bounds,
+        bounds: &Bounds,
     ) -> Result<(TableTask, Option<Frontier>), Error> {
         let name = stream.name;
-        let start = self.since.unwrap_or_else(|| position::utc(terms.start));
-        let end = terms.end.map(position::utc);
+        let start = self.since.unwrap_or_else(|| position::utc(bounds.start));
+        let end = bounds.end.map(position::utc);
         let mode = if stream.is_export() { self.mode } else { self.mode.of_whole() };
         let overwrites = !mode.is_incremental() && !mode.appends();
         // A configured end is a moment of the exports: what has no time is read whole all the same.

@@ -25,7 +25,7 @@ pub struct DumpRun {
     /// Whether streams that the account does not have are passed over, though they were named.
     pub skip_unavailable: bool,
     /// What is asked of all exports.
-    pub terms: Bounds,
+    pub bounds: Bounds,
     /// How much is held, and how large files become.
     pub limits: Limits,
     /// How far it is.
@@ -36,8 +36,8 @@ pub struct DumpRun {
 
 impl DumpRun {
     /// Fills a dataset with what is wished for, and gives it free.
-    pub async fn fill(self, dataset: Arc<Dataset>, wish: &DumpRequest) -> (Parquet, Result<(), Error>) {
-        let (plan, tasks, refused) = match wish.plan(&dataset.manifest().await, &self.terms) {
+    pub async fn fill(self, dataset: Arc<Dataset>, request: &DumpRequest) -> (Parquet, Result<(), Error>) {
+        let (plan, tasks, refused) = match request.plan(&dataset.manifest().await, &self.bounds) {
             Ok((plan, tasks)) => (plan, tasks, None),
             Err(error) => (Plan::default(), TableTasks::new(), Some(error)),
         };

@@ -68,20 +68,20 @@ pub fn chosen(names: &[String]) -> Result<Vec<&'static Stream>, Error> {
 }
 
 /// Joins what is asked for with what there is.
-pub fn build(choice: &Choice, saved: &Saved, terms: &Bounds) -> Plan {
+pub fn build(choice: &Choice, saved: &Saved, bounds: &Bounds) -> Plan {
     let mut plan = Plan::default();
     let (chosen, named) = match choice {
         Choice::All => (streams::all().collect(), false),
         Choice::Streams(streams) => (streams.clone(), true),
-        Choice::Catalog(catalog) => return of_catalog(catalog, saved, terms),
+        Choice::Catalog(catalog) => return of_catalog(catalog, saved, bounds),
     };
     for stream in chosen {
-        plan.add(stream, Request { named, incremental: stream.incremental, selected: None }, saved, terms);
+        plan.add(stream, StreamRequest { named, incremental: stream.incremental, selected: None }, saved, bounds);
     }
     plan
 }
 
-fn of_catalog(catalog: &[Configured], saved: &Saved, terms: &Bounds) -> Plan {
+fn of_catalog(catalog: &[Configured], saved: &Saved, bounds: &Bounds) -> Plan {
     let mut plan = Plan::default();
     for Configured { name, mode, selected } in catalog {
         let Some(stream) = streams::named(name) else {
@@ -91,27 +91,27 @@ fn of_catalog(catalog: &[Configured], saved: &Saved, terms: &Bounds) -> Plan {
         };
         // A stream without a cursor can only be read in full, whatever the catalog says; some runners always say incremental.
         let incremental = *mode == SyncMode::Incremental && stream.cursor.is_some();
-        plan.add(stream, Request { named: true, incremental, selected: selected.as_deref() }, saved, terms);
+        plan.add(stream, StreamRequest { named: true, incremental, selected: selected.as_deref() }, saved, bounds);
     }
     plan
 }
 
 /// How one stream is asked for.
 #[derive(Clone, Copy)]
-struct Request<'a> {
+struct StreamRequest<'a> {
     named: bool,
     incremental: bool,
     selected: Option<&'a [String]>,
 }
 
 impl Plan {
-    fn add(&mut self, stream: &'static Stream, request: Request<'_>, saved: &Saved, terms: &Bounds) {
-        let Request { named, incremental, selected } = request;
+    fn add(&mut self, stream: &'static Stream, request: StreamRequest<'_>, saved: &Saved, bounds: &Bounds) {
+        let StreamRequest { named, incremental, selected } = request;
         let delivered = match if incremental { saved.delivered(stream) } else { Ok(None) } {
             Ok(delivered) => delivered,
             Err(error) => return self.refused.push((stream.name.to_owned(), error)),
         };
-        let walk = Walk::new(stream, terms, delivered.as_ref());
+        let walk = Walk::new(stream, bounds, delivered.as_ref());
         let coercion = Coercion::new(stream, selected);
         let known = saved.knows(stream.name);
         self.streams.push(Planned { stream, named, incremental, known, delivered, walk, coercion });

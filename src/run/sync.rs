@@ -29,7 +29,7 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// WINDOW: how wrong this machine's clock may be where the service does not tell the time: by zones, never by as much as an
 /// end in another unit is off. Without this room a clock that is late would make an error of every last page.
-const UNTOLD: Nanos = 24 * 3_600_000_000_000;
+const CLOCK_ERROR: Nanos = 24 * 3_600_000_000_000;
 
 /// What a refusal of the credential means, in front of what the service said.
 const REFUSED: &str = "The account does not accept the access token: it is wrong, was revoked, or belongs to Zendesk Support rather than Zendesk Chat";
@@ -102,8 +102,8 @@ impl<S: Sink> Run<S> {
                     Some(Err(error)) => return Err(Error::new(Kind::Internal, "Reading a stream broke off").because(error)),
                 },
                 _ = heartbeat.tick() => {
-                    let (requests, told) = (run.client.requests(), run.progress.told());
-                    info!("still reading {} of {streams} streams, {requests} requests so far{told}", reading.len());
+                    let (requests, summary) = (run.client.requests(), run.progress.summary());
+                    info!("still reading {} of {streams} streams, {requests} requests so far{summary}", reading.len());
                 }
             }
         }
@@ -181,7 +181,7 @@ impl<S: Sink> Run<S> {
     async fn stream(self: Arc<Self>, planned: Planned) -> Outcome {
         let Planned { stream, named, incremental, known, delivered, mut walk, coercion } = planned;
         self.sink.status(stream.name, Status::Started);
-        let mut course = StreamRun {
+        let mut stream_run = StreamRun {
             writer: self.sink.stream(stream, coercion),
             fetching: JoinSet::new(),
             rhythm: Rhythm::default(),
@@ -194,8 +194,8 @@ impl<S: Sink> Run<S> {
             run: self,
             stream,
         };
-        let read = course.read(&mut walk).await;
-        let StreamRun { run, writer, delivered, .. } = course;
+        let read = stream_run.read(&mut walk).await;
+        let StreamRun { run, writer, delivered, .. } = stream_run;
         run.progress.ended(stream.name);
         let end = if read.is_err() { End::Early } else { walk.end().map_or(End::WithGap, End::Whole) };
         let kept = writer.finish(delivered.as_ref(), end).await;
@@ -229,8 +229,8 @@ impl<S: Sink> Run<S> {
             return None;
         }
         let witness = streams::named(if stream.name == PROBE_STREAM { SECOND_PROBE_STREAM } else { PROBE_STREAM })?;
-        let terms = Bounds { start: 0, end: None, lookback: 0, chats_lookback: 0 };
-        let Asked { request, .. } = Walk::new(witness, &terms, None).next()?;
+        let bounds = Bounds { start: 0, end: None, lookback: 0, chats_lookback: 0 };
+        let Asked { request, .. } = Walk::new(witness, &bounds, None).next()?;
         let request = Request { limit: request.limit.map(|_| 1), ..request };
         let parse = |body: Body| Page::parse(witness.endpoint().shape, body);
         let waiting = |wait: &Wait| self.waiting(stream.name, wait);
@@ -440,7 +440,7 @@ impl<S: Sink> StreamRun<S> {
     /// longer of both is no less than what passed.
     fn latest(&self) -> Nanos {
         let own = position::nanos_of(self.run.clock.now());
-        let Some(server) = self.run.client.server_clock() else { return own + UNTOLD };
+        let Some(server) = self.run.client.server_clock() else { return own + CLOCK_ERROR };
         let (instant, time) = self.began;
         let passed = Nanos::try_from(instant.elapsed().as_nanos()).unwrap_or(Nanos::MAX / 2);
         position::nanos_of(server) + passed.max(own - time) + MARGIN

@@ -53,8 +53,8 @@ impl Service {
         if back.in_fragment {
             let (token, life) = desk.token_for_browser(asked.get("client_id").unwrap_or_default(), &scope, now);
             let life = life.map(|life| ("expires_in", life.to_string()));
-            let told = [("access_token", token), ("token_type", "Bearer".to_owned()), ("scope", scope)];
-            back.with(told.into_iter().chain(life))
+            let issued = [("access_token", token), ("token_type", "Bearer".to_owned()), ("scope", scope)];
+            back.with(issued.into_iter().chain(life))
         } else {
             back.with([("code", desk.consent(&asked, &scope, now))])
         }
@@ -112,10 +112,11 @@ impl Back {
         self.with([("error", denial.error.to_owned()), ("error_description", denial.description.to_owned())])
     }
 
-    fn with(mut self, told: impl IntoIterator<Item = (&'static str, String)>) -> Answer {
+    fn with(mut self, members: impl IntoIterator<Item = (&'static str, String)>) -> Answer {
         let state = self.state.take().map(|state| ("state", state));
-        let words =
-            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(told.into_iter().chain(state)).finish();
+        let words = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(members.into_iter().chain(state))
+            .finish();
         if self.in_fragment {
             self.url.set_fragment(Some(&words));
         } else {

@@ -98,7 +98,7 @@ impl<'a> Request<'a> {
         let is_last = stretch.is_none() && !is_cut;
         pen.text(r#"],"count":"#).integer(i64::try_from(count).unwrap_or(0)).text(r#","end_time":"#);
         self.write_end(&mut pen, end.time, behaviour);
-        let id = tells_id(self.export, behaviour, count == self.limit).then(|| end.id.as_deref().unwrap_or(""));
+        let id = sends_id(self.export, behaviour, count == self.limit).then(|| end.id.as_deref().unwrap_or(""));
         if let Some(id) = id {
             pen.text(r#","end_id":""#).text(&json_text(id)).text("\"");
         }
@@ -186,7 +186,7 @@ impl<'a> Request<'a> {
 }
 
 /// Whether the envelope of a page has an `end_id`.
-fn tells_id(export: Export, behaviour: &Behaviour, is_full: bool) -> bool {
+fn sends_id(export: Export, behaviour: &Behaviour, is_full: bool) -> bool {
     match ids(export, behaviour) {
         Ids::Told => true,
         Ids::Untold => false,

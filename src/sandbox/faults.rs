@@ -168,11 +168,11 @@ impl Script {
             return None;
         }
         self.all += 1;
-        let course = self.by_path.entry(path.to_owned()).or_default();
-        course.count += 1;
-        let before = std::mem::replace(&mut course.query, query.to_owned());
-        let query_before = if course.count == 1 { query.to_owned() } else { before };
-        let fault = self.rules.iter().find_map(|rule| rule.fault(path, self.all, course.count))?.clone();
+        let asked = self.by_path.entry(path.to_owned()).or_default();
+        asked.count += 1;
+        let before = std::mem::replace(&mut asked.query, query.to_owned());
+        let query_before = if asked.count == 1 { query.to_owned() } else { before };
+        let fault = self.rules.iter().find_map(|rule| rule.fault(path, self.all, asked.count))?.clone();
         Some(Turn { fault, query_before })
     }
 }

@@ -211,7 +211,7 @@ pub struct SignIn {
     /// How many requests an access token opens; any number where not given.
     pub token_requests: Option<u32>,
     /// When an answer says how long an access token lives.
-    pub tell_life: TellLife,
+    pub announce_life: AnnounceLife,
     /// How long a code can be exchanged.
     pub code_life: Duration,
     /// Which refresh tokens come with access tokens.
@@ -228,7 +228,7 @@ impl Default for SignIn {
             clients: vec![client(PUBLIC_CLIENT, false), client(CONFIDENTIAL_CLIENT, true)],
             token_life: None,
             token_requests: None,
-            tell_life: TellLife::WhenAsked,
+            announce_life: AnnounceLife::WhenAsked,
             code_life: Duration::from_mins(2),
             refresh_tokens: RefreshTokens::SingleUse,
             pkce: true,
@@ -249,7 +249,7 @@ pub struct ApiClient {
 
 /// When an answer says how long an access token lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum TellLife {
+pub enum AnnounceLife {
     /// Each time.
     Always,
     /// Where the request names a life.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use ring::digest::{SHA256, digest};
 use serde_json::json;
 
-use super::options::{ApiClient, RefreshTokens, SignIn, TellLife};
+use super::options::{AnnounceLife, ApiClient, RefreshTokens, SignIn};
 use super::query::Query;
 
 /// What a token may open.
@@ -105,7 +105,7 @@ impl Desk {
     /// An access token alone, for a browser, and what is to be told of its life.
     pub fn token_for_browser(&mut self, client: &str, scope: &str, now: DateTime<Utc>) -> (String, Option<u64>) {
         let access = self.give(client, scope, false, now).access;
-        (access, self.told_life(false))
+        (access, self.announced_life(false))
     }
 
     /// A pair of tokens as if somebody had consented.
@@ -138,7 +138,7 @@ impl Desk {
         if let Some(refresh) = pair.refresh {
             answer["refresh_token"] = refresh.into();
         }
-        if let Some(life) = self.told_life(form.get("expires_in").is_some()) {
+        if let Some(life) = self.announced_life(form.get("expires_in").is_some()) {
             answer["expires_in"] = life.into();
         }
         Ok(answer.to_string().into_bytes())
@@ -215,13 +215,13 @@ impl Desk {
         pair
     }
 
-    fn told_life(&self, asked: bool) -> Option<u64> {
-        let told = match self.rules.tell_life {
-            TellLife::Always => true,
-            TellLife::WhenAsked => asked,
-            TellLife::Never => false,
+    fn announced_life(&self, asked: bool) -> Option<u64> {
+        let announced = match self.rules.announce_life {
+            AnnounceLife::Always => true,
+            AnnounceLife::WhenAsked => asked,
+            AnnounceLife::Never => false,
         };
-        self.rules.token_life.filter(|_| told).map(|life: Duration| life.as_secs())
+        self.rules.token_life.filter(|_| announced).map(|life: Duration| life.as_secs())
     }
 
     /// A word that was never given out before.

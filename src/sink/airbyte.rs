@@ -62,8 +62,8 @@ impl Sink for Airbyte {
     }
 
     fn failure(&self, error: &Error, stream: Option<&str>) {
-        let told = |text: &str| self.secrets.hide(text);
-        self.stdout.note(protocol::failure(error, told, stream, self.now()));
+        let hide = |text: &str| self.secrets.hide(text);
+        self.stdout.note(protocol::failure(error, hide, stream, self.now()));
     }
 
     fn stopped(&self, _: &Error, _: &str) {
@@ -91,7 +91,7 @@ impl super::Writer for Writer {
             if changes.is_empty() {
                 lines.extend_from_slice(&plain_suffix);
             } else {
-                self.tell(&changes)?;
+                self.report(&changes)?;
                 lines.extend_from_slice(&protocol::record_suffix(&changes));
                 changes.clear();
             }
@@ -131,7 +131,7 @@ impl super::Writer for Writer {
 
 impl Writer {
     /// LOUD: a member in an undeclared form is told of once; a key that cannot be kept is an error.
-    fn tell(&mut self, changes: &[Change]) -> Result<(), Error> {
+    fn report(&mut self, changes: &[Change]) -> Result<(), Error> {
         let name = self.stream.name;
         for Change { member, nulled } in changes {
             if *nulled && Some(member.as_str()) == self.stream.key {

@@ -49,7 +49,7 @@ impl Bounds {
 #[derive(Debug)]
 pub struct Walk {
     stream: &'static Stream,
-    course: Pagination,
+    pagination: Pagination,
     pages: u64,
     duplicates: u64,
 }
@@ -83,7 +83,7 @@ pub struct Delivery {
     pub nothing_after: Option<Nanos>,
 }
 
-/// What a course makes of a page.
+/// What a pagination makes of a page.
 #[derive(Default)]
 struct Verdict {
     keep: Vec<bool>,
@@ -94,29 +94,31 @@ struct Verdict {
 
 impl Walk {
     /// A walk over a stream from its start, or from how far it has been delivered.
-    pub fn new(stream: &'static Stream, terms: &Bounds, delivered: Option<&Frontier>) -> Self {
-        let course = match (stream.endpoint().shape, delivered.cloned()) {
+    pub fn new(stream: &'static Stream, bounds: &Bounds, delivered: Option<&Frontier>) -> Self {
+        let pagination = match (stream.endpoint().shape, delivered.cloned()) {
             (Shape::Export { unit, late, .. }, Some(Frontier::Position(position, beyond))) => {
-                Pagination::Export(Box::new(Export::new(unit, late, terms, Some((position, beyond)))))
+                Pagination::Export(Box::new(Export::new(unit, late, bounds, Some((position, beyond)))))
             }
-            (Shape::Export { unit, late, .. }, _) => Pagination::Export(Box::new(Export::new(unit, late, terms, None))),
+            (Shape::Export { unit, late, .. }, _) => {
+                Pagination::Export(Box::new(Export::new(unit, late, bounds, None)))
+            }
             (Shape::Numbered { limit, .. }, Some(Frontier::Id(id))) => Pagination::Numbered(Numbered::after(id, limit)),
             (Shape::Numbered { limit, .. }, _) => Pagination::Numbered(Numbered::from_start(limit)),
             (Shape::Object { .. } | Shape::List, _) => Pagination::Once(false),
         };
-        Self { stream, course, pages: 0, duplicates: 0 }
+        Self { stream, pagination, pages: 0, duplicates: 0 }
     }
 
     /// CUTOFF: ends the walk at the cutoff, if it would reach further; called again, the earliest one holds.
     pub fn cut_at(&mut self, cutoff: Nanos) {
-        if let Pagination::Export(export) = &mut self.course {
+        if let Pagination::Export(export) = &mut self.pagination {
             export.cut_at(cutoff);
         }
     }
 
     /// WINDOW: takes note of the latest moment that the service's clock can show: a page that ends later is an error.
     pub fn set_latest(&mut self, latest: Nanos) {
-        if let Pagination::Export(export) = &mut self.course {
+        if let Pagination::Export(export) = &mut self.pagination {
             export.set_latest(latest);
         }
     }
@@ -125,7 +127,7 @@ impl Walk {
     /// when everything is read.
     #[allow(clippy::should_implement_trait, reason = "what is next depends on what was accepted meanwhile")]
     pub fn next(&mut self) -> Option<Asked> {
-        match &mut self.course {
+        match &mut self.pagination {
             Pagination::Once(asked) => {
                 let request =
                     || Request { path: self.stream.endpoint().path.to_owned(), query: Vec::new(), limit: None };
@@ -144,7 +146,7 @@ impl Walk {
 
     /// One more request beside those that are under way, if it is worth it: the first of another part of the stream.
     pub fn beside(&mut self) -> Option<Asked> {
-        let Pagination::Export(export) = &mut self.course else { return None };
+        let Pagination::Export(export) = &mut self.pagination else { return None };
         let window = export.beside()?;
         self.ask(window)
     }
@@ -154,7 +156,7 @@ impl Walk {
         self.pages += 1;
         let name = self.stream.name;
         self.require_keys(&page)?;
-        let verdict = match &mut self.course {
+        let verdict = match &mut self.pagination {
             Pagination::Once(_) => Ok(Verdict::default()),
             Pagination::Numbered(numbered) => numbered.accept(limit, &page),
             Pagination::Export(export) => export.accept(asked.window, self.stream, limit, &page),
@@ -169,20 +171,20 @@ impl Walk {
     /// Takes note that a request brought nothing, for good: its part of the stream is left to the next run, what is
     /// under way in others goes on, and no other is begun.
     pub fn give_up(&mut self, asked: &Asked) {
-        if let Pagination::Export(export) = &mut self.course {
+        if let Pagination::Export(export) = &mut self.pagination {
             export.give_up(asked.window);
         }
     }
 
     /// CUTOFF: whether a refusal with that status only means that nothing is to be read yet; the walk has ended then.
     pub fn excuses(&mut self, asked: &Asked, status: u16, server_clock: Nanos) -> bool {
-        let Pagination::Export(export) = &mut self.course else { return false };
+        let Pagination::Export(export) = &mut self.pagination else { return false };
         status == 400 && export.excuses(asked.window, server_clock - SETTLING)
     }
 
     /// Where it is on the time axis, if it has one.
     pub fn axis(&self) -> Option<Axis> {
-        match &self.course {
+        match &self.pagination {
             Pagination::Export(export) => Some(export.axis()),
             Pagination::Once(_) | Pagination::Numbered(_) => None,
         }
@@ -195,12 +197,12 @@ impl Walk {
 
     /// Whether it has, or may come to have, parts that are not being read.
     pub fn can_ask_beside(&self) -> bool {
-        matches!(&self.course, Pagination::Export(export) if export.can_ask_beside())
+        matches!(&self.pagination, Pagination::Export(export) if export.can_ask_beside())
     }
 
     /// STOP: from where on the service showed nothing, although it showed what lies later; the next run asks again.
     pub fn gap(&self) -> Option<Nanos> {
-        match &self.course {
+        match &self.pagination {
             Pagination::Export(export) => export.gap(),
             Pagination::Once(_) | Pagination::Numbered(_) => None,
         }
@@ -208,7 +210,7 @@ impl Walk {
 
     /// Up to where it went over everything, once it has ended: none if the service left out a part.
     pub fn end(&self) -> Option<Nanos> {
-        match &self.course {
+        match &self.pagination {
             Pagination::Export(export) => export.gap().is_none().then(|| export.end()),
             Pagination::Once(_) | Pagination::Numbered(_) => Some(Nanos::MAX),
         }
@@ -216,7 +218,7 @@ impl Walk {
 
     /// In how many windows it was read.
     pub fn windows(&self) -> u32 {
-        match &self.course {
+        match &self.pagination {
             Pagination::Export(export) => export.windows(),
             Pagination::Once(_) | Pagination::Numbered(_) => 1,
         }
@@ -233,7 +235,7 @@ impl Walk {
     }
 
     fn ask(&mut self, window: u32) -> Option<Asked> {
-        let Pagination::Export(export) = &mut self.course else { return None };
+        let Pagination::Export(export) = &mut self.pagination else { return None };
         let Shape::Export { records, expand, .. } = self.stream.endpoint().shape else { return None };
         let request = export.ask(window, self.stream.endpoint().path, records, expand)?;
         Some(Asked { request, window })

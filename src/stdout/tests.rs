@@ -43,7 +43,7 @@ async fn lines_come_out_in_the_order_in_which_they_went_in() {
 }
 
 #[tokio::test]
-async fn a_closed_reader_is_told_to_whoever_writes_next() {
+async fn a_closed_reader_is_reported_to_the_next_write() {
     let (output, _tap) = tapped(Some(ErrorKind::BrokenPipe));
     output.write(b"one\n".to_vec()).await.unwrap();
     assert_eq!(output.broke().await.kind(), Kind::OutputClosed);
@@ -52,7 +52,7 @@ async fn a_closed_reader_is_told_to_whoever_writes_next() {
 }
 
 #[tokio::test]
-async fn a_full_disk_and_a_failed_afterthought_are_told() {
+async fn a_full_disk_and_a_failed_afterthought_are_reported() {
     let (output, _tap) = tapped(Some(ErrorKind::StorageFull));
     output.write(b"one\n".to_vec()).await.unwrap();
     let error = output.broke().await;

@@ -44,7 +44,7 @@ pub fn instant(text: &str) -> DateTime<Utc> {
 /// An account, and how a run asks it.
 pub struct Account {
     pub sandbox: Sandbox,
-    pub terms: Bounds,
+    pub bounds: Bounds,
     pub token: String,
     pub skip_unavailable: bool,
     pub requests_per_minute: f64,
@@ -63,7 +63,7 @@ impl Account {
         options.holdings.agents = 120;
         options.holdings.bans = 150;
         arrange(&mut options);
-        let terms = Bounds {
+        let bounds = Bounds {
             start: nanos_of(instant("2025-01-01T00:00:00Z")),
             end: None,
             lookback: 24 * 3_600_000_000_000,
@@ -72,7 +72,7 @@ impl Account {
         let token = DEFAULT_TOKEN.to_owned();
         Self {
             sandbox: Sandbox::start(options).await.unwrap(),
-            terms,
+            bounds,
             token,
             skip_unavailable: false,
             requests_per_minute: 200.0,
@@ -99,7 +99,7 @@ impl Account {
         let sink = Airbyte::new(output.clone(), clock.clone(), Secrets::default(), None);
         let catalog = (!names.is_empty()).then(|| catalog(mode, names));
         let plan =
-            plan::build(&catalog.map_or(Choice::All, Choice::Catalog), &Saved::parse(state).unwrap(), &self.terms);
+            plan::build(&catalog.map_or(Choice::All, Choice::Catalog), &Saved::parse(state).unwrap(), &self.bounds);
         let before = self.sandbox.requests().len();
         let result = self.read_into(sink, clock, plan).await;
         output.drained().await.unwrap();
@@ -129,24 +129,24 @@ impl Account {
     }
 
     /// Fills a dataset, which is as if made on the first day of the year.
-    pub async fn dump(&self, store: Store, wish: &DumpRequest) -> Result<(), Error> {
+    pub async fn dump(&self, store: Store, request: &DumpRequest) -> Result<(), Error> {
         let now = Arc::clone(&self.now);
         let clock = Clock::from_fn(move || *now.lock().unwrap());
         let dataset =
-            Dataset::open(store, &streams::names(), "sandbox:1", utc(self.terms.start), clock.clone()).await?;
+            Dataset::open(store, &streams::names(), "sandbox:1", utc(self.bounds.start), clock.clone()).await?;
         let dataset = Arc::new(dataset);
         let client = self.client(clock.clone());
-        let (skip_unavailable, terms) = (self.skip_unavailable, self.terms);
+        let (skip_unavailable, bounds) = (self.skip_unavailable, self.bounds);
         DumpRun {
             client,
             clock,
             skip_unavailable,
-            terms,
+            bounds,
             limits: LIMITS,
             progress: Arc::default(),
             stop: Stop::default(),
         }
-        .fill(dataset, wish)
+        .fill(dataset, request)
         .await
         .1
     }

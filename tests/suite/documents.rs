@@ -207,7 +207,7 @@ fn every_command_in_the_text_is_one_of_the_program() {
 }
 
 #[test]
-fn every_flag_that_users_are_told_of_exists() {
+fn every_flag_that_documents_name_exists() {
     let program = Cli::command();
     let arguments = program.get_subcommands().flat_map(clap::Command::get_arguments);
     let mut known: BTreeSet<&str> = arguments.filter_map(clap::Arg::get_long).collect();
@@ -296,7 +296,7 @@ fn every_long_name_in_the_text_is_one_of_the_code() {
 }
 
 #[test]
-fn commands_are_told_from_what_only_bears_the_name() {
+fn commands_are_distinguished_from_what_only_bears_the_name() {
     let text = "A=1 /usr/bin/source-zendesk-chat dump --out \\\n  'a b' 2>log | jq # source-zendesk-chat nothing\n\
                 docker build --tag source-zendesk-chat .\ndocker run x/source-zendesk-chat:1 read --config c.json >out\n\
                 cargo run --release -- check --sandbox && kubectl create secret generic source-zendesk-chat --from-file=x\n";

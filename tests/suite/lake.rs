@@ -39,7 +39,7 @@ pub const LIMITS: Limits = Limits {
 };
 
 /// What is wished for in a mode.
-pub fn wish(mode: Mode, streams: &[&str]) -> DumpRequest {
+pub fn request(mode: Mode, streams: &[&str]) -> DumpRequest {
     let streams = streams.iter().map(|&name| name.to_owned()).collect();
     DumpRequest { streams, mode, since: None, until: None }
 }

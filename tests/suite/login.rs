@@ -255,7 +255,7 @@ fn a_public_client_cannot_sign_in_by_itself() {
 }
 
 #[test]
-fn whoever_denies_is_told_so_and_nothing_is_written() {
+fn whoever_denies_sees_so_and_nothing_is_written() {
     let place = account(|_| {});
     let waiting = begin(&place, "");
     let page = get(&press(&waiting.address, "deny"));
@@ -271,7 +271,7 @@ fn whoever_denies_is_told_so_and_nothing_is_written() {
 }
 
 #[test]
-fn a_scope_that_is_not_known_is_told() {
+fn a_scope_that_is_not_known_is_reported() {
     let place = account(|_| {});
     let waiting = begin(&place, "--scope everything");
     let reply = get(&waiting.address);
@@ -305,7 +305,7 @@ fn answers_that_were_not_asked_for_change_nothing() {
 }
 
 #[test]
-fn a_code_that_is_too_old_is_told() {
+fn a_code_that_is_too_old_is_reported() {
     let place = account(|options| options.sign_in.code_life = std::time::Duration::ZERO);
     let waiting = begin(&place, "");
     let page = get(&press(&waiting.address, "allow"));
@@ -353,7 +353,7 @@ fn a_link_to_a_configuration_that_does_not_exist_yet_is_followed() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told() {
+fn a_port_that_is_taken_is_reported() {
     let place = account(|_| {});
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();

@@ -177,7 +177,7 @@ fn a_proxy_sees_where_a_run_goes_and_nothing_else() {
 }
 
 #[test]
-fn the_sandbox_tells_a_configuration_that_works() {
+fn the_sandbox_prints_a_configuration_that_works() {
     let place = Place::open(|_| {});
     let (_running, mut stdout) = Running::piped(place.command("sandbox --rate 0"));
     let greeting = read_until(&mut stdout, "config.json");
@@ -460,7 +460,7 @@ mod unix {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_full_disk_is_told_in_one_sentence() {
+    fn a_full_disk_is_reported_in_one_sentence() {
         let place = many_pages();
         for arguments in [READ, KEPT, "spec", "check --config config.json", "discover --sandbox"] {
             let full = File::options().write(true).open("/dev/full").unwrap();

@@ -314,7 +314,7 @@ async fn spans_in_the_order_of_their_ends_come_once_and_are_never_missed() {
 #[tokio::test(start_paused = true)]
 async fn without_the_look_back_a_long_span_would_be_missed() {
     let mut account = Account::open(|options| options.holdings.spans = Some(20_000)).await;
-    account.terms.lookback = 0;
+    account.bounds.lookback = 0;
     let first = account.read("incremental", &["agent_timeline"], "").await;
     account.set_now("2025-03-02T09:00:00Z");
     let second = account.read("incremental", &["agent_timeline"], &first.state_file()).await;
@@ -553,14 +553,14 @@ async fn states_of_airbytes_connector_go_on_here() {
 #[tokio::test(start_paused = true)]
 async fn a_bounded_backfill_ends_at_its_end_and_goes_on_from_there() {
     let mut account = Account::open(many_chats).await;
-    account.terms.end = Some(source_zendesk_chat::position::nanos_of(instant("2025-02-01T00:00:00Z")));
+    account.bounds.end = Some(source_zendesk_chat::position::nanos_of(instant("2025-02-01T00:00:00Z")));
     let bounded = account.read("incremental", &["chats"], "").await;
     assert_eq!(set(&bounded, "chats"), account.truth("chats", "2025-02-01T00:00:00Z"));
     assert_eq!(
         bounded.states("chats").last().unwrap()["update_timestamp"],
         instant("2025-02-01T00:00:00Z").timestamp().to_string()
     );
-    account.terms.end = None;
+    account.bounds.end = None;
     let rest = account.read("incremental", &["chats"], &bounded.state_file()).await;
     assert!(set(&rest, "chats").is_disjoint(&set(&bounded, "chats")));
     assert_eq!(set(&rest, "chats").len() + set(&bounded, "chats").len(), account.truth("chats", CUTOFF).len());

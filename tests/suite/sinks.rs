@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use crate::account::{Lines, NOW, instant};
 use crate::binary::messages;
-use crate::lake::{LIMITS, batches, manifest, wish};
+use crate::lake::{LIMITS, batches, manifest, request};
 
 /// What readers see of a stream: the position that is published, and the ids of the records that are there.
 #[derive(Debug, Default, PartialEq)]
@@ -140,7 +140,7 @@ async fn parquet_conforms() {
             let store = Store::open(&path).unwrap();
             let dataset = Dataset::open(store, &["chats"], "acme", start, clock.clone()).await.unwrap();
             let bounds = Bounds { start: nanos_of(start), end: None, lookback: 0, chats_lookback: 0 };
-            let request = wish(Mode::IncrementalDeduped, &["chats"]);
+            let request = request(Mode::IncrementalDeduped, &["chats"]);
             let (_, tasks) = request.plan(&dataset.manifest().await, &bounds).unwrap();
             Parquet::new(Arc::new(dataset), clock.clone(), tasks, limits)
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
-use source_zendesk_chat::sandbox::options::{ApiClient, RefreshTokens, TellLife};
+use source_zendesk_chat::sandbox::options::{AnnounceLife, ApiClient, RefreshTokens};
 
 use crate::binary::{Ended, Place, Running, assert_told, messages, until};
 
@@ -78,7 +78,7 @@ fn records(lines: &str) -> std::collections::BTreeSet<String> {
 }
 
 /// No secret of the place is told anywhere but in a CONTROL message, which is made for it.
-fn tells_nothing(place: &Place, ended: &Ended, before: &Value) {
+fn says_nothing(place: &Place, ended: &Ended, before: &Value) {
     let mut secrets = vec![SECRET.to_owned()];
     let handed = handed_over(ended);
     let seen = [before.clone(), credentials(place)]
@@ -101,11 +101,11 @@ fn tells_nothing(place: &Place, ended: &Ended, before: &Value) {
 #[test]
 fn tokens_that_die_on_the_way_are_renewed_once_each() {
     let whole = records(&account(|_| {}).run(READ).stdout);
-    for (requests, tell) in [(30, TellLife::Never), (17, TellLife::Always), (10, TellLife::WhenAsked)] {
+    for (requests, announce) in [(30, AnnounceLife::Never), (17, AnnounceLife::Always), (10, AnnounceLife::WhenAsked)] {
         let place = account(|options| {
             options.sign_in.token_requests = Some(requests);
             options.sign_in.token_life = Some(Duration::from_hours(2));
-            options.sign_in.tell_life = tell;
+            options.sign_in.announce_life = announce;
             // Long enough for all that may be in flight at once to be so.
             options.behaviour.latency = Duration::from_millis(5);
         });
@@ -121,8 +121,8 @@ fn tokens_that_die_on_the_way_are_renewed_once_each() {
         let last = &handed[renewals - 1]["credentials"];
         assert_eq!(last, &credentials(&place), "the file holds what was handed over");
         assert_ne!(last["refresh_token"], before["refresh_token"]);
-        assert_eq!(last["token_expiry_date"].is_string(), tell != TellLife::Never);
-        tells_nothing(&place, &ended, &before);
+        assert_eq!(last["token_expiry_date"].is_string(), announce != AnnounceLife::Never);
+        says_nothing(&place, &ended, &before);
     }
 }
 
@@ -173,7 +173,7 @@ fn a_refresh_token_that_is_refused_ends_the_run_and_the_state_stays() {
     let told = last["trace"]["error"]["message"].as_str().unwrap();
     assert!(told.contains("each one works once") && told.contains("login"), "{told}");
     assert_eq!(asked_for_tokens(&place), 1, "what is refused once is not tried again");
-    tells_nothing(&place, &ended, &before);
+    says_nothing(&place, &ended, &before);
     sign_in(&place, &json!({}));
     place.sandbox.heal();
     let rest = place.run(KEPT);
@@ -272,7 +272,7 @@ fn without_a_place_for_the_new_pair_none_is_asked_for() {
         ended.stderr
     );
     assert_eq!(credentials(&place), before);
-    tells_nothing(&place, &ended, &before);
+    says_nothing(&place, &ended, &before);
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn a_check_spends_nothing_as_long_as_the_access_token_works() {
     assert!(ended.says("SUCCEEDED"), "{}", ended.told());
     assert_eq!(asked_for_tokens(&place), 1);
     assert_eq!(handed_over(&ended)[0]["credentials"], credentials(&place));
-    tells_nothing(&place, &ended, &before);
+    says_nothing(&place, &ended, &before);
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn client_credentials_need_no_place() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(asked_for_tokens(&place), answered(&place).div_ceil(20));
     assert_eq!(credentials(&place), before);
-    tells_nothing(&place, &ended, &before);
+    says_nothing(&place, &ended, &before);
 }
 
 #[test]
@@ -370,7 +370,7 @@ fn the_secret_of_a_client_may_come_from_the_environment() {
 }
 
 #[test]
-fn a_public_client_is_told_how_it_becomes_confidential() {
+fn a_public_client_is_shown_how_it_becomes_confidential() {
     let place = account(|_| {});
     place.configure(&json!({ "credentials": { "credentials": "client_credentials", "client_id": "public", "client_secret": SECRET } }));
     assert_told!(place.run("check --config config.json"), @r#"

@@ -115,7 +115,7 @@ async fn thousands_of_chats_in_one_second_and_a_trickle_come_once_each() {
 #[tokio::test(start_paused = true)]
 async fn years_without_a_chat_cost_no_more_than_a_request_a_window() {
     let mut account = account(|_| ()).await;
-    account.terms.start = nanos_of(instant("2001-01-01T00:00:00Z"));
+    account.bounds.start = nanos_of(instant("2001-01-01T00:00:00Z"));
     let reading = complete(&account, "chats").await;
     let pages = reading.records("chats").len().div_ceil(100);
     assert!(beside(&reading, "chats") > 0);
@@ -270,7 +270,7 @@ async fn a_sink_that_is_at_work_all_the_time_is_given_one_window() {
         let worker = Worker { work: Duration::from_millis(work), ..Worker::default() };
         let account = account(|_| ()).await;
         let catalog = catalog("incremental", &["chats"]);
-        let plan = plan::build(&Choice::Catalog(catalog), &Saved::default(), &account.terms);
+        let plan = plan::build(&Choice::Catalog(catalog), &Saved::default(), &account.bounds);
         account.read_into(worker.clone(), Clock::fixed(instant(NOW)), plan).await.unwrap();
         assert_eq!(worker.beside.load(Ordering::Relaxed) > 0, windows, "{work} ms a page");
     }

@@ -45,7 +45,7 @@ async fn a_token_whose_time_is_over_is_not_sent_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_life_that_nobody_told_ends_with_a_refusal() {
+async fn a_life_that_nobody_stated_ends_with_a_refusal() {
     let server = Server::start(|n| match n {
         0 | 3 => token(""),
         2 => refused(),

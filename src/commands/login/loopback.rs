@@ -59,7 +59,7 @@ struct Porter {
 }
 
 /// What is done about a request.
-enum Verdict {
+enum Reply {
     /// It is shown a page.
     Show(Page),
     /// It is shown the page that hands over what only the browser sees.
@@ -127,11 +127,11 @@ async fn serve(State(porter): State<Arc<Porter>>, request: Request) -> axum::res
     let verdict = porter.judge(&parts.method, parts.uri.path(), query, &parts.headers, &body);
     let by_script = parts.method == Method::POST;
     let page = match verdict {
-        Verdict::HandOver => {
+        Reply::HandOver => {
             return porter.respond(200, "text/html; charset=utf-8", handover(porter.nonce.expose_secret()));
         }
-        Verdict::Show(page) => page,
-        Verdict::Answer(brought) => porter.pass_on(brought).await,
+        Reply::Show(page) => page,
+        Reply::Answer(brought) => porter.pass_on(brought).await,
     };
     if by_script {
         porter.respond(page.status, "application/json", page.json())
@@ -142,7 +142,7 @@ async fn serve(State(porter): State<Arc<Porter>>, request: Request) -> axum::res
 
 impl Porter {
     /// Decides what a request is; it changes nothing.
-    fn judge(&self, method: &Method, path: &str, query: &str, headers: &HeaderMap, body: &str) -> Verdict {
+    fn judge(&self, method: &Method, path: &str, query: &str, headers: &HeaderMap, body: &str) -> Reply {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         // A browser does not name the port that is usual.
         let port = if self.port == 80 { String::new() } else { format!(":{}", self.port) };
@@ -150,36 +150,36 @@ impl Porter {
         // Under another name a page from elsewhere would be speaking to us.
         let host = text(header::HOST).unwrap_or_default();
         if !hosts.iter().any(|known| known == host) {
-            return Verdict::Show(Page::nothing());
+            return Reply::Show(Page::nothing());
         }
         match (method, path, self.response) {
-            (&Method::GET, "/", Response::Token) if query.is_empty() => Verdict::HandOver,
+            (&Method::GET, "/", Response::Token) if query.is_empty() => Reply::HandOver,
             (&Method::GET, "/", _) => self.answer(query),
             (&Method::POST, "/token", Response::Token) if text(header::ORIGIN) == Some(&format!("http://{host}")) => {
                 self.answer(body)
             }
-            _ => Verdict::Show(Page::nothing()),
+            _ => Reply::Show(Page::nothing()),
         }
     }
 
     /// Reads an answer, which counts only if it bears the state of the question.
-    fn answer(&self, told: &str) -> Verdict {
-        let members: Vec<(String, String)> = url::form_urlencoded::parse(told.as_bytes()).into_owned().collect();
+    fn answer(&self, query: &str) -> Reply {
+        let members: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let text = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         if text("state") != Some(self.state.expose_secret()) {
-            return Verdict::Show(Page::unasked());
+            return Reply::Show(Page::unasked());
         }
         if let Some(error) = text("error") {
-            return Verdict::Answer(Err(refused(error, text("error_description"))));
+            return Reply::Answer(Err(refused(error, text("error_description"))));
         }
         match self.response {
             Response::Code => match text("code").filter(|code| !code.is_empty()) {
-                Some(code) => Verdict::Answer(Ok(Brought::Code(code.into()))),
-                None => Verdict::Show(Page::unasked()),
+                Some(code) => Reply::Answer(Ok(Brought::Code(code.into()))),
+                None => Reply::Show(Page::unasked()),
             },
-            Response::Token => match Issued::of_fragment(told) {
-                Ok(issued) => Verdict::Answer(Ok(Brought::Token(issued))),
-                Err(_) => Verdict::Show(Page::unasked()),
+            Response::Token => match Issued::of_fragment(query) {
+                Ok(issued) => Reply::Answer(Ok(Brought::Token(issued))),
+                Err(_) => Reply::Show(Page::unasked()),
             },
         }
     }
@@ -248,35 +248,35 @@ mod tests {
     }
 
     /// What becomes of a GET of `/` with a query.
-    fn told(response: Response, query: &str) -> String {
+    fn shown(response: Response, query: &str) -> String {
         name(&porter(response).judge(&Method::GET, "/", query, &headers("localhost:8080", None), ""))
     }
 
-    fn name(verdict: &Verdict) -> String {
+    fn name(verdict: &Reply) -> String {
         match verdict {
-            Verdict::Show(page) => format!("{} {}", page.status, page.title),
-            Verdict::HandOver => "hand over".to_owned(),
-            Verdict::Answer(Ok(Brought::Code(code))) => format!("code {}", code.expose_secret()),
-            Verdict::Answer(Ok(Brought::Token(issued))) => format!("token {}", issued.access.expose_secret()),
-            Verdict::Answer(Err(error)) => error.to_string(),
+            Reply::Show(page) => format!("{} {}", page.status, page.title),
+            Reply::HandOver => "hand over".to_owned(),
+            Reply::Answer(Ok(Brought::Code(code))) => format!("code {}", code.expose_secret()),
+            Reply::Answer(Ok(Brought::Token(issued))) => format!("token {}", issued.access.expose_secret()),
+            Reply::Answer(Err(error)) => error.to_string(),
         }
     }
 
     #[test]
     fn only_the_answer_to_the_own_question_counts() {
-        assert_eq!(told(Response::Code, "code=c%2F&state=s"), "code c/");
+        assert_eq!(shown(Response::Code, "code=c%2F&state=s"), "code c/");
         let strays =
             ["", "code=c", "code=c&state=", "code=c&state=t", "state=s", "code=&state=s", "error=access_denied"];
         for query in strays {
-            assert_eq!(told(Response::Code, query), "400 Nothing was done", "{query}");
+            assert_eq!(shown(Response::Code, query), "400 Nothing was done", "{query}");
         }
     }
 
     #[test]
-    fn a_refusal_is_told() {
-        let denied = told(Response::Code, "error=access_denied&error_description=No%0Away&state=s");
+    fn a_refusal_is_shown() {
+        let denied = shown(Response::Code, "error=access_denied&error_description=No%0Away&state=s");
         assert_eq!(denied, "The sign-in was denied in the browser: access_denied: Noway");
-        let scope = told(Response::Token, "error=invalid_scope&state=s");
+        let scope = shown(Response::Token, "error=invalid_scope&state=s");
         assert_eq!(scope, "The account does not give this API client what `--scope` asks for: invalid_scope");
     }
 
@@ -286,8 +286,8 @@ mod tests {
         let post =
             |path, host, origin, body| name(&porter.judge(&Method::POST, path, "", &headers(host, origin), body));
         let own = Some("http://localhost:8080");
-        let told = "access_token=t&token_type=Bearer&state=s";
-        assert_eq!(post("/token", "localhost:8080", own, told), "token t");
+        let fragment = "access_token=t&token_type=Bearer&state=s";
+        assert_eq!(post("/token", "localhost:8080", own, fragment), "token t");
         assert_eq!(post("/token", "localhost:8080", own, "access_token=t&state=x"), "400 Nothing was done");
         assert_eq!(post("/token", "localhost:8080", own, "state=s"), "400 Nothing was done");
         for (host, origin) in [
@@ -296,7 +296,7 @@ mod tests {
             ("evil.example:8080", Some("http://evil.example:8080")),
             ("localhost:9090", Some("http://localhost:9090")),
         ] {
-            assert_eq!(post("/token", host, origin, told), "404 There is nothing here", "{host} {origin:?}");
+            assert_eq!(post("/token", host, origin, fragment), "404 There is nothing here", "{host} {origin:?}");
         }
         assert_eq!(name(&porter.judge(&Method::GET, "/", "", &headers("[::1]:8080", None), "")), "hand over");
         let usual = Porter { port: 80, ..porter };
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_port_that_is_taken_is_told() {
+    async fn a_port_that_is_taken_is_reported() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = taken.local_addr().unwrap().port();
         let error = Loopback::open(port, Response::Code, &"s".into()).await.err().unwrap();

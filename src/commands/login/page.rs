@@ -59,10 +59,10 @@ impl Page {
 
 /// The page that hands over what only the browser sees, and takes it out of the address and the history.
 pub fn handover(nonce: &str) -> String {
-    let script = "const told=location.hash.slice(1);history.replaceState(null,'','/');\
+    let script = "const fragment=location.hash.slice(1);history.replaceState(null,'','/');\
         const show=page=>{document.title=page.title;document.querySelector('h1').textContent=page.title;\
         document.querySelector('p').textContent=page.text;document.body.className=page.good?'good':'bad';};\
-        fetch('/token',{method:'POST',body:told}).then(answer=>answer.json()).then(show)\
+        fetch('/token',{method:'POST',body:fragment}).then(answer=>answer.json()).then(show)\
         .catch(()=>show({good:false,title:'You are not signed in',text:'source-zendesk-chat does not answer any more: look at the terminal.'}));";
     document("One moment", "Handing over to the terminal …", true, nonce, script)
 }

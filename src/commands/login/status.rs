@@ -13,7 +13,7 @@ use crate::position;
 /// Tells what a configuration signs in with; it spends nothing.
 pub(super) async fn run(path: &Path, context: &Context) -> Result<(), Error> {
     let (document, config) = context.config(path)?;
-    let line = |what: &str, told: &str| context.screen.line(&format!("{what:<15} {told}"));
+    let line = |what: &str, text: &str| context.screen.line(&format!("{what:<15} {text}"));
     line("configuration", &path.display().to_string());
     line("account", config.subdomain.to_string().as_str());
     let credentials = config.credentials.clone();

@@ -63,7 +63,7 @@ async fn a_walk_gives_the_truth_under_the_other_bounds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_walk_gives_the_truth_with_ids_told_or_untold() {
+async fn a_walk_gives_the_truth_with_ids_sent_or_not() {
     let mut options = unbounded();
     options.behaviour.timeline_ids = Ids::Told;
     options.behaviour.agent_events_ids = Ids::Untold;

@@ -26,7 +26,7 @@ async fn only_the_token_opens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_are_told_apart_by_their_bodies() {
+async fn refusals_differ_by_their_bodies() {
     let refused = async |refusal, path| get(&sandbox_with(|o| o.behaviour.refusal = Some(refusal)).await, path).await;
     let only = || vec!["account".to_owned()];
     assert_eq!(refused(Refusal::Forbidden(only()), "account").await.status, 403);
@@ -76,7 +76,7 @@ async fn a_refusal_may_keep_silent_on_how_long_to_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_answer_tells_the_time_of_the_account() {
+async fn every_answer_carries_the_time_of_the_account() {
     let sandbox = sandbox_with(|_| ()).await;
     for path in ["roles", "nowhere"] {
         let reply = get(&sandbox, path).await;

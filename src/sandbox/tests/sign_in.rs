@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::client::{Reply, get_with, options, send};
 use crate::sandbox::Sandbox;
-use crate::sandbox::options::{CONFIDENTIAL_CLIENT, PUBLIC_CLIENT, RefreshTokens, SignIn, TellLife};
+use crate::sandbox::options::{AnnounceLife, CONFIDENTIAL_CLIENT, PUBLIC_CLIENT, RefreshTokens, SignIn};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -137,21 +137,24 @@ async fn only_a_confidential_client_signs_in_by_itself() {
 }
 
 #[tokio::test]
-async fn tokens_die_by_time_and_by_use_and_their_life_is_told_as_it_may_be() {
+async fn tokens_die_by_time_and_by_use_and_expires_in_is_sent_as_the_rules_say() {
     let short = sandbox(|rules| rules.token_life = Some(Duration::ZERO)).await;
     assert_eq!(opens(&short, &short.pair(PUBLIC_CLIENT).access.into()).await, 401);
     let worn = sandbox(|rules| rules.token_requests = Some(2)).await;
     let access = worn.pair(PUBLIC_CLIENT).access.into();
     let opened = [opens(&worn, &access).await, opens(&worn, &access).await, opens(&worn, &access).await];
     assert_eq!(opened, [200, 200, 401]);
-    for (tell, unasked, asked) in
-        [(TellLife::Always, Some(60), Some(60)), (TellLife::WhenAsked, None, Some(60)), (TellLife::Never, None, None)]
-    {
-        let sandbox = sandbox(|rules| (rules.token_life, rules.tell_life) = (Some(Duration::from_mins(1)), tell)).await;
+    for (announce, unasked, asked) in [
+        (AnnounceLife::Always, Some(60), Some(60)),
+        (AnnounceLife::WhenAsked, None, Some(60)),
+        (AnnounceLife::Never, None, None),
+    ] {
+        let sandbox =
+            sandbox(|rules| (rules.token_life, rules.announce_life) = (Some(Duration::from_mins(1)), announce)).await;
         for (more, expected) in [("", unasked), ("&expires_in=172800", asked)] {
             let refresh = sandbox.pair(PUBLIC_CLIENT).refresh.unwrap();
             let form = format!("grant_type=refresh_token&client_id={PUBLIC_CLIENT}&refresh_token={refresh}{more}");
-            assert_eq!(token(&sandbox, &form).await.1["expires_in"].as_u64(), expected, "{tell:?}");
+            assert_eq!(token(&sandbox, &form).await.1["expires_in"].as_u64(), expected, "{announce:?}");
         }
     }
 }

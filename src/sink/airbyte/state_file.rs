@@ -43,7 +43,7 @@ impl StateFile {
     /// Puts a stream's new state into the file. Whenever this is cut short, the file holds either the old states or the new.
     pub fn keep(&self, stream: &str, state: Value) -> io::Result<()> {
         if let Some(output) = &self.output {
-            output.sync_data().map_err(|error| told("stdout cannot be made durable", &error))?;
+            output.sync_data().map_err(|error| failure("stdout cannot be made durable", &error))?;
         }
         let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
         saved.keep(stream, state);
@@ -53,7 +53,7 @@ impl StateFile {
 
     fn replace(&self, text: &str) -> io::Result<()> {
         atomic_file::replace(&self.path, text, Readers::AsBefore)
-            .map_err(|error| told(&format!("The state file {} cannot be written", self.name), &error))
+            .map_err(|error| failure(&format!("The state file {} cannot be written", self.name), &error))
     }
 }
 
@@ -117,6 +117,6 @@ fn ends_torn(stdout: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-fn told(what: &str, error: &io::Error) -> io::Error {
+fn failure(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }

@@ -167,9 +167,9 @@ pub async fn rows_of(store: &Store, file: &DataFile) -> Result<u64, Error> {
 }
 
 fn unreadable(store: &Store, file: &DataFile, error: &ParquetError) -> Error {
-    let told = told(error);
+    let cause = cause(error);
     let address = store.address(&file.path);
-    Error::new(Kind::Incomplete, format!("{address} cannot be read as the file that `_state.json` lists: {told}"))
+    Error::new(Kind::Incomplete, format!("{address} cannot be read as the file that `_state.json` lists: {cause}"))
 }
 
 /// The values of a column of whole numbers or times; none for any other.
@@ -184,11 +184,11 @@ pub fn numbers(column: &dyn Array) -> Vec<Option<i64>> {
 /// A failure of the place, or of ourselves, while a file is written or read.
 #[allow(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 pub fn broken(error: ParquetError) -> Error {
-    Error::new(Kind::Store, format!("A file of the dataset cannot be written or read: {}", told(&error)))
+    Error::new(Kind::Store, format!("A file of the dataset cannot be written or read: {}", cause(&error)))
 }
 
 /// What went wrong, once: of the errors of a store each repeats the one that it came from.
-fn told(error: &ParquetError) -> String {
+fn cause(error: &ParquetError) -> String {
     match error {
         ParquetError::External(inner) => match inner.downcast_ref::<object_store::Error>() {
             Some(error) => concise(error),

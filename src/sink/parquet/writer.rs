@@ -121,11 +121,11 @@ impl Parquet {
         self.0.summaries.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    fn tell(&self, stream: &str, tell: impl FnOnce(&mut Summary)) {
+    fn record(&self, stream: &str, change: impl FnOnce(&mut Summary)) {
         let mut summaries = self.0.summaries.lock().unwrap_or_else(PoisonError::into_inner);
         let summary = summaries.entry(stream.to_owned()).or_default();
         stream.clone_into(&mut summary.stream);
-        tell(summary);
+        change(summary);
     }
 }
 
@@ -155,8 +155,8 @@ impl Sink for Parquet {
 
     fn status(&self, stream: &str, status: Status) {
         match status {
-            Status::Complete => self.tell(stream, |summary| "complete".clone_into(&mut summary.status)),
-            Status::Incomplete => self.tell(stream, |summary| {
+            Status::Complete => self.record(stream, |summary| "complete".clone_into(&mut summary.status)),
+            Status::Incomplete => self.record(stream, |summary| {
                 if summary.status == INTERRUPTED {
                     return;
                 }
@@ -170,12 +170,12 @@ impl Sink for Parquet {
     fn failure(&self, error: &Error, stream: Option<&str>) {
         if let Some(stream) = stream {
             error!("{stream}: {}", error.sentence());
-            self.tell(stream, |summary| summary.error = Some(error.sentence()));
+            self.record(stream, |summary| summary.error = Some(error.sentence()));
         }
     }
 
     fn stopped(&self, why: &Error, stream: &str) {
-        self.tell(stream, |summary| match why.kind() {
+        self.record(stream, |summary| match why.kind() {
             Kind::Interrupted => INTERRUPTED.clone_into(&mut summary.status),
             _ => summary.error = Some(why.sentence()),
         });
@@ -243,7 +243,7 @@ impl crate::sink::Writer for Writer {
         let (bytes, has_position, broken) = (self.uncommitted, self.frontier.is_some(), self.broken);
         if !ends_in_commit(end, Uncommitted { bytes, has_position, broken }) {
             let table = self.sink.0.dataset.table(self.stream.name).await.unwrap_or_default();
-            self.tell(&table);
+            self.summarize(&table);
             return Ok(());
         }
         self.commit(end).await
@@ -288,7 +288,7 @@ impl Writer {
         }
         self.sink.0.dataset.commit(name, table.clone(), made).await?;
         self.broken = false;
-        self.tell(&table);
+        self.summarize(&table);
         Ok(())
     }
 
@@ -348,9 +348,9 @@ impl Writer {
     }
 
     /// Tells how the table stands.
-    fn tell(&self, table: &Table) {
+    fn summarize(&self, table: &Table) {
         let elapsed = (self.sink.0.clock.now() - self.began).to_std().unwrap_or_default();
-        self.sink.tell(self.stream.name, |summary| {
+        self.sink.record(self.stream.name, |summary| {
             summary.read = self.total;
             Counts { new: summary.new, updated: summary.updated, removed: summary.removed } = self.counts;
             summary.rows = table.rows();

@@ -78,7 +78,7 @@ fn an_array_that_is_missing_or_null_is_empty() {
 }
 
 #[test]
-fn bytes_that_are_no_utf8_are_replaced_and_told() {
+fn bytes_that_are_no_utf8_are_replaced_and_reported() {
     let shape = streams::named("goals").unwrap().endpoint().shape;
     let page = Page::parse(shape, b"[{\"id\":1,\"name\":\"a\xffb\"}]".to_vec()).unwrap();
     assert!(page.repaired());

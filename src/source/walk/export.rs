@@ -47,15 +47,15 @@ pub(super) struct Export {
 
 impl Export {
     /// A walk from the start, or from what has been delivered; LOOKBACK: from some time before that, if records appear late.
-    pub fn new(unit: Unit, late: Late, terms: &Bounds, delivered: Option<(Position, Vec<Span>)>) -> Self {
-        let lookback = terms.lookback_of(late);
+    pub fn new(unit: Unit, late: Late, bounds: &Bounds, delivered: Option<(Position, Vec<Span>)>) -> Self {
+        let lookback = bounds.lookback_of(late);
         let earlier = |position: &Position| {
-            let earlier = (position.nanos() - lookback.unwrap_or(0)).max(terms.start);
+            let earlier = (position.nanos() - lookback.unwrap_or(0)).max(bounds.start);
             if earlier < position.nanos() { Position::at(earlier, unit) } else { position.clone() }
         };
         let start =
-            delivered.as_ref().map_or_else(|| Position::at(terms.start, unit), |(position, _)| earlier(position));
-        let to = terms.end.map_or(Nanos::MAX, |end| unit.floor(end));
+            delivered.as_ref().map_or_else(|| Position::at(bounds.start, unit), |(position, _)| earlier(position));
+        let to = bounds.end.map_or(Nanos::MAX, |end| unit.floor(end));
         let mut export = Self {
             unit,
             from: start.nanos(),

@@ -98,7 +98,7 @@ fn chat(id: &str, seconds: i64) -> String {
     Server::new("chats", []).record(seconds, id)
 }
 
-fn terms(start: i64, end: Option<i64>) -> Bounds {
+fn bounds(start: i64, end: Option<i64>) -> Bounds {
     Bounds {
         start: Nanos::from(start) * SECOND,
         end: end.map(|end| Nanos::from(end) * SECOND),
@@ -108,11 +108,11 @@ fn terms(start: i64, end: Option<i64>) -> Bounds {
 }
 
 fn chats(start: i64, delivered: Option<&Frontier>) -> Walk {
-    Walk::new(streams::named("chats").unwrap(), &terms(start, None), delivered)
+    Walk::new(streams::named("chats").unwrap(), &bounds(start, None), delivered)
 }
 
-fn timeline(terms: &Bounds, delivered: Option<&Frontier>) -> Walk {
-    Walk::new(streams::named("agent_timeline").unwrap(), terms, delivered)
+fn timeline(bounds: &Bounds, delivered: Option<&Frontier>) -> Walk {
+    Walk::new(streams::named("agent_timeline").unwrap(), bounds, delivered)
 }
 
 fn at(seconds: i64, id: Option<&str>) -> Frontier {
@@ -154,7 +154,7 @@ fn query(walk: &mut Walk) -> Vec<(&'static str, String)> {
 /// The next request, which stays the next one.
 fn peek(walk: &mut Walk) -> Option<Request> {
     let asked = walk.next()?;
-    match &mut walk.course {
+    match &mut walk.pagination {
         Pagination::Once(asked) => *asked = false,
         Pagination::Numbered(numbered) => numbered.ready = true,
         Pagination::Export(export) => export.windows.iter_mut().for_each(|window| window.stage = window::Stage::Ready),
@@ -214,7 +214,7 @@ fn cutoff_a_400_to_a_later_request_is_no_excuse() {
 #[test]
 fn window_leaves_records_at_its_end_to_the_next_walk() {
     let server = Server::new("chats", [(10, "a"), (19, "b"), (20, "c"), (21, "d")]);
-    let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(10, Some(20)), None);
+    let mut walk = Walk::new(streams::named("chats").unwrap(), &bounds(10, Some(20)), None);
     let (all, frontiers, requests) = drive(&mut walk, &server).unwrap();
     assert_eq!(all.len(), 2);
     assert_eq!(frontiers, [at(20, None)]);
@@ -266,7 +266,7 @@ fn seam_without_next_page_takes_the_end() {
 
 #[test]
 fn seam_keeps_a_float_as_it_was_received() {
-    let mut walk = Walk::new(streams::named("agent_events").unwrap(), &terms(0, None), None);
+    let mut walk = Walk::new(streams::named("agent_events").unwrap(), &bounds(0, None), None);
     let event = r#"{"id":"e","timestamp":"2023-10-20T09:44:12.123456Z"}"#.to_owned();
     let delivery = accept(
         &mut walk,
@@ -282,7 +282,7 @@ fn seam_keeps_a_float_as_it_was_received() {
 #[test]
 fn seam_without_an_id_is_asked_one_unit_earlier() {
     assert_eq!(query(&mut chats(10, None))[0], ("start_time", "9".to_owned()));
-    assert_eq!(query(&mut timeline(&terms(10, None), None))[0], ("start_time", "9999999".to_owned()));
+    assert_eq!(query(&mut timeline(&bounds(10, None), None))[0], ("start_time", "9999999".to_owned()));
     assert_eq!(query(&mut chats(0, None))[0], ("start_time", "0".to_owned()));
 }
 
@@ -299,7 +299,7 @@ fn seam_refuses_a_position_before_the_one_asked() {
 fn progress_none_on_a_full_page_is_an_error_and_never_a_loop() {
     let spans: Vec<String> =
         (0..100).map(|agent| format!(r#"{{"agent_id":{agent},"start_time":"1970-01-01T00:00:05.000001Z"}}"#)).collect();
-    let mut walk = timeline(&terms(0, None), None);
+    let mut walk = timeline(&bounds(0, None), None);
     let page = || envelope("agent_timeline", &spans, r#""end_time":5000001"#);
     assert_eq!(accept(&mut walk, Some(1_000), page()).unwrap().page.len(), 100);
     let error = accept(&mut walk, Some(1_000), page()).unwrap_err();
@@ -310,7 +310,7 @@ fn progress_none_on_a_full_page_is_an_error_and_never_a_loop() {
 #[test]
 fn progress_none_on_a_short_page_is_the_end() {
     let span = r#"{"agent_id":1,"start_time":"1970-01-01T00:00:05.000001Z"}"#.to_owned();
-    let mut walk = timeline(&terms(0, None), None);
+    let mut walk = timeline(&bounds(0, None), None);
     let page = || envelope("agent_timeline", std::slice::from_ref(&span), r#""end_time":5000001"#);
     assert_eq!(accept(&mut walk, Some(1_000), page()).unwrap().page.len(), 1);
     assert_eq!(accept(&mut walk, Some(1_000), page()).unwrap().page.len(), 0);
@@ -319,7 +319,7 @@ fn progress_none_on_a_short_page_is_the_end() {
 
 #[test]
 fn progress_is_not_faked_by_a_repeated_record_that_changes() {
-    let mut walk = timeline(&terms(0, None), None);
+    let mut walk = timeline(&bounds(0, None), None);
     for duration in 1..=2 {
         let span = format!(r#"{{"agent_id":1,"start_time":"1970-01-01T00:00:05.000001Z","duration":{duration}}}"#);
         let delivery =
@@ -333,7 +333,7 @@ fn progress_is_not_faked_by_a_repeated_record_that_changes() {
 fn progress_is_not_faked_by_a_repeated_span_that_began_before_what_was_asked() {
     // An export may be ordered by the spans' ends: the last one comes again though its own start lies far back.
     let span = |agent: u32| format!(r#"{{"agent_id":{agent},"start_time":"1970-01-01T00:00:01.000000Z"}}"#);
-    let mut walk = timeline(&terms(0, None), None);
+    let mut walk = timeline(&bounds(0, None), None);
     let page = |agents: &[u32]| {
         let spans: Vec<String> = agents.iter().map(|&agent| span(agent)).collect();
         envelope("agent_timeline", &spans, r#""end_time":9000000"#)
@@ -397,7 +397,7 @@ fn stop_an_empty_page_that_leads_on_is_followed_and_never_moves_the_frontier() {
 
 #[test]
 fn stop_an_empty_page_that_leads_to_the_end_is_the_end() {
-    let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(10, Some(20)), None);
+    let mut walk = Walk::new(streams::named("chats").unwrap(), &bounds(10, Some(20)), None);
     let delivery = accept(&mut walk, Some(1_000), envelope("chats", &[], r#""end_time":20"#)).unwrap();
     assert_eq!((delivery.frontier, delivery.nothing_after), (None, None));
     assert_eq!(walk.next(), None);
@@ -424,12 +424,12 @@ fn stop_empty_pages_that_lead_on_second_by_second_are_an_error_and_never_a_loop(
 fn window_a_page_that_ends_later_than_the_clock_of_the_service_reached_nothing() {
     // An end in microseconds, in an export that counts seconds.
     let page = |end: &str| envelope("chats", &[chat("a", 15)], &format!(r#""end_time":{end},"end_id":"a""#));
-    let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(10, Some(20)), None);
+    let mut walk = Walk::new(streams::named("chats").unwrap(), &bounds(10, Some(20)), None);
     walk.set_latest(400 * SECOND);
     let error = accept(&mut walk, Some(1_000), page("15000000")).unwrap_err();
     assert_eq!(error.kind(), Kind::Paging);
     assert!(error.to_string().contains("chats") && error.to_string().contains("start_time 10"), "{error}");
-    let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(10, Some(20)), None);
+    let mut walk = Walk::new(streams::named("chats").unwrap(), &bounds(10, Some(20)), None);
     walk.set_latest(400 * SECOND);
     let delivery = accept(&mut walk, Some(1_000), page("400")).unwrap();
     assert_eq!((delivery.page.len(), delivery.frontier), (1, Some(at(20, None))));
@@ -467,7 +467,7 @@ fn progress_none_on_a_page_as_large_as_one_that_others_followed_is_an_error() {
     let records: Vec<_> = early.chain((0..20).map(|tie| (30_000_000, format!("{tie:02}")))).collect();
     let mut server = Server { page_size: 7, with_ids: false, ..Server::new("agent_timeline", []) };
     server.records = records;
-    let error = drive(&mut timeline(&terms(0, None), None), &server).unwrap_err();
+    let error = drive(&mut timeline(&bounds(0, None), None), &server).unwrap_err();
     assert_eq!(error.kind(), Kind::Paging);
     assert!(error.to_string().contains("agent_timeline") && error.to_string().contains("30000000"), "{error}");
 }
@@ -478,7 +478,7 @@ fn progress_none_on_the_only_page_of_a_small_account_is_the_end() {
         for page_size in [99, 1_000] {
             let mut server = Server { page_size, with_ids: false, ..Server::new("agent_timeline", []) };
             server.records = (0..count).map(|agent| (5_000_000, agent.to_string())).collect();
-            let (all, ..) = drive(&mut timeline(&terms(0, None), None), &server).unwrap();
+            let (all, ..) = drive(&mut timeline(&bounds(0, None), None), &server).unwrap();
             assert_eq!(all.len(), count);
         }
     }
@@ -486,7 +486,7 @@ fn progress_none_on_the_only_page_of_a_small_account_is_the_end() {
 
 #[test]
 fn progress_pages_of_a_smaller_limit_are_no_measure_of_what_the_server_gives() {
-    let mut walk = timeline(&terms(0, None), None);
+    let mut walk = timeline(&bounds(0, None), None);
     let page = |seconds: &[i64]| {
         let span = |second: &i64| format!(r#"{{"agent_id":1,"start_time":"1970-01-01T00:00:0{second}Z"}}"#);
         let spans: Vec<String> = seconds.iter().map(span).collect();
@@ -515,7 +515,7 @@ fn loud_a_record_without_its_key_is_an_error() {
         ("agent_timeline", r#"{"agent_id":{"id":7},"start_time":"1970-01-01T00:00:07Z"}"#),
         ("chats", r#"{"id":["a"],"update_timestamp":"1970-01-01T00:00:07Z"}"#),
     ] {
-        let mut walk = Walk::new(streams::named(stream).unwrap(), &terms(0, None), None);
+        let mut walk = Walk::new(streams::named(stream).unwrap(), &bounds(0, None), None);
         let error =
             accept(&mut walk, Some(1_000), envelope(stream, &[record.to_owned()], r#""end_time":7"#)).unwrap_err();
         assert_eq!(error.kind(), Kind::Record);
@@ -553,7 +553,7 @@ fn lookback_reads_again_before_the_frontier_and_keeps_it() {
     let day = 86_400_i64;
     let delivered =
         Frontier::Position(Position::received("200000000000", None, Unit::Microseconds).unwrap(), Vec::new());
-    let mut walk = timeline(&terms(0, None), Some(&delivered));
+    let mut walk = timeline(&bounds(0, None), Some(&delivered));
     assert_eq!(query(&mut walk)[0].1, format!("{}", (200_000 - day) * 1_000_000 - 1));
     let late = r#"{"agent_id":7,"start_time":"1970-01-02T08:00:00.000000Z"}"#.to_owned();
     let delivery =
@@ -566,7 +566,7 @@ fn lookback_reads_again_before_the_frontier_and_keeps_it() {
 fn lookback_never_goes_before_the_start() {
     let delivered =
         Frontier::Position(Position::received("200000000000", None, Unit::Microseconds).unwrap(), Vec::new());
-    let mut walk = timeline(&terms(190_000, None), Some(&delivered));
+    let mut walk = timeline(&bounds(190_000, None), Some(&delivered));
     assert_eq!(query(&mut walk)[0].1, "189999999999");
 }
 
@@ -581,7 +581,7 @@ fn a_smaller_limit_grows_again() {
 }
 
 fn numbered(stream: &str, delivered: Option<&Frontier>) -> Walk {
-    Walk::new(streams::named(stream).unwrap(), &terms(0, None), delivered)
+    Walk::new(streams::named(stream).unwrap(), &bounds(0, None), delivered)
 }
 
 #[test]
@@ -648,7 +648,7 @@ proptest! {
     ) {
         let page_size = if pair_inclusive { page_size.max(2) } else { page_size };
         let server = Server { records: records.iter().cloned().collect(), page_size, pair_inclusive, time_inclusive, ..Server::new("chats", []) };
-        let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(start, Some(start + length)), None);
+        let mut walk = Walk::new(streams::named("chats").unwrap(), &bounds(start, Some(start + length)), None);
         walk.cut_at(50 * SECOND);
         let (all, ..) = drive(&mut walk, &server).unwrap();
         let to = (start + length).min(50);

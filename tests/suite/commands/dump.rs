@@ -292,7 +292,7 @@ fn places_that_cannot_be_used() {
 }
 
 #[test]
-fn a_folder_of_something_else_is_told_of_once() {
+fn a_folder_of_something_else_is_reported_once() {
     let place = place();
     fs::create_dir_all(place.path("lake/.git")).unwrap();
     place.write("lake/.gitignore", "mine");
@@ -421,7 +421,7 @@ fn a_file_that_is_gone() {
 }
 
 #[test]
-fn a_stream_that_is_refused_is_told_of_and_stops_no_other() {
+fn a_stream_that_is_refused_is_reported_and_stops_no_other() {
     let place = Place::open(|options| options.behaviour.refusal = Some(Refusal::Forbidden(vec!["roles".to_owned()])));
     assert_page!(dump(&place, "--streams roles,goals"), @"
     exit 1

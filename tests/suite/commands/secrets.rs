@@ -21,7 +21,7 @@ fn echoing(path: &str, code: u16, body: String) -> Place {
 }
 
 /// The beginning of the token is as little to be told as the whole.
-fn tells_nothing(ended: &Ended) {
+fn says_nothing(ended: &Ended) {
     assert!(!ended.says("s3cret") && !ended.says("t0ken"), "{}\n{}", ended.stdout, ended.stderr);
 }
 
@@ -36,7 +36,7 @@ fn no_command_tells_the_token() {
     ] {
         let ended = place.run(arguments);
         assert_eq!(ended.code, Some(0), "{arguments}");
-        tells_nothing(&ended);
+        says_nothing(&ended);
     }
 }
 
@@ -51,7 +51,7 @@ fn a_service_that_repeats_the_token_is_not_quoted() {
             {
                 let ended = place.run(arguments);
                 assert!(ended.says("****"), "what the service said is told but for the token: {}", ended.stdout);
-                tells_nothing(&ended);
+                says_nothing(&ended);
             }
         }
     }
@@ -65,7 +65,7 @@ fn a_summary_does_not_tell_the_token_either() {
             let ended = place.run(&format!("dump --config config.json --out lake --streams roles,goals {flags}"));
             assert_eq!(ended.code, Some(1));
             assert!(ended.says("roles"));
-            tells_nothing(&ended);
+            says_nothing(&ended);
         }
     }
 }
@@ -74,7 +74,7 @@ fn a_summary_does_not_tell_the_token_either() {
 fn a_token_that_a_quotation_cuts_off_leaves_no_beginning() {
     for before in 180..200 {
         let body = format!("{} {TOKEN}", "x".repeat(before));
-        tells_nothing(&echoing("agents", 403, body).run("check --config config.json --debug"));
+        says_nothing(&echoing("agents", 403, body).run("check --config config.json --debug"));
     }
 }
 
@@ -92,7 +92,7 @@ fn a_configuration_that_cannot_be_used_is_not_quoted() {
         for command in ["check", "discover", "read"] {
             let ended = place.run(&format!("{command} --config config.json --debug"));
             assert!(ended.says("FAILED") || ended.code == Some(1), "{content}");
-            tells_nothing(&ended);
+            says_nothing(&ended);
         }
     }
 }

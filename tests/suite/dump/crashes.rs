@@ -12,7 +12,7 @@ use source_zendesk_chat::run::dump_plan::DumpRequest;
 use tempfile::TempDir;
 
 use crate::account::Account;
-use crate::lake::{Contents, Life, Mortal, contents, files, manifest, viewed, wish};
+use crate::lake::{Contents, Life, Mortal, contents, files, manifest, request, viewed};
 
 /// The tables: one that grows by months and one that is read in full.
 const TABLES: [&str; 2] = ["chats", "departments"];
@@ -104,23 +104,23 @@ async fn account() -> Account {
 }
 
 /// One run, which ends by itself or with the life of its store.
-async fn run(account: &Account, place: &Place, now: &str, wish: &DumpRequest, life: usize) -> usize {
+async fn run(account: &Account, place: &Place, now: &str, request: &DumpRequest, life: usize) -> usize {
     account.set_now(now);
     let mut store = place.store().await;
     let life = Life::of(life);
     store.objects = Mortal::over(store.objects, &life);
     tokio::select! {
-        result = account.dump(store, wish) => result.unwrap(),
+        result = account.dump(store, request) => result.unwrap(),
         () = life.ended() => {}
     }
     life.calls()
 }
 
-async fn undisturbed(bucket: Option<&str>, wish: &DumpRequest) -> (Contents, [usize; 2]) {
+async fn undisturbed(bucket: Option<&str>, request: &DumpRequest) -> (Contents, [usize; 2]) {
     let (account, place) = (account().await, Place::open(bucket));
     let mut calls = [0; 2];
     for (number, now) in RUNS.into_iter().enumerate() {
-        let made = run(&account, &place, now, wish, usize::MAX).await;
+        let made = run(&account, &place, now, request, usize::MAX).await;
         if let Some(calls) = calls.get_mut(number) {
             *calls = made;
         }
@@ -136,15 +136,15 @@ async fn survives(mode: Mode, tables: &[&str]) {
 
 /// The same at one of so many calls, at a place of a bucket.
 async fn survives_at(bucket: Option<&str>, mode: Mode, tables: &[&str], step: usize) {
-    let wish = wish(mode, tables);
-    let (expected, calls) = undisturbed(bucket, &wish).await;
+    let request = request(mode, tables);
+    let (expected, calls) = undisturbed(bucket, &request).await;
     assert!(expected["chats"].len() > 100 && calls[0] > 20 && calls[1] > 10, "{calls:?}");
     for (ended, calls) in calls.into_iter().enumerate() {
         for life in (0..calls).step_by(step) {
             let (account, place) = (account().await, Place::open(bucket));
             for (number, now) in RUNS.into_iter().enumerate() {
                 let life = if number == ended { life } else { usize::MAX };
-                run(&account, &place, now, &wish, life).await;
+                run(&account, &place, now, &request, life).await;
                 place.is_whole().await;
             }
             assert!(contents(place.look().await) == expected, "{mode:?}: run {ended}, ended at call {life}");

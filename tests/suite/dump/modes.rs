@@ -14,7 +14,7 @@ use source_zendesk_chat::source::streams;
 use tempfile::TempDir;
 
 use crate::account::{Account, instant};
-use crate::lake::{contents, expected, files, manifest, wish};
+use crate::lake::{contents, expected, files, manifest, request};
 
 const DEDUPED: Mode = Mode::IncrementalDeduped;
 
@@ -43,13 +43,13 @@ impl Place {
         Store::open(self.path().to_str().unwrap()).unwrap()
     }
 
-    async fn try_dump(&self, now: &str, wish: &DumpRequest) -> Result<(), Error> {
+    async fn try_dump(&self, now: &str, request: &DumpRequest) -> Result<(), Error> {
         self.account.set_now(now);
-        self.account.dump(self.store(), wish).await
+        self.account.dump(self.store(), request).await
     }
 
-    async fn dump(&self, now: &str, wish: &DumpRequest) {
-        self.try_dump(now, wish).await.unwrap();
+    async fn dump(&self, now: &str, request: &DumpRequest) {
+        self.try_dump(now, request).await.unwrap();
     }
 
     fn state(&self) -> Manifest {
@@ -102,7 +102,7 @@ async fn deduped_runs_hold_what_the_account_holds_whatever_changes() {
         ("2025-02-03T07:06:00Z", "2025-02-03T07:00:00Z"),
         ("2025-03-01T00:06:00Z", "2025-03-01T00:00:00Z"),
     ] {
-        place.dump(now, &wish(DEDUPED, &[])).await;
+        place.dump(now, &request(DEDUPED, &[])).await;
         place.is_true(cutoff);
     }
 }
@@ -111,7 +111,7 @@ async fn deduped_runs_hold_what_the_account_holds_whatever_changes() {
 async fn spans_that_appear_and_grow_late_are_in_the_table_once() {
     let place = Place::open(|options| options.holdings.growing_spans = true).await;
     for now in ["2025-01-20T00:06:00Z", "2025-01-20T04:06:00Z", "2025-01-21T12:06:00Z", "2025-01-24T00:06:00Z"] {
-        place.dump(now, &wish(DEDUPED, &["agent_timeline"])).await;
+        place.dump(now, &request(DEDUPED, &["agent_timeline"])).await;
     }
     // A day and more after they began, all have grown to their ends.
     let spans = &contents(place.path())["agent_timeline"];
@@ -121,16 +121,16 @@ async fn spans_that_appear_and_grow_late_are_in_the_table_once() {
 #[tokio::test(start_paused = true)]
 async fn modes_follow_one_another() {
     let place = Place::open(|_| {}).await;
-    place.dump("2025-01-20T00:06:00Z", &wish(Mode::Overwrite, &[])).await;
+    place.dump("2025-01-20T00:06:00Z", &request(Mode::Overwrite, &[])).await;
     place.is_true("2025-01-20T00:00:00Z");
-    place.dump("2025-02-01T00:06:00Z", &wish(Mode::IncrementalAppend, &[])).await;
+    place.dump("2025-02-01T00:06:00Z", &request(Mode::IncrementalAppend, &[])).await;
     let (rows, chats) = (place.rows("chats"), place.truth("chats", "2025-02-01T00:00:00Z").len());
     assert!(rows > chats, "a chat that changed is there twice: {rows} rows, {chats} chats");
     assert!(place.table("chats").appended);
-    place.dump("2025-02-03T00:06:00Z", &wish(DEDUPED, &[])).await;
+    place.dump("2025-02-03T00:06:00Z", &request(DEDUPED, &[])).await;
     place.is_true("2025-02-03T00:00:00Z");
-    place.dump("2025-02-20T00:06:00Z", &wish(Mode::Append, &[])).await;
-    place.dump("2025-02-21T00:06:00Z", &wish(Mode::Overwrite, &[])).await;
+    place.dump("2025-02-20T00:06:00Z", &request(Mode::Append, &[])).await;
+    place.dump("2025-02-21T00:06:00Z", &request(Mode::Overwrite, &[])).await;
     place.is_true("2025-02-21T00:00:00Z");
 }
 
@@ -138,19 +138,19 @@ async fn modes_follow_one_another() {
 async fn appending_leaves_out_what_the_table_holds_already() {
     let place = Place::open(|_| {}).await;
     for _ in 0..3 {
-        place.dump("2025-01-20T00:06:00Z", &wish(Mode::Append, &[])).await;
+        place.dump("2025-01-20T00:06:00Z", &request(Mode::Append, &[])).await;
         place.is_true("2025-01-20T00:00:00Z");
     }
-    place.dump("2025-01-20T00:06:00Z", &wish(Mode::IncrementalAppend, &["chats", "agent_timeline"])).await;
+    place.dump("2025-01-20T00:06:00Z", &request(Mode::IncrementalAppend, &["chats", "agent_timeline"])).await;
     place.is_true("2025-01-20T00:00:00Z");
 }
 
 #[tokio::test(start_paused = true)]
 async fn appending_adds_what_changed_beside_what_it_was() {
     let place = Place::open(|_| {}).await;
-    place.dump("2025-01-20T00:06:00Z", &wish(Mode::Overwrite, &["chats"])).await;
+    place.dump("2025-01-20T00:06:00Z", &request(Mode::Overwrite, &["chats"])).await;
     let before = contents(place.path()).remove("chats").unwrap();
-    place.dump("2025-02-01T00:06:00Z", &wish(Mode::Append, &["chats"])).await;
+    place.dump("2025-02-01T00:06:00Z", &request(Mode::Append, &["chats"])).await;
     let (after, now) = (contents(place.path()).remove("chats").unwrap(), place.truth("chats", "2025-02-01T00:00:00Z"));
     assert!(after.len() > now.len());
     assert!(before.keys().chain(now.keys()).all(|row| after.get(row) == Some(&1)));
@@ -161,7 +161,7 @@ async fn appending_adds_what_changed_beside_what_it_was() {
 async fn hourly_runs_leave_few_files() {
     let place = Place::open(|_| {}).await;
     for hour in 0..24 {
-        place.dump(&format!("2025-01-20T{hour:02}:06:00Z"), &wish(DEDUPED, &["chats", "departments"])).await;
+        place.dump(&format!("2025-01-20T{hour:02}:06:00Z"), &request(DEDUPED, &["chats", "departments"])).await;
     }
     assert_eq!(place.table("departments").live.len(), 1);
     let chats = place.table("chats").live;
@@ -173,18 +173,18 @@ async fn hourly_runs_leave_few_files() {
 #[tokio::test(start_paused = true)]
 async fn until_stops_the_cursor_and_the_next_run_goes_on_there() {
     let place = Place::open(|_| {}).await;
-    let until = DumpRequest { until: Some(instant("2025-01-15T00:00:00Z")), ..wish(DEDUPED, &["chats"]) };
+    let until = DumpRequest { until: Some(instant("2025-01-15T00:00:00Z")), ..request(DEDUPED, &["chats"]) };
     place.dump("2025-01-20T00:06:00Z", &until).await;
     assert!(place.rows("chats") > 20 && place.rows("chats") < place.truth("chats", "2025-01-20T00:00:00Z").len());
     assert_eq!(place.table("chats").cursor.unwrap()["update_timestamp"], "1736899200");
-    place.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
+    place.dump("2025-01-20T00:06:00Z", &request(DEDUPED, &["chats"])).await;
     assert_eq!(contents(place.path())["chats"], place.truth("chats", "2025-01-20T00:00:00Z"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn since_is_a_start_once_and_reads_again_later() {
     let place = Place::open(|_| {}).await;
-    let since = |mode, at: &str| DumpRequest { since: Some(instant(at)), ..wish(mode, &["chats"]) };
+    let since = |mode, at: &str| DumpRequest { since: Some(instant(at)), ..request(mode, &["chats"]) };
     place.dump("2025-01-20T00:06:00Z", &since(DEDUPED, "2025-01-10T00:00:00Z")).await;
     let (rows, cursor) = (place.rows("chats"), place.table("chats").cursor);
     assert_eq!(place.table("chats").start, Some(instant("2025-01-10T00:00:00Z")));
@@ -206,10 +206,10 @@ async fn since_is_a_start_once_and_reads_again_later() {
 async fn a_since_behind_the_cursor_passes_nothing_over() {
     let place = Place::open(|_| {}).await;
     for mode in [DEDUPED, Mode::Overwrite] {
-        place.dump("2025-01-10T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
-        let since = DumpRequest { since: Some(instant("2025-01-15T00:00:00Z")), ..wish(mode, &["chats"]) };
+        place.dump("2025-01-10T00:06:00Z", &request(DEDUPED, &["chats"])).await;
+        let since = DumpRequest { since: Some(instant("2025-01-15T00:00:00Z")), ..request(mode, &["chats"]) };
         place.dump("2025-01-20T00:06:00Z", &since).await;
-        place.dump("2025-01-21T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
+        place.dump("2025-01-21T00:06:00Z", &request(DEDUPED, &["chats"])).await;
         assert_eq!(contents(place.path())["chats"], place.truth("chats", "2025-01-21T00:00:00Z"), "{mode:?}");
     }
 }
@@ -220,11 +220,11 @@ async fn a_table_that_brought_nothing_yet_is_not_begun_later() {
         let place = Place::open(|_| {}).await;
         // The first day has no chat yet.
         place.account.set_now("2025-01-01T00:10:00Z");
-        place.dump("2025-01-01T00:10:00Z", &wish(DEDUPED, &["chats"])).await;
+        place.dump("2025-01-01T00:10:00Z", &request(DEDUPED, &["chats"])).await;
         assert_eq!((place.rows("chats"), place.table("chats").cursor), (0, None));
-        let since = DumpRequest { since: Some(instant("2025-01-15T00:00:00Z")), ..wish(mode, &["chats"]) };
+        let since = DumpRequest { since: Some(instant("2025-01-15T00:00:00Z")), ..request(mode, &["chats"]) };
         place.dump("2025-01-20T00:06:00Z", &since).await;
-        place.dump("2025-01-21T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
+        place.dump("2025-01-21T00:06:00Z", &request(DEDUPED, &["chats"])).await;
         assert_eq!(contents(place.path())["chats"], place.truth("chats", "2025-01-21T00:00:00Z"), "{mode:?}");
     }
 }
@@ -232,11 +232,11 @@ async fn a_table_that_brought_nothing_yet_is_not_begun_later() {
 #[tokio::test(start_paused = true)]
 async fn a_table_does_not_claim_to_begin_where_nothing_was_read() {
     let place = Place::open(|_| {}).await;
-    let since = DumpRequest { since: Some(instant("2025-01-10T00:00:00Z")), ..wish(DEDUPED, &["chats"]) };
+    let since = DumpRequest { since: Some(instant("2025-01-10T00:00:00Z")), ..request(DEDUPED, &["chats"]) };
     place.dump("2025-01-20T00:06:00Z", &since).await;
-    place.dump("2025-01-21T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
+    place.dump("2025-01-21T00:06:00Z", &request(DEDUPED, &["chats"])).await;
     assert_eq!(place.table("chats").start, Some(instant("2025-01-10T00:00:00Z")));
-    place.dump("2025-01-22T00:06:00Z", &wish(Mode::Overwrite, &["chats"])).await;
+    place.dump("2025-01-22T00:06:00Z", &request(Mode::Overwrite, &["chats"])).await;
     assert_eq!(place.table("chats").start, Some(instant("2025-01-01T00:00:00Z")));
     assert_eq!(contents(place.path())["chats"], place.truth("chats", "2025-01-22T00:00:00Z"));
 }
@@ -244,20 +244,20 @@ async fn a_table_does_not_claim_to_begin_where_nothing_was_read() {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_behind_drops_nothing() {
     let place = Place::open(|_| {}).await;
-    place.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
+    place.dump("2025-01-20T00:06:00Z", &request(DEDUPED, &["chats"])).await;
     let (rows, cursor) = (place.rows("chats"), place.table("chats").cursor);
     for behind in ["2024-12-01T00:00:00Z", "2025-01-10T00:00:00Z"] {
-        place.dump(behind, &wish(Mode::Overwrite, &["chats"])).await;
+        place.dump(behind, &request(Mode::Overwrite, &["chats"])).await;
         assert_eq!((place.rows("chats"), place.table("chats").cursor), (rows, cursor.clone()), "{behind}");
     }
-    place.dump("2025-01-21T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
+    place.dump("2025-01-21T00:06:00Z", &request(DEDUPED, &["chats"])).await;
     assert_eq!(contents(place.path())["chats"], place.truth("chats", "2025-01-21T00:00:00Z"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_a_whole_read_drops_what_it_does_not_bring() {
     let first = Place::open(|options| options.holdings.bans = 150).await;
-    first.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &["bans", "chats"])).await;
+    first.dump("2025-01-20T00:06:00Z", &request(DEDUPED, &["bans", "chats"])).await;
     let (bans, chats) = (first.rows("bans"), first.rows("chats"));
     // The same account, where some bans are gone.
     let fewer = Account::open(|options| {
@@ -266,16 +266,16 @@ async fn only_a_whole_read_drops_what_it_does_not_bring() {
     });
     let place = Place { account: fewer.await, folder: first.folder };
     let bounded = [
-        DumpRequest { until: Some(instant("2025-01-15T00:00:00Z")), ..wish(DEDUPED, &["bans", "chats"]) },
-        DumpRequest { since: Some(instant("2025-01-02T00:00:00Z")), ..wish(DEDUPED, &["bans", "chats"]) },
-        DumpRequest { since: Some(instant("2025-01-15T00:00:00Z")), ..wish(Mode::Overwrite, &["bans", "chats"]) },
-        DumpRequest { until: Some(instant("2025-01-15T00:00:00Z")), ..wish(Mode::Overwrite, &["bans", "chats"]) },
+        DumpRequest { until: Some(instant("2025-01-15T00:00:00Z")), ..request(DEDUPED, &["bans", "chats"]) },
+        DumpRequest { since: Some(instant("2025-01-02T00:00:00Z")), ..request(DEDUPED, &["bans", "chats"]) },
+        DumpRequest { since: Some(instant("2025-01-15T00:00:00Z")), ..request(Mode::Overwrite, &["bans", "chats"]) },
+        DumpRequest { until: Some(instant("2025-01-15T00:00:00Z")), ..request(Mode::Overwrite, &["bans", "chats"]) },
     ];
-    for wish in bounded {
-        place.dump("2025-01-20T00:06:00Z", &wish).await;
-        assert_eq!((place.rows("bans"), place.rows("chats")), (bans, chats), "{wish:?}");
+    for request in bounded {
+        place.dump("2025-01-20T00:06:00Z", &request).await;
+        assert_eq!((place.rows("bans"), place.rows("chats")), (bans, chats), "{request:?}");
     }
-    place.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &["bans"])).await;
+    place.dump("2025-01-20T00:06:00Z", &request(DEDUPED, &["bans"])).await;
     assert!(place.rows("bans") < bans);
     assert_eq!(contents(place.path())["bans"], place.truth("bans", "2025-01-20T00:06:00Z"));
 }
@@ -283,7 +283,7 @@ async fn only_a_whole_read_drops_what_it_does_not_bring() {
 #[tokio::test(start_paused = true)]
 async fn a_table_without_rows_has_one_file() {
     let place = Place::open(|options| options.holdings.chats = 0).await;
-    place.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &[])).await;
+    place.dump("2025-01-20T00:06:00Z", &request(DEDUPED, &[])).await;
     let chats = place.table("chats").live;
     assert_eq!((chats.len(), chats[0].rows), (1, 0));
     assert!(chats[0].path.starts_with("chats/month=__HIVE_DEFAULT_PARTITION__/"));
@@ -292,7 +292,7 @@ async fn a_table_without_rows_has_one_file() {
 #[tokio::test(start_paused = true)]
 async fn a_mode_that_a_stream_has_not_is_refused() {
     let place = Place::open(|_| {}).await;
-    let refused = place.try_dump("2025-01-20T00:06:00Z", &wish(Mode::IncrementalAppend, &["departments"])).await;
+    let refused = place.try_dump("2025-01-20T00:06:00Z", &request(Mode::IncrementalAppend, &["departments"])).await;
     assert_eq!(refused.unwrap_err().kind(), Kind::Flags);
 }
 
@@ -300,7 +300,7 @@ async fn a_mode_that_a_stream_has_not_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn since_before_a_table_without_rows_read_nothing() {
     let place = Place::open(|_| {}).await;
-    let since = |at: &str| DumpRequest { since: Some(instant(at)), ..wish(DEDUPED, &["chats"]) };
+    let since = |at: &str| DumpRequest { since: Some(instant(at)), ..request(DEDUPED, &["chats"]) };
     // Nothing was changed within these minutes.
     place.dump("2025-01-15T00:07:00Z", &since("2025-01-15T00:00:59Z")).await;
     assert_eq!((place.rows("chats"), place.table("chats").cursor), (0, None));
@@ -314,11 +314,11 @@ async fn since_before_a_table_without_rows_read_nothing() {
 async fn an_overwrite_whose_newest_chats_are_gone_replaced_nothing() {
     for left in [0, 40] {
         let first = Place::open(|_| {}).await;
-        first.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
+        first.dump("2025-01-20T00:06:00Z", &request(DEDUPED, &["chats"])).await;
         let (rows, cursor) = (first.rows("chats"), first.table("chats").cursor);
         let fewer = Account::open(|options| options.holdings.chats = left);
         let place = Place { account: fewer.await, folder: first.folder };
-        place.dump("2025-01-20T00:06:00Z", &wish(Mode::Overwrite, &["chats"])).await;
+        place.dump("2025-01-20T00:06:00Z", &request(Mode::Overwrite, &["chats"])).await;
         assert!(place.rows("chats") < rows);
         assert_eq!(contents(place.path())["chats"], place.truth("chats", "2025-01-20T00:00:00Z"), "{left}");
         assert_eq!(place.table("chats").cursor, cursor, "a position never moves backwards");
@@ -329,10 +329,10 @@ async fn an_overwrite_whose_newest_chats_are_gone_replaced_nothing() {
 #[tokio::test(start_paused = true)]
 async fn what_did_not_change_was_written_anew() {
     let place = Place::open(|_| {}).await;
-    place.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &[])).await;
+    place.dump("2025-01-20T00:06:00Z", &request(DEDUPED, &[])).await;
     let before = place.state().tables;
     for mode in [DEDUPED, Mode::Overwrite, Mode::Append] {
-        place.dump("2025-01-20T00:06:00Z", &wish(mode, &[])).await;
+        place.dump("2025-01-20T00:06:00Z", &request(mode, &[])).await;
         for (name, table) in place.state().tables {
             assert_eq!((&table.live, &table.retired), (&before[&name].live, &before[&name].retired), "{name} {mode:?}");
         }
@@ -347,13 +347,13 @@ async fn what_did_not_change_was_written_anew() {
 async fn a_redaction_that_showed_late_was_never_read() {
     for (minutes, seen) in [(15, true), (0, false)] {
         let first = Place::open(|_| {}).await;
-        first.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
+        first.dump("2025-01-20T00:06:00Z", &request(DEDUPED, &["chats"])).await;
         let (before, held) = (first.table("chats"), contents(first.path()));
         let redacted = Rule::of_path("incremental/chats", 1..=1, Fault::Extra(br#""redacted":true,"#.to_vec()));
         let mut account = Place::open(|options| options.faults = vec![redacted]).await.account;
-        account.terms.chats_lookback = minutes * 60_000_000_000;
+        account.bounds.chats_lookback = minutes * 60_000_000_000;
         let place = Place { account, folder: first.folder };
-        place.dump("2025-01-20T00:06:00Z", &wish(DEDUPED, &["chats"])).await;
+        place.dump("2025-01-20T00:06:00Z", &request(DEDUPED, &["chats"])).await;
         let rows = contents(place.path()).remove("chats").unwrap();
         let changed = rows.keys().filter(|row| !held["chats"].contains_key(*row)).count();
         assert_eq!(changed, usize::from(seen));
@@ -369,14 +369,14 @@ async fn an_abandoned_overwrite_went_on_however_old() {
         // It breaks off for good after some pages.
         let broken = Rule::of_path("incremental/chats", 2..=u64::MAX, Fault::status(400));
         let first = Place::open(|options| options.faults = vec![broken]).await;
-        first.try_dump("2025-01-20T00:06:00Z", &wish(Mode::Overwrite, &["chats"])).await.unwrap_err();
+        first.try_dump("2025-01-20T00:06:00Z", &request(Mode::Overwrite, &["chats"])).await.unwrap_err();
         let left = first.table("chats").pending.expect("a read that is under way");
         let place = Place { account: Place::open(|_| {}).await.account, folder: first.folder };
         if let Some(between) = between {
-            place.dump(between, &wish(DEDUPED, &["chats"])).await;
+            place.dump(between, &request(DEDUPED, &["chats"])).await;
             assert_eq!(place.table("chats").pending, None);
         }
-        place.dump(by, &wish(Mode::Overwrite, &["chats"])).await;
+        place.dump(by, &request(Mode::Overwrite, &["chats"])).await;
         assert!(left.files.iter().all(|file| !place.path().join(&file.path).exists()), "{by}");
     }
 }

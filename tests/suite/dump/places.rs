@@ -15,7 +15,7 @@ use source_zendesk_chat::sandbox::options::Refusal;
 use tempfile::TempDir;
 
 use crate::account::Account;
-use crate::lake::{Conflicting, contents, files, manifest, viewed, wish};
+use crate::lake::{Conflicting, contents, files, manifest, request, viewed};
 
 const DEDUPED: Mode = Mode::IncrementalDeduped;
 
@@ -24,7 +24,7 @@ async fn account() -> Account {
 }
 
 async fn dump(account: &Account, folder: &Path, mode: Mode, streams: &[&str]) -> Result<(), Error> {
-    account.dump(Store::open(folder.to_str().unwrap())?, &wish(mode, streams)).await
+    account.dump(Store::open(folder.to_str().unwrap())?, &request(mode, streams)).await
 }
 
 /// A dataset of one table, and its account.
@@ -142,32 +142,32 @@ async fn a_table_that_is_a_link_into_another_dataset_is_refused() {
 async fn a_place_below_another_dataset_of_a_bucket_is_refused() {
     let (account, objects) = (account().await, Arc::new(InMemory::new()) as Arc<dyn ObjectStore>);
     let place = |path: &str| Store::in_bucket(Arc::clone(&objects), "s3://bucket".to_owned(), path.into());
-    let wish = wish(DEDUPED, &["roles"]);
-    account.dump(place("a/lake"), &wish).await.unwrap();
+    let request = request(DEDUPED, &["roles"]);
+    account.dump(place("a/lake"), &request).await.unwrap();
     for inner in ["a/lake/inner", "a/lake/roles/month=2025-01", "a/lake/b/c/d"] {
-        let error = account.dump(place(inner), &wish).await.unwrap_err();
+        let error = account.dump(place(inner), &request).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Place);
         assert!(error.to_string().contains("lies within the dataset at s3://bucket/a/lake"), "{error}");
     }
     for beside in ["a/lake", "a/lake2", "a/other"] {
-        account.dump(place(beside), &wish).await.unwrap();
+        account.dump(place(beside), &request).await.unwrap();
     }
     // One that was made around others sweeps none of theirs.
     let listed = || objects.list(Some(&"a/lake2".into())).try_collect::<Vec<_>>();
     let before = listed().await.unwrap();
-    account.dump(place("a"), &wish).await.unwrap();
-    account.dump(place("a"), &wish).await.unwrap();
+    account.dump(place("a"), &request).await.unwrap();
+    account.dump(place("a"), &request).await.unwrap();
     assert_eq!(listed().await.unwrap(), before);
 }
 
 /// A dataset that a run begins, and goes on with, where a store answers the first conditional writes with a conflict.
 async fn met_with(conflicts: usize, carried_out: bool) -> Result<(), Error> {
-    let (account, wish) = (account().await, wish(DEDUPED, &["roles"]));
+    let (account, request) = (account().await, request(DEDUPED, &["roles"]));
     let objects = Arc::new(InMemory::new());
     for _ in 0..2 {
         let inner = Arc::clone(&objects) as Arc<dyn ObjectStore>;
         let objects = Arc::new(Conflicting { inner, answers: conflicts.into(), carried_out });
-        account.dump(Store::in_bucket(objects, "s3://bucket".to_owned(), "lake".into()), &wish).await?;
+        account.dump(Store::in_bucket(objects, "s3://bucket".to_owned(), "lake".into()), &request).await?;
     }
     Ok(())
 }
@@ -183,7 +183,7 @@ async fn a_conflict_on_the_first_state_was_taken_for_another_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listed_file_that_is_missing_or_truncated_is_told_of_before_anything_is_built_on_it() {
+async fn a_listed_file_that_is_missing_or_truncated_is_reported_before_anything_is_built_on_it() {
     for truncated in [false, true] {
         let (account, folder) = made().await;
         let file = folder.path().join(&manifest(folder.path()).tables["chats"].live.last().unwrap().path);

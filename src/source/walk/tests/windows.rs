@@ -40,7 +40,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(server: &'a mut Server, most: usize, cutoff: i64, delivered: Option<&Frontier>) -> Self {
-        let mut walk = Walk::new(streams::named("chats").unwrap(), &terms(FROM, None), delivered);
+        let mut walk = Walk::new(streams::named("chats").unwrap(), &bounds(FROM, None), delivered);
         walk.cut_at(Nanos::from(cutoff) * SECOND);
         let (under_way, frontier) = (VecDeque::new(), delivered.cloned());
         Self { walk, server, under_way, most, delivered: Vec::new(), frontier, requests: 0 }
@@ -120,7 +120,7 @@ fn covers(frontier: &Frontier, time: i64, id: &str) -> bool {
 /// before borders, which both sides may have brought.
 fn repeatable(run: &Run<'_>) -> BTreeSet<Nanos> {
     let Some(Frontier::Position(position, beyond)) = &run.frontier else { return BTreeSet::new() };
-    let Pagination::Export(export) = &run.walk.course else { panic!("no export") };
+    let Pagination::Export(export) = &run.walk.pagination else { panic!("no export") };
     let ends = beyond.iter().map(|span| &span.end).chain([position]);
     let seams = ends.map(|end| if end.id().is_some() { end.nanos() } else { end.nanos() - SECOND });
     seams.chain(export.borders.keys().map(|border| border - SECOND)).collect()
@@ -320,7 +320,7 @@ fn lookback_begins_before_where_the_last_window_was_read() {
     let at = |seconds: i64| Position::at(Nanos::from(seconds) * SECOND, Unit::Microseconds);
     let read = Span { start: at(200_000), end: at(300_000) };
     let delivered = Frontier::Position(at(100_000), vec![read.clone()]);
-    let mut walk = timeline(&terms(0, None), Some(&delivered));
+    let mut walk = timeline(&bounds(0, None), Some(&delivered));
     walk.cut_at(400_000 * SECOND);
     let first = walk.next().unwrap();
     assert_eq!(first.request.query[0].1, "13599999999", "a day before the cursor");
@@ -346,7 +346,7 @@ fn lookback_begins_before_where_the_last_window_was_read() {
 fn lookback_is_not_divided_where_it_reads_again() {
     let at = |seconds: i64| Position::at(Nanos::from(seconds) * SECOND, Unit::Microseconds);
     let read = Span { start: at(100_000), end: at(300_000) };
-    let mut walk = timeline(&terms(0, None), Some(&Frontier::Position(at(100_000), vec![read])));
+    let mut walk = timeline(&bounds(0, None), Some(&Frontier::Position(at(100_000), vec![read])));
     walk.cut_at(10_000_000 * SECOND);
     let page = |from: i64| {
         let span = |number: i64| {
