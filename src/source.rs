@@ -2,6 +2,6 @@
 //! and the forms in which it is kept how far that came.
 
 pub mod page;
-pub mod state;
+pub mod state_format;
 pub mod streams;
 pub mod walk;

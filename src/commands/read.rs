@@ -17,7 +17,7 @@ use crate::run::plan::{self, Choice};
 use crate::run::sync::Run;
 use crate::sink::airbyte::Airbyte;
 use crate::sink::airbyte::state_file::{self, StateFile};
-use crate::source::state::Saved;
+use crate::source::state_format::Saved;
 use crate::source::walk::Bounds;
 
 /// Where reading begins when nobody said so: this long ago.

@@ -11,7 +11,7 @@ use crate::dataset::{Manifest, Mode, Table, TableTask, TableTasks};
 use crate::error::{Error, Kind};
 use crate::position::{self, Frontier};
 use crate::sink::airbyte::coerce::Coercion;
-use crate::source::state::Saved;
+use crate::source::state_format::Saved;
 use crate::source::streams::{self, Stream};
 use crate::source::walk::{Bounds, Walk};
 

@@ -5,7 +5,7 @@ use crate::nearest::nearest;
 use crate::position::Frontier;
 use crate::protocol::{Configured, SyncMode};
 use crate::sink::airbyte::coerce::Coercion;
-use crate::source::state::Saved;
+use crate::source::state_format::Saved;
 use crate::source::streams::{self, Stream};
 use crate::source::walk::{Bounds, Walk};
 

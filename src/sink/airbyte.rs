@@ -17,7 +17,7 @@ use crate::sink::airbyte::coerce::Coercion;
 use crate::sink::airbyte::state_file::StateFile;
 use crate::sink::{End, Sink};
 use crate::source::page::Page;
-use crate::source::state;
+use crate::source::state_format;
 use crate::source::streams::Stream;
 use crate::stdout::Stdout;
 
@@ -114,7 +114,7 @@ impl super::Writer for Writer {
 
     async fn checkpoint(&mut self, delivered: Option<&Frontier>) -> Result<(), Error> {
         let name = self.stream.name;
-        let state = state::of(self.stream, delivered);
+        let state = state_format::of(self.stream, delivered);
         let line = protocol::state(name, &state, std::mem::take(&mut self.since_state));
         self.sink.stdout.write(line.into_bytes()).await?;
         if let Some(file) = self.sink.state_file.clone() {

@@ -13,7 +13,7 @@ use source_zendesk_chat::protocol;
 use source_zendesk_chat::run::plan::{self, Choice};
 use source_zendesk_chat::sink::airbyte::coerce::Coercion;
 use source_zendesk_chat::source::page::{Page, Record, Shape};
-use source_zendesk_chat::source::state::{self, Saved};
+use source_zendesk_chat::source::state_format::{self, Saved};
 use source_zendesk_chat::source::streams::{self, Project, Stream};
 use source_zendesk_chat::source::walk::{Bounds, Walk};
 
@@ -103,7 +103,7 @@ pub fn state(bytes: &[u8]) {
         };
         if let Some(before) = frontier.as_ref().filter(|frontier| TOLD_BY_SIZE.contains(&at(frontier))) {
             let mut again = Saved::default();
-            again.keep(stream.name, state::of(stream, Some(before)));
+            again.keep(stream.name, state_format::of(stream, Some(before)));
             let after = again.delivered(stream).unwrap().unwrap();
             // A state counts whole units: what lies between two is written as the earlier one.
             assert!((at(before) - SECOND..=at(before)).contains(&at(&after)), "{after:?} after {before:?}");

@@ -22,7 +22,7 @@ use source_zendesk_chat::secrets::Secrets;
 use source_zendesk_chat::signals::Stop;
 use source_zendesk_chat::sink::Sink;
 use source_zendesk_chat::sink::airbyte::Airbyte;
-use source_zendesk_chat::source::state::Saved;
+use source_zendesk_chat::source::state_format::Saved;
 use source_zendesk_chat::source::streams::{self, Stream};
 use source_zendesk_chat::source::walk::Bounds;
 use source_zendesk_chat::stdout::Stdout;

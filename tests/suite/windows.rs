@@ -17,7 +17,7 @@ use source_zendesk_chat::sandbox::options::{Bound, BulkEdit, Ids, TimelineOrder}
 use source_zendesk_chat::sink::airbyte::coerce::Coercion;
 use source_zendesk_chat::sink::{End, Sink, Writer};
 use source_zendesk_chat::source::page::Page;
-use source_zendesk_chat::source::state::Saved;
+use source_zendesk_chat::source::state_format::Saved;
 use source_zendesk_chat::source::streams::Stream;
 use tokio::time::{Instant, sleep_until};
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::atomic_file::{self, Readers};
 use crate::error::{Error, Kind};
-use crate::source::state::Saved;
+use crate::source::state_format::Saved;
 
 /// A state file and what it holds; streams that are not read keep their entries.
 pub struct StateFile {

@@ -20,7 +20,7 @@ use crate::protocol::Status;
 use crate::sink::airbyte::coerce::Coercion;
 use crate::sink::{End, Sink};
 use crate::source::page::Page;
-use crate::source::state;
+use crate::source::state_format;
 use crate::source::streams::Stream;
 
 /// The status of a stream whose run was told to end.
@@ -265,7 +265,7 @@ impl Writer {
         self.saved = self.sink.0.clock.now();
         let name = self.stream.name;
         let mut table = self.sink.0.dataset.table(name).await.unwrap_or_default();
-        let cursor = task.advance(self.frontier.as_ref()).map(|frontier| state::of(self.stream, Some(frontier)));
+        let cursor = task.advance(self.frontier.as_ref()).map(|frontier| state_format::of(self.stream, Some(frontier)));
         let rule = self.rule(&task, end);
         if task.mode.is_incremental() {
             // Whoever began a long read of the table read it before these rows came.
@@ -373,7 +373,7 @@ fn pending_files(
     let pending = table.pending.take().filter(|pending| task.is_of(pending));
     let mut files = pending.map(|pending| pending.files).unwrap_or_default();
     files.extend(fresh);
-    let cursor = frontier.map(|frontier| state::of(stream, Some(frontier)));
+    let cursor = frontier.map(|frontier| state_format::of(stream, Some(frontier)));
     let (run, columns) = (run.to_owned(), columns.clone());
     table.pending = Some(Pending { mode, start, end, run, columns, cursor, files: files.clone() });
     files

@@ -675,8 +675,8 @@ proptest! {
             frontier = delivery.frontier.or(frontier);
         }
         let stream = streams::named("chats").unwrap();
-        let mut saved = crate::source::state::Saved::default();
-        saved.keep("chats", crate::source::state::of(stream, frontier.as_ref()));
+        let mut saved = crate::source::state_format::Saved::default();
+        saved.keep("chats", crate::source::state_format::of(stream, frontier.as_ref()));
         let resumed = saved.delivered(stream).unwrap();
         prop_assert_eq!(&resumed, &frontier);
         all.extend(drive(&mut chats(1, resumed.as_ref()), &server).unwrap().0);

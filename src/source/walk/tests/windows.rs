@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::*;
 use crate::position::Span;
-use crate::source::state::{self, Saved};
+use crate::source::state_format::{self, Saved};
 
 /// Where an account's history begins and, at first, ends for a run.
 const FROM: i64 = 1_000;
@@ -104,7 +104,7 @@ fn wanted(records: &BTreeMap<String, i64>, cutoff: i64) -> BTreeSet<String> {
 fn kept(frontier: Option<&Frontier>) -> Option<Frontier> {
     let stream = streams::named("chats").unwrap();
     let mut saved = Saved::default();
-    saved.keep("chats", state::of(stream, frontier));
+    saved.keep("chats", state_format::of(stream, frontier));
     Saved::parse(&saved.text()).unwrap().delivered(stream).unwrap()
 }
 
