@@ -11,7 +11,7 @@ use reqwest::Url;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
-use crate::access::oauth::{Grant, Issued, Registration, TOKEN_PATH};
+use crate::access::oauth::{Grant, Issued, Registration};
 use crate::access::origin::Origin;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
@@ -26,6 +26,7 @@ mod retry;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod token_requests;
 
 pub use auth::{Access, Renewal};
 pub use refusal::Refusal;
@@ -34,6 +35,7 @@ use auth::{Given, Tokens};
 use exchange::{Question, Service};
 use retry::{Action, Fault, Patience};
 use throttle::Throttle;
+use token_requests::TokenRequests;
 
 /// Where an account's API is, what opens it, and how much of it may be used.
 pub struct Api {
@@ -163,11 +165,9 @@ pub struct Client(Arc<Shared>);
 /// What all clones of a client have in common.
 struct Shared {
     origin: Origin,
-    service: Service,
+    service: Arc<Service>,
     tokens: Tokens,
     gate: Arc<Gate>,
-    /// What requests for tokens pass: those for pages wait for a token while they hold places in the other.
-    aside: Arc<Gate>,
     throttle: Throttle,
     attended: bool,
 }
@@ -180,10 +180,16 @@ impl Client {
 
     /// A client that keeps to `limits`.
     fn within(limits: Limits, api: Api, clock: Clock) -> Result<Self, Error> {
+        let service = Arc::new(Service::new(&api.origin, api.secrets.clone(), limits, clock)?);
+        let token_requests = TokenRequests {
+            origin: api.origin.clone(),
+            service: Arc::clone(&service),
+            gate: Gate::new(1, limits.held_bytes),
+            attended: api.attended,
+        };
         Ok(Self(Arc::new(Shared {
-            service: Service::new(&api.origin, api.secrets.clone(), limits, clock)?,
-            tokens: Tokens::new(api.access, api.secrets)?,
-            aside: Gate::new(1, limits.held_bytes),
+            service,
+            tokens: Tokens::new(api.access, api.secrets, token_requests)?,
             gate: Gate::new(api.concurrency, limits.held_bytes),
             throttle: Throttle::new(api.requests_per_minute),
             attended: api.attended,
@@ -219,7 +225,7 @@ impl Client {
         let mut dead_tokens = 0;
         loop {
             let passage = self.admission(place.take(), watch).await;
-            let (bearer, given) = self.0.bearer().await?;
+            let (bearer, given) = self.0.tokens.bearer().await?;
             let began = Instant::now();
             let question = Question::Get(self.0.address(request, limit), bearer.header.clone());
             let answer = self.0.service.ask(path, question, &passage).await;
@@ -299,7 +305,7 @@ impl Client {
 
     /// Asks for a token on behalf of an API client.
     pub async fn grant(&self, client: &Registration, grant: &Grant<'_>) -> Result<Issued, Error> {
-        self.0.grant(client, grant).await
+        self.0.tokens.grant(client, grant).await
     }
 
     /// Goes on with the access token that it has, whatever becomes of that.
@@ -334,34 +340,6 @@ impl Client {
 }
 
 impl Shared {
-    /// Posts a form to where tokens are given out, again as the retry table says; `watch` is told of every wait.
-    async fn ask_for_token(&self, form: &str, watch: impl Fn(&Wait)) -> Result<Issued, Error> {
-        let mut url = self.origin.url().clone();
-        url.set_path(TOKEN_PATH);
-        let mut patience = Patience::new(self.attended);
-        loop {
-            let passage = self.aside.enter().await;
-            let began = Instant::now();
-            let question = Question::Post(url.clone(), form.to_owned());
-            let answer = self.service.ask(TOKEN_PATH, question, &passage).await;
-            let fault = match answer.and_then(|body| Issued::parse(&body.into_parts().0).map_err(Fault::Unreadable)) {
-                Ok(issued) => return Ok(issued),
-                Err(fault) => fault,
-            };
-            let (kind, pause) = match fault.action(None) {
-                Action::Fail(kind) => return Err(patience.give_up(TOKEN_PATH, fault, kind)),
-                Action::Renew => return Err(patience.give_up(TOKEN_PATH, fault, Kind::Unauthorized)),
-                Action::Again(pause) => (fault.kind_at_last(), pause),
-                Action::Smaller(_) => (fault.kind_at_last(), None),
-            };
-            let Some(duration) = patience.wait(&fault, pause, began.elapsed()) else {
-                return Err(patience.give_up(TOKEN_PATH, fault, kind));
-            };
-            watch(&Wait { duration, reason: WaitReason::Backoff { what: fault.to_string() } });
-            sleep(duration).await;
-        }
-    }
-
     /// Where a request goes: always to the origin, whatever its path says.
     fn address(&self, request: &Request, limit: Option<u32>) -> Url {
         let mut url = self.origin.url().clone();

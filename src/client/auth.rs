@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::Shared;
+use super::token_requests::TokenRequests;
 use crate::access::oauth::{Grant, Issued, Registration, SCOPE};
 use crate::access::token_store::{TokenPlace, TokenStore};
 use crate::error::{Error, Kind};
@@ -46,9 +46,11 @@ impl From<SecretString> for Access {
 }
 
 /// The access token of the moment; it is renewed by one request at a time, while all others wait.
+#[derive(Clone)]
 pub struct Tokens {
     state: Arc<Mutex<State>>,
     secrets: Secrets,
+    requests: Arc<TokenRequests>,
 }
 
 struct State {
@@ -81,11 +83,11 @@ pub enum Given {
 }
 
 impl Tokens {
-    /// Begins with `access`; every token that is used is a secret.
-    pub fn new(access: Access, secrets: Secrets) -> Result<Self, Error> {
+    /// Begins with `access` and gets new tokens by `requests`; every token that is used is a secret.
+    pub fn new(access: Access, secrets: Secrets, requests: TokenRequests) -> Result<Self, Error> {
         let bearer = access.token.map(|token| Bearer::new(0, token, None, &secrets)).transpose()?;
         let state = State { bearer, refused: false, renewal: access.renewal, ended: None };
-        Ok(Self { state: Arc::new(Mutex::new(state)), secrets })
+        Ok(Self { state: Arc::new(Mutex::new(state)), secrets, requests: Arc::new(requests) })
     }
 
     /// Takes note that the service refused a token; false if there can be no other.
@@ -120,13 +122,11 @@ impl Tokens {
     pub async fn ended(&self) -> Option<Error> {
         self.state.lock().await.failure()
     }
-}
 
-impl Shared {
     /// The token for a request that is sent at once: a new one if there is none, if the last one was refused, or if its
     /// time is over by the service's own word.
-    pub async fn bearer(self: &Arc<Self>) -> Result<(Bearer, Given), Error> {
-        let state = Arc::clone(&self.tokens.state).lock_owned().await;
+    pub async fn bearer(&self) -> Result<(Bearer, Given), Error> {
+        let state = Arc::clone(&self.state).lock_owned().await;
         if let Some(error) = state.failure() {
             return Err(error);
         }
@@ -138,10 +138,10 @@ impl Shared {
     }
 
     /// Renews the token, to the end even if nobody waits for it any more: what was spent must be kept.
-    async fn renewed(self: &Arc<Self>, mut state: OwnedMutexGuard<State>) -> Result<(Bearer, Given), Error> {
-        let shared = Arc::clone(self);
+    async fn renewed(&self, mut state: OwnedMutexGuard<State>) -> Result<(Bearer, Given), Error> {
+        let tokens = self.clone();
         let renewing = tokio::spawn(async move {
-            let renewed = shared.renew(&mut state).await;
+            let renewed = tokens.renew(&mut state).await;
             match &renewed {
                 Ok((bearer, _)) => {
                     state.bearer = Some(bearer.clone());
@@ -156,7 +156,7 @@ impl Shared {
     }
 
     async fn renew(&self, state: &mut State) -> Result<(Bearer, Given), Error> {
-        let secrets = &self.tokens.secrets;
+        let secrets = &self.secrets;
         let number = state.bearer.as_ref().map_or(0, |bearer| bearer.number + 1);
         match &mut state.renewal {
             None => Err(Error::new(Kind::Unauthorized, "There is no access token")),
@@ -190,7 +190,7 @@ impl Shared {
 
     /// Asks the account for a token.
     pub async fn grant(&self, client: &Registration, grant: &Grant<'_>) -> Result<Issued, Error> {
-        let issued = self.ask_for_token(&grant.form(client), |wait| warn!("asking for an access token: {wait}")).await;
+        let issued = self.requests.ask(&grant.form(client), |wait| warn!("asking for an access token: {wait}")).await;
         let issued = issued.map_err(|error| match error.kind() {
             Kind::Unauthorized | Kind::Forbidden | Kind::NotFound | Kind::Refused { status: 300..=499 } => {
                 let said = error.cause::<super::Refusal>().and_then(|refusal| refusal.said.as_deref());
@@ -198,8 +198,8 @@ impl Shared {
             }
             _ => error,
         })?;
-        self.tokens.secrets.keep(&issued.access);
-        issued.refresh.iter().for_each(|refresh| self.tokens.secrets.keep(refresh));
+        self.secrets.keep(&issued.access);
+        issued.refresh.iter().for_each(|refresh| self.secrets.keep(refresh));
         Ok(issued)
     }
 }
