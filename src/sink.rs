@@ -4,7 +4,6 @@
 use crate::error::Error;
 use crate::position::{Frontier, Nanos};
 use crate::protocol::Status;
-use crate::sink::airbyte::coerce::Coercion;
 use crate::source::page::Page;
 use crate::source::streams::Stream;
 
@@ -16,8 +15,8 @@ pub trait Sink: Send + Sync + 'static {
     /// One stream's place in it.
     type Writer: Writer;
 
-    /// The place of one stream.
-    fn stream(&self, stream: &'static Stream, coercion: Coercion) -> Self::Writer;
+    /// The place of one stream, of whose members those are wanted that are `selected`, or all.
+    fn stream(&self, stream: &'static Stream, selected: Option<&[String]>) -> Self::Writer;
 
     /// Takes note of a stream's status.
     fn status(&self, stream: &str, status: Status);

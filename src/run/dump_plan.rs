@@ -10,7 +10,6 @@ use crate::columns::Columns;
 use crate::dataset::{Manifest, Mode, Table, TableTask, TableTasks};
 use crate::error::{Error, Kind};
 use crate::position::{self, Frontier};
-use crate::sink::airbyte::coerce::Coercion;
 use crate::source::state_format::Saved;
 use crate::source::streams::{self, Stream};
 use crate::source::walk::{Bounds, Walk};
@@ -97,7 +96,6 @@ impl DumpRequest {
             let known = table.cursor.is_some() || table.rows() > 0;
             let walk =
                 Walk::new(stream, &Bounds { start: position::nanos_of(task.start), ..*bounds }, delivered.as_ref());
-            let coercion = Coercion::new(stream, None);
             plan.streams.push(Planned {
                 stream,
                 named,
@@ -105,7 +103,7 @@ impl DumpRequest {
                 known,
                 delivered,
                 walk,
-                coercion,
+                selected: None,
             });
             tasks.insert(name, task);
         }

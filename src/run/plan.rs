@@ -4,7 +4,6 @@ use crate::error::{Error, Kind};
 use crate::nearest::nearest;
 use crate::position::Frontier;
 use crate::protocol::{Configured, SyncMode};
-use crate::sink::airbyte::coerce::Coercion;
 use crate::source::state_format::Saved;
 use crate::source::streams::{self, Stream};
 use crate::source::walk::{Bounds, Walk};
@@ -24,8 +23,8 @@ pub struct Planned {
     pub delivered: Option<Frontier>,
     /// What asks for its pages.
     pub walk: Walk,
-    /// How its records are written.
-    pub coercion: Coercion,
+    /// The members that are wanted; none means all.
+    pub selected: Option<Vec<String>>,
 }
 
 /// Everything a run will do.
@@ -112,9 +111,9 @@ impl Plan {
             Err(error) => return self.refused.push((stream.name.to_owned(), error)),
         };
         let walk = Walk::new(stream, bounds, delivered.as_ref());
-        let coercion = Coercion::new(stream, selected);
+        let selected = selected.map(<[String]>::to_vec);
         let known = saved.knows(stream.name);
-        self.streams.push(Planned { stream, named, incremental, known, delivered, walk, coercion });
+        self.streams.push(Planned { stream, named, incremental, known, delivered, walk, selected });
     }
 }
 

@@ -179,10 +179,10 @@ impl<S: Sink> Run<S> {
     }
 
     async fn stream(self: Arc<Self>, planned: Planned) -> Outcome {
-        let Planned { stream, named, incremental, known, delivered, mut walk, coercion } = planned;
+        let Planned { stream, named, incremental, known, delivered, mut walk, selected } = planned;
         self.sink.status(stream.name, Status::Started);
         let mut stream_run = StreamRun {
-            writer: self.sink.stream(stream, coercion),
+            writer: self.sink.stream(stream, selected.as_deref()),
             fetching: JoinSet::new(),
             rhythm: Rhythm::default(),
             failure: None,

@@ -53,7 +53,8 @@ impl Airbyte {
 impl Sink for Airbyte {
     type Writer = Writer;
 
-    fn stream(&self, stream: &'static Stream, coercion: Coercion) -> Writer {
+    fn stream(&self, stream: &'static Stream, selected: Option<&[String]>) -> Writer {
+        let coercion = Coercion::new(stream, selected);
         Writer { sink: self.clone(), stream, coercion, since_state: 0, total: 0, mended: BTreeSet::new() }
     }
 

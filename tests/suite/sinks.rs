@@ -10,7 +10,6 @@ use source_zendesk_chat::dataset::{Dataset, Mode, Store};
 use source_zendesk_chat::position::{Frontier, Position, Unit, nanos_of};
 use source_zendesk_chat::secrets::Secrets;
 use source_zendesk_chat::sink::airbyte::Airbyte;
-use source_zendesk_chat::sink::airbyte::coerce::Coercion;
 use source_zendesk_chat::sink::parquet::{Limits, Parquet};
 use source_zendesk_chat::sink::{End, Sink, Writer};
 use source_zendesk_chat::source::page::Page;
@@ -59,10 +58,9 @@ fn ids(ids: &[&str]) -> BTreeSet<String> {
 
 /// Holds a sink to its contract. `sink` makes it anew, as another run would; `seen` looks at what it has published.
 async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Seen) {
-    let coercion = || Coercion::new(stream(), None);
     // What is accepted is counted, and publishes no position by itself.
     let first = sink().await;
-    let mut writer = first.stream(stream(), coercion());
+    let mut writer = first.stream(stream(), None);
     writer.write(page(&["a", "b"], 1)).await.unwrap();
     assert_eq!((writer.total(), seen().await.position), (2, None));
     // A checkpoint is published only with all that was accepted before it.
@@ -81,7 +79,7 @@ async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Se
     drop(first);
     // A read that breaks off keeps what was checkpointed, and moves the position no further than that.
     let second = sink().await;
-    let mut writer = second.stream(stream(), coercion());
+    let mut writer = second.stream(stream(), None);
     writer.write(page(&["d"], 3)).await.unwrap();
     writer.checkpoint(Some(&frontier(3))).await.unwrap();
     writer.finish(Some(&frontier(3)), End::Early).await.unwrap();
@@ -89,7 +87,7 @@ async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Se
     drop(second);
     // A read that brought nothing leaves the position where it is.
     let third = sink().await;
-    let writer = third.stream(stream(), coercion());
+    let writer = third.stream(stream(), None);
     writer.finish(Some(&frontier(3)), End::WithGap).await.unwrap();
     assert_eq!(seen().await.position, Some(seconds(3)));
 }

@@ -14,7 +14,6 @@ use source_zendesk_chat::run::plan::{self, Choice};
 use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
 use source_zendesk_chat::sandbox::options::{Bound, BulkEdit, Ids, TimelineOrder};
-use source_zendesk_chat::sink::airbyte::coerce::Coercion;
 use source_zendesk_chat::sink::{End, Sink, Writer};
 use source_zendesk_chat::source::page::Page;
 use source_zendesk_chat::source::state_format::Saved;
@@ -214,7 +213,7 @@ struct WorkersPlace {
 impl Sink for Worker {
     type Writer = WorkersPlace;
 
-    fn stream(&self, _: &'static Stream, _: Coercion) -> WorkersPlace {
+    fn stream(&self, _: &'static Stream, _: Option<&[String]>) -> WorkersPlace {
         WorkersPlace { worker: self.clone(), until: Instant::now(), total: 0 }
     }
 

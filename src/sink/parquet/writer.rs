@@ -17,7 +17,6 @@ use crate::dataset::{DataFile, Dataset, Pending, Table, TableTask, TableTasks};
 use crate::error::{Error, Kind};
 use crate::position::Frontier;
 use crate::protocol::Status;
-use crate::sink::airbyte::coerce::Coercion;
 use crate::sink::{End, Sink};
 use crate::source::page::Page;
 use crate::source::state_format;
@@ -132,7 +131,7 @@ impl Parquet {
 impl Sink for Parquet {
     type Writer = Writer;
 
-    fn stream(&self, stream: &'static Stream, _: Coercion) -> Writer {
+    fn stream(&self, stream: &'static Stream, _: Option<&[String]>) -> Writer {
         let now = self.0.clock.now();
         let columns = Arc::new(Columns::of(stream));
         let dataset = &self.0.dataset;

@@ -128,7 +128,7 @@ impl Account {
         let limits = Limits { uncommitted: 0, ..LIMITS };
         let sink = Parquet::new(Arc::clone(&dataset), clock, tasks, limits);
         let mut reading = plan.streams.into_iter().next().unwrap();
-        let mut writer = sink.stream(reading.stream, reading.coercion);
+        let mut writer = sink.stream(reading.stream, reading.selected.as_deref());
         let (mut delivered, mut pages) = (reading.delivered, 0);
         reading.walk.cut_at(nanos_of(now));
         while let Some(asked) = reading.walk.next() {
