@@ -58,6 +58,18 @@ pub struct Dataset {
     names: AtomicU64,
 }
 
+/// A table as it is from a commit on.
+#[derive(Debug, Clone)]
+pub struct TableCommit {
+    /// The table's name.
+    pub name: &'static str,
+    /// What it is then.
+    pub table: Table,
+    /// Files that this run has written since its last commit. Nobody has seen them: those that `table` does not name are
+    /// removed at once.
+    pub made: Vec<String>,
+}
+
 /// What is committed.
 struct Committed {
     manifest: Manifest,
@@ -147,19 +159,20 @@ impl Dataset {
         format!("{folder}/{}-{number:05}.parquet", self.run)
     }
 
-    /// Commits a table: from now on it is this. Files that it no longer names are retired; those of `made`, which this run
-    /// wrote since its last commit and nobody has seen, are removed if it does not name them.
-    pub async fn commit(&self, name: &str, table: Table, made: Vec<String>) -> Result<(), Error> {
+    /// Commits tables, all of them at once. Files that a table no longer names are retired.
+    pub async fn commit(&self, changed: &[TableCommit]) -> Result<(), Error> {
         let mut held = self.held.lock().await;
         let change = self.change(&mut held, |manifest| {
             let now = self.clock.now();
-            let before = manifest.tables.remove(name).unwrap_or_default();
-            let mut table = Table { run: self.run.clone(), committed: Some(now), ..table.clone() };
-            let unseen = table.retire(before, now);
-            let old = table.forget(now - GRACE).into_iter();
-            let spent = made.iter().filter(|path| !table.names(path)).cloned();
-            let gone = old.chain(unseen).chain(spent).collect::<Vec<_>>();
-            manifest.tables.insert(name.to_owned(), table);
+            let mut gone = Vec::new();
+            for TableCommit { name, table, made } in changed {
+                let before = manifest.tables.remove(*name).unwrap_or_default();
+                let mut table = Table { run: self.run.clone(), committed: Some(now), ..table.clone() };
+                let unseen = table.retire(before, now);
+                gone.extend(table.forget(now - GRACE).into_iter().chain(unseen));
+                gone.extend(made.iter().filter(|path| !table.names(path)).cloned());
+                manifest.tables.insert((*name).to_owned(), table);
+            }
             gone
         });
         let gone = change.await?;

@@ -13,7 +13,7 @@ use super::open_files::OpenFiles;
 use super::row_builders::RowBuilders;
 use crate::clock::Clock;
 use crate::columns::{self, Columns};
-use crate::dataset::{DataFile, Dataset, Pending, Table, TableTask, TableTasks};
+use crate::dataset::{DataFile, Dataset, Pending, Table, TableCommit, TableTask, TableTasks};
 use crate::error::{Error, Kind};
 use crate::position::Frontier;
 use crate::protocol::Status;
@@ -285,7 +285,7 @@ impl Writer {
             table.start = self.stream.incremental.then(|| task.beginning(table.start, last));
             self.add_empty_file(&mut table).await?;
         }
-        self.sink.0.dataset.commit(name, table.clone(), made).await?;
+        self.sink.0.dataset.commit(&[TableCommit { name, table: table.clone(), made }]).await?;
         self.broken = false;
         self.summarize(&table);
         Ok(())
