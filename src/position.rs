@@ -58,6 +58,12 @@ impl Position {
         Self { time, at, id: None }
     }
 
+    /// The same moment without a record's id: it lies before every record of that moment.
+    #[must_use]
+    pub fn without_id(&self) -> Self {
+        Self { id: None, ..self.clone() }
+    }
+
     /// Where it lies on the time axis.
     pub fn nanos(&self) -> Nanos {
         self.at

@@ -3,5 +3,7 @@
 mod availability;
 pub mod dump_plan;
 pub mod dump_run;
+pub mod family;
+pub mod family_run;
 pub mod plan;
 pub mod sync;

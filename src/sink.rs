@@ -4,7 +4,7 @@
 use crate::error::Error;
 use crate::position::{Frontier, Nanos};
 use crate::protocol::Status;
-use crate::source::page::Page;
+use crate::source::page::{Page, Record};
 use crate::source::streams::Stream;
 
 pub mod airbyte;
@@ -12,11 +12,11 @@ pub mod parquet;
 
 /// Takes what a run reads.
 pub trait Sink: Send + Sync + 'static {
-    /// One stream's place in it.
+    /// Takes the pages of one endpoint.
     type Writer: Writer;
 
-    /// The place of one stream, of whose members those are wanted that are `selected`, or all.
-    fn stream(&self, stream: &'static Stream, selected: Option<&[String]>) -> Self::Writer;
+    /// A writer for streams that are made of the same pages.
+    fn family(&self, members: Vec<Member>) -> Self::Writer;
 
     /// Takes note of a stream's status.
     fn status(&self, stream: &str, status: Status);
@@ -31,6 +31,32 @@ pub trait Sink: Send + Sync + 'static {
     fn now(&self) -> i64;
 }
 
+/// A stream that a writer makes of the pages that it is given.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Which one.
+    pub stream: &'static Stream,
+    /// The members of its records that are wanted; none means all.
+    pub selected: Option<Vec<String>>,
+    /// Whether its state is published while it is read.
+    pub incremental: bool,
+    /// FAMILY: records that changed before this moment were delivered to it by an earlier run.
+    pub from: Option<Nanos>,
+}
+
+impl Member {
+    /// FAMILY: whether a record of the endpoint is new to the stream.
+    pub fn takes(&self, record: Record<'_>) -> bool {
+        let Some((from, cursor)) = self.from.zip(self.stream.endpoint().lead().cursor) else { return true };
+        record.time(cursor).is_none_or(|changed| changed >= from)
+    }
+
+    /// All of a stream that is read by itself, incrementally.
+    pub fn alone(stream: &'static Stream) -> Self {
+        Self { stream, selected: None, incremental: true, from: None }
+    }
+}
+
 /// How the read of a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -42,10 +68,11 @@ pub enum End {
     Whole(Nanos),
 }
 
-/// Takes one stream's records.
+/// Takes the pages of one endpoint and makes its streams of them. Frontiers are given for each of its streams, in the order
+/// of [`Sink::family`].
 pub trait Writer: Send + 'static {
-    /// How many records were accepted.
-    fn total(&self) -> u64;
+    /// How many records of each stream were accepted.
+    fn totals(&self) -> Vec<u64>;
 
     /// Accepts the records of a page. Waits while the sink is slow.
     fn write(&mut self, page: Page) -> impl Future<Output = Result<(), Error>> + Send;
@@ -54,9 +81,9 @@ pub trait Writer: Send + 'static {
     /// parallel would help: while the writer is busy, they would not.
     fn idle(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Takes note of how far the stream is delivered, after everything that was accepted before.
-    fn checkpoint(&mut self, delivered: Option<&Frontier>) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Takes note of how far each stream is delivered, after everything that was accepted before.
+    fn checkpoint(&mut self, delivered: &[Option<Frontier>]) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Ends the stream.
-    fn finish(self, delivered: Option<&Frontier>, end: End) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Ends the streams.
+    fn finish(self, delivered: &[Option<Frontier>], end: End) -> impl Future<Output = Result<(), Error>> + Send;
 }

@@ -14,7 +14,7 @@ use crate::progress::{counted, duration};
 use crate::run::plan::{Plan, Planned};
 use crate::source::page::{Late, Shape};
 use crate::source::streams::{EXPORT_LIMIT, Stream};
-use crate::source::walk::{Bounds, Cutoff};
+use crate::source::walk::{Bounds, Cutoff, Walk};
 
 /// What is told of one stream.
 #[derive(Debug, Serialize)]
@@ -110,16 +110,17 @@ impl Forecast {
         (account, context): (&Account, &Context),
     ) -> Self {
         let cutoff = Cutoff::of(position::nanos_of(context.clock.now()), None).at;
-        let forecast = |mut planned: Planned| {
+        let forecast = |planned: Planned| {
             let (short, why) = why(&planned);
             let (short, why) = again(&planned, bounds).unwrap_or((short, why));
-            planned.walk.cut_at(cutoff);
-            let (requests, at_least) = requests(&planned, table(planned.stream), bounds, cutoff);
-            let axis = planned.walk.axis().filter(|axis| axis.left > 0);
+            let mut walk = planned.walk();
+            walk.cut_at(cutoff);
+            let (requests, at_least) = requests((&planned, &walk), table(planned.stream), bounds, cutoff);
+            let axis = walk.axis().filter(|axis| axis.left > 0);
             StreamForecast {
                 stream: planned.stream.name,
                 from: axis.map(|axis| position::readable(axis.at)),
-                to: axis.and(planned.walk.end()).map(position::readable),
+                to: axis.and(walk.end()).map(position::readable),
                 requests,
                 at_least,
                 short,
@@ -199,7 +200,7 @@ fn again(planned: &Planned, bounds: &Bounds) -> Option<Why> {
 }
 
 /// About how many requests a stream takes, judged by what its table holds, and whether that is only the least.
-fn requests(planned: &Planned, table: &Table, bounds: &Bounds, cutoff: Nanos) -> (u64, bool) {
+fn requests((planned, walk): (&Planned, &Walk), table: &Table, bounds: &Bounds, cutoff: Nanos) -> (u64, bool) {
     match planned.stream.endpoint().shape {
         Shape::Object { .. } | Shape::List => (1, false),
         // A page behind the last record is what ends a walk.
@@ -207,7 +208,7 @@ fn requests(planned: &Planned, table: &Table, bounds: &Bounds, cutoff: Nanos) ->
             (rows @ 1.., None) => (rows.div_ceil(u64::from(limit)) + 1, false),
             _ => (1, true),
         },
-        Shape::Export { .. } => match (planned.walk.axis().map_or(0, |axis| axis.left), pace(table)) {
+        Shape::Export { .. } => match (walk.axis().map_or(0, |axis| axis.left), pace(table)) {
             (..=0, _) => (0, false),
             (left, Some(pace)) => {
                 // What is read again is there for certain.
@@ -221,7 +222,7 @@ fn requests(planned: &Planned, table: &Table, bounds: &Bounds, cutoff: Nanos) ->
                 let rows = (left as f64 * pace).round() as u64;
                 let pages = rows.max(again.into()).div_ceil(u64::from(EXPORT_LIMIT));
                 // One that ends earlier reaches its end with a record beyond it.
-                (if planned.walk.end().is_some_and(|end| end >= cutoff) { pages + 1 } else { pages.max(1) }, false)
+                (if walk.end().is_some_and(|end| end >= cutoff) { pages + 1 } else { pages.max(1) }, false)
             }
             (_, None) => (1, true),
         },

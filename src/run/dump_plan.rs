@@ -12,7 +12,7 @@ use crate::error::{Error, Kind};
 use crate::position::{self, Frontier};
 use crate::source::state_format::Saved;
 use crate::source::streams::{self, Stream};
-use crate::source::walk::{Bounds, Walk};
+use crate::source::walk::Bounds;
 
 /// What a dump is asked for.
 #[derive(Debug, Clone)]
@@ -94,15 +94,14 @@ impl DumpRequest {
             }
             let (task, delivered) = self.task(stream, table, reached, bounds)?;
             let known = table.cursor.is_some() || table.rows() > 0;
-            let walk =
-                Walk::new(stream, &Bounds { start: position::nanos_of(task.start), ..*bounds }, delivered.as_ref());
+            let bounds = Bounds { start: position::nanos_of(task.start), ..*bounds };
             plan.streams.push(Planned {
                 stream,
                 named,
                 incremental: stream.is_export(),
                 known,
                 delivered,
-                walk,
+                bounds,
                 selected: None,
             });
             tasks.insert(name, task);

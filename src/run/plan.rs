@@ -19,12 +19,19 @@ pub struct Planned {
     pub incremental: bool,
     /// Whether an earlier run has read it.
     pub known: bool,
-    /// How far it was delivered before this run.
+    /// How far it is delivered: before the run at first, and while it is read up to its last walk.
     pub delivered: Option<Frontier>,
-    /// What asks for its pages.
-    pub walk: Walk,
+    /// What is asked of its walk.
+    pub bounds: Bounds,
     /// The members that are wanted; none means all.
     pub selected: Option<Vec<String>>,
+}
+
+impl Planned {
+    /// The walk over its endpoint, as if it were read alone.
+    pub fn walk(&self) -> Walk {
+        Walk::new(self.stream, &self.bounds, self.delivered.as_ref())
+    }
 }
 
 /// Everything a run will do.
@@ -34,6 +41,19 @@ pub struct Plan {
     pub streams: Vec<Planned>,
     /// The streams that cannot, by name, and why.
     pub refused: Vec<(String, Error)>,
+}
+
+/// The streams that are made of the same pages, by endpoint.
+pub fn families(streams: Vec<Planned>) -> Vec<Vec<Planned>> {
+    let mut families: Vec<Vec<Planned>> = Vec::new();
+    for planned in streams {
+        let path = planned.stream.endpoint().path;
+        match families.iter_mut().find(|family| family[0].stream.endpoint().path == path) {
+            Some(family) => family.push(planned),
+            None => families.push(vec![planned]),
+        }
+    }
+    families
 }
 
 /// Which streams are read, and how.
@@ -110,10 +130,9 @@ impl Plan {
             Ok(delivered) => delivered,
             Err(error) => return self.refused.push((stream.name.to_owned(), error)),
         };
-        let walk = Walk::new(stream, bounds, delivered.as_ref());
         let selected = selected.map(<[String]>::to_vec);
         let known = saved.knows(stream.name);
-        self.streams.push(Planned { stream, named, incremental, known, delivered, walk, selected });
+        self.streams.push(Planned { stream, named, incremental, known, delivered, bounds: *bounds, selected });
     }
 }
 

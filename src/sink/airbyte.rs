@@ -15,7 +15,7 @@ use crate::protocol::{self, Change, Status};
 use crate::secrets::Secrets;
 use crate::sink::airbyte::coerce::Coercion;
 use crate::sink::airbyte::state_file::StateFile;
-use crate::sink::{End, Sink};
+use crate::sink::{End, Member, Sink};
 use crate::source::page::Page;
 use crate::source::state_format;
 use crate::source::streams::Stream;
@@ -33,10 +33,15 @@ pub struct Airbyte {
     state_file: Option<Arc<StateFile>>,
 }
 
-/// One stream's place in the sink.
+/// Writes the records of the streams of one endpoint.
 pub struct Writer {
     sink: Airbyte,
-    stream: &'static Stream,
+    streams: Vec<StreamWriter>,
+}
+
+/// Writes the records of one stream.
+struct StreamWriter {
+    member: Member,
     coercion: Coercion,
     since_state: u64,
     total: u64,
@@ -53,9 +58,12 @@ impl Airbyte {
 impl Sink for Airbyte {
     type Writer = Writer;
 
-    fn stream(&self, stream: &'static Stream, selected: Option<&[String]>) -> Writer {
-        let coercion = Coercion::new(stream, selected);
-        Writer { sink: self.clone(), stream, coercion, since_state: 0, total: 0, mended: BTreeSet::new() }
+    fn family(&self, members: Vec<Member>) -> Writer {
+        let writer = |member: Member| {
+            let coercion = Coercion::new(member.stream, member.selected.as_deref());
+            StreamWriter { member, coercion, since_state: 0, total: 0, mended: BTreeSet::new() }
+        };
+        Writer { sink: self.clone(), streams: members.into_iter().map(writer).collect() }
     }
 
     fn status(&self, stream: &str, status: Status) {
@@ -77,16 +85,55 @@ impl Sink for Airbyte {
 }
 
 impl super::Writer for Writer {
-    fn total(&self) -> u64 {
-        self.total
+    fn totals(&self) -> Vec<u64> {
+        self.streams.iter().map(|stream| stream.total).collect()
     }
 
     async fn write(&mut self, page: Page) -> Result<(), Error> {
-        let prefix = protocol::record_prefix(self.stream.name, self.sink.now());
+        for stream in &mut self.streams {
+            stream.write(&page, &self.sink).await?;
+        }
+        Ok(())
+    }
+
+    async fn idle(&mut self) -> Result<(), Error> {
+        // What is accepted is written.
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self, delivered: &[Option<Frontier>]) -> Result<(), Error> {
+        for (stream, delivered) in self.streams.iter_mut().zip(delivered) {
+            if stream.member.incremental {
+                stream.checkpoint(delivered.as_ref(), &self.sink).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self, delivered: &[Option<Frontier>], end: End) -> Result<(), Error> {
+        if end == End::Early {
+            // The state after the last page of a stream that broke off is written.
+            return Ok(());
+        }
+        for (stream, delivered) in self.streams.iter_mut().zip(delivered) {
+            stream.checkpoint(delivered.as_ref().filter(|_| stream.member.incremental), &self.sink).await?;
+        }
+        Ok(())
+    }
+}
+
+impl StreamWriter {
+    async fn write(&mut self, page: &Page, sink: &Airbyte) -> Result<(), Error> {
+        let prefix = protocol::record_prefix(self.member.stream.name, sink.now());
         let plain_suffix = protocol::record_suffix(&[]);
         let mut lines = Vec::with_capacity(CHUNK + CHUNK / 8);
         let mut changes = Vec::new();
+        let mut written = 0;
         for record in page.records() {
+            if !self.member.takes(record) {
+                continue;
+            }
+            written += 1;
             lines.extend_from_slice(&prefix);
             self.coercion.write(record, &mut lines, &mut changes);
             if changes.is_empty() {
@@ -97,45 +144,33 @@ impl super::Writer for Writer {
                 changes.clear();
             }
             if lines.len() >= CHUNK {
-                self.sink.stdout.write(std::mem::replace(&mut lines, Vec::with_capacity(CHUNK + CHUNK / 8))).await?;
+                sink.stdout.write(std::mem::replace(&mut lines, Vec::with_capacity(CHUNK + CHUNK / 8))).await?;
             }
         }
         if !lines.is_empty() {
-            self.sink.stdout.write(lines).await?;
+            sink.stdout.write(lines).await?;
         }
-        self.since_state += page.len() as u64;
-        self.total += page.len() as u64;
+        self.since_state += written;
+        self.total += written;
         Ok(())
     }
 
-    async fn idle(&mut self) -> Result<(), Error> {
-        // What is accepted is written.
-        Ok(())
-    }
-
-    async fn checkpoint(&mut self, delivered: Option<&Frontier>) -> Result<(), Error> {
-        let name = self.stream.name;
-        let state = state_format::of(self.stream, delivered);
-        let line = protocol::state(name, &state, std::mem::take(&mut self.since_state));
-        self.sink.stdout.write(line.into_bytes()).await?;
-        if let Some(file) = self.sink.state_file.clone() {
-            self.sink.stdout.after(move || file.keep(name, state))?;
+    async fn checkpoint(&mut self, delivered: Option<&Frontier>, sink: &Airbyte) -> Result<(), Error> {
+        let stream = self.member.stream;
+        let state = state_format::of(stream, delivered);
+        let line = protocol::state(stream.name, &state, std::mem::take(&mut self.since_state));
+        sink.stdout.write(line.into_bytes()).await?;
+        if let Some(file) = sink.state_file.clone() {
+            sink.stdout.after(move || file.keep(stream.name, state))?;
         }
         Ok(())
     }
 
-    async fn finish(mut self, delivered: Option<&Frontier>, end: End) -> Result<(), Error> {
-        // A stream that broke off has told its state after its last page.
-        if end == End::Early { Ok(()) } else { self.checkpoint(delivered).await }
-    }
-}
-
-impl Writer {
     /// LOUD: a member in an undeclared form is told of once; a key that cannot be kept is an error.
     fn report(&mut self, changes: &[Change]) -> Result<(), Error> {
-        let name = self.stream.name;
+        let Stream { name, key, .. } = *self.member.stream;
         for Change { member, nulled } in changes {
-            if *nulled && Some(member.as_str()) == self.stream.key {
+            if *nulled && Some(member.as_str()) == key {
                 return Err(Error::new(
                     Kind::Record,
                     format!("{name}: a record's `{member}`, by which it is told from others, is of another type"),

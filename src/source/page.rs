@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::json::scan::Span;
-use crate::json::{Malformed, slice};
-use crate::position::{Position, Unit};
+use crate::json::{Malformed, slice, unquoted};
+use crate::position::{self, Nanos, Position, Unit};
 use crate::wire::{Body, MemoryGuard};
 
 mod outline;
@@ -153,6 +153,12 @@ impl<'page> Record<'page> {
         let is = |key: Span| key.len() == name.len() && text[key.start as usize..key.end as usize] == *name.as_bytes();
         let &(_, value) = self.spans().iter().rfind(|&&(key, _)| is(key))?;
         Some(slice(&self.page.text, value)).filter(|&value| value != "null")
+    }
+
+    /// The time that a member names, as text or as a number since 1970.
+    pub fn time(self, name: &str) -> Option<Nanos> {
+        let text = unquoted(self.member(name)?);
+        position::iso(text).or_else(|| position::epoch(text))
     }
 
     /// In which of the shape's arrays it came.

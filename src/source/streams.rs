@@ -121,6 +121,13 @@ pub static ENDPOINTS: &[Endpoint] = &[
     export!("department_events", Seconds, cursor: "timestamp", created: "timestamp", expand: true, late: None, Project::Whole),
 ];
 
+impl Endpoint {
+    /// The stream whose records are those of the endpoint: by its key and cursor a walk tells them apart.
+    pub fn lead(&self) -> &'static Stream {
+        &self.streams[0]
+    }
+}
+
 impl Stream {
     /// The endpoint that its records come from.
     pub fn endpoint(&self) -> &'static Endpoint {

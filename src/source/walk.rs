@@ -15,14 +15,14 @@ pub use window::MAYBE_FULL;
 use crate::error::{Error, Kind};
 use crate::position::{Axis, Frontier, Nanos};
 use crate::source::page::{Late, Page, Record, Shape};
-use crate::source::streams::Stream;
+use crate::source::streams::{Endpoint, Stream};
 use crate::wire::Request;
 
 use export::Export;
 use numbered::Numbered;
 
 /// What the user asked of all exports.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Where a stream without a state begins.
     pub start: Nanos,
@@ -48,6 +48,7 @@ impl Bounds {
 /// A stream being read.
 #[derive(Debug)]
 pub struct Walk {
+    endpoint: &'static Endpoint,
     stream: &'static Stream,
     pagination: Pagination,
     pages: u64,
@@ -95,7 +96,8 @@ struct Verdict {
 impl Walk {
     /// A walk over a stream from its start, or from how far it has been delivered.
     pub fn new(stream: &'static Stream, bounds: &Bounds, delivered: Option<&Frontier>) -> Self {
-        let pagination = match (stream.endpoint().shape, delivered.cloned()) {
+        let endpoint = stream.endpoint();
+        let pagination = match (endpoint.shape, delivered.cloned()) {
             (Shape::Export { unit, late, .. }, Some(Frontier::Position(position, beyond))) => {
                 Pagination::Export(Box::new(Export::new(unit, late, bounds, Some((position, beyond)))))
             }
@@ -106,7 +108,7 @@ impl Walk {
             (Shape::Numbered { limit, .. }, _) => Pagination::Numbered(Numbered::from_start(limit)),
             (Shape::Object { .. } | Shape::List, _) => Pagination::Once(false),
         };
-        Self { stream, pagination, pages: 0, duplicates: 0 }
+        Self { endpoint, stream: endpoint.lead(), pagination, pages: 0, duplicates: 0 }
     }
 
     /// CUTOFF: ends the walk at the cutoff, if it would reach further; called again, the earliest one holds.
@@ -129,12 +131,11 @@ impl Walk {
     pub fn next(&mut self) -> Option<Asked> {
         match &mut self.pagination {
             Pagination::Once(asked) => {
-                let request =
-                    || Request { path: self.stream.endpoint().path.to_owned(), query: Vec::new(), limit: None };
+                let request = || Request { path: self.endpoint.path.to_owned(), query: Vec::new(), limit: None };
                 (!std::mem::replace(asked, true)).then(|| Asked { request: request(), window: 0 })
             }
             Pagination::Numbered(numbered) => {
-                let request = numbered.next(self.stream.endpoint().path)?;
+                let request = numbered.next(self.endpoint.path)?;
                 Some(Asked { request, window: 0 })
             }
             Pagination::Export(export) => {
@@ -236,8 +237,8 @@ impl Walk {
 
     fn ask(&mut self, window: u32) -> Option<Asked> {
         let Pagination::Export(export) = &mut self.pagination else { return None };
-        let Shape::Export { records, expand, .. } = self.stream.endpoint().shape else { return None };
-        let request = export.ask(window, self.stream.endpoint().path, records, expand)?;
+        let Shape::Export { records, expand, .. } = self.endpoint.shape else { return None };
+        let request = export.ask(window, self.endpoint.path, records, expand)?;
         Some(Asked { request, window })
     }
 

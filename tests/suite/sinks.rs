@@ -11,7 +11,7 @@ use source_zendesk_chat::position::{Frontier, Position, Unit, nanos_of};
 use source_zendesk_chat::secrets::Secrets;
 use source_zendesk_chat::sink::airbyte::Airbyte;
 use source_zendesk_chat::sink::parquet::{Limits, Parquet};
-use source_zendesk_chat::sink::{End, Sink, Writer};
+use source_zendesk_chat::sink::{End, Member, Sink, Writer};
 use source_zendesk_chat::source::page::Page;
 use source_zendesk_chat::source::streams::{self, Stream};
 use source_zendesk_chat::source::walk::Bounds;
@@ -60,11 +60,11 @@ fn ids(ids: &[&str]) -> BTreeSet<String> {
 async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Seen) {
     // What is accepted is counted, and publishes no position by itself.
     let first = sink().await;
-    let mut writer = first.stream(stream(), None);
+    let mut writer = first.family(vec![Member::alone(stream())]);
     writer.write(page(&["a", "b"], 1)).await.unwrap();
-    assert_eq!((writer.total(), seen().await.position), (2, None));
+    assert_eq!((writer.totals(), seen().await.position), (vec![2], None));
     // A checkpoint is published only with all that was accepted before it.
-    writer.checkpoint(Some(&frontier(1))).await.unwrap();
+    writer.checkpoint(&[Some(frontier(1))]).await.unwrap();
     writer.write(page(&["c"], 2)).await.unwrap();
     writer.idle().await.unwrap();
     let Seen { position, ids: there } = seen().await;
@@ -72,23 +72,23 @@ async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Se
         position.is_none() || (position == Some(seconds(1)) && there.is_superset(&ids(&["a", "b"]))),
         "{position:?} {there:?}"
     );
-    writer.checkpoint(Some(&frontier(2))).await.unwrap();
+    writer.checkpoint(&[Some(frontier(2))]).await.unwrap();
     // The end of a whole read publishes all of it.
-    writer.finish(Some(&frontier(2)), End::Whole(nanos_of(instant("2025-01-03T00:00:00Z")))).await.unwrap();
+    writer.finish(&[Some(frontier(2))], End::Whole(nanos_of(instant("2025-01-03T00:00:00Z")))).await.unwrap();
     assert_eq!(seen().await, Seen { position: Some(seconds(2)), ids: ids(&["a", "b", "c"]) });
     drop(first);
     // A read that breaks off keeps what was checkpointed, and moves the position no further than that.
     let second = sink().await;
-    let mut writer = second.stream(stream(), None);
+    let mut writer = second.family(vec![Member::alone(stream())]);
     writer.write(page(&["d"], 3)).await.unwrap();
-    writer.checkpoint(Some(&frontier(3))).await.unwrap();
-    writer.finish(Some(&frontier(3)), End::Early).await.unwrap();
+    writer.checkpoint(&[Some(frontier(3))]).await.unwrap();
+    writer.finish(&[Some(frontier(3))], End::Early).await.unwrap();
     assert_eq!(seen().await, Seen { position: Some(seconds(3)), ids: ids(&["a", "b", "c", "d"]) });
     drop(second);
     // A read that brought nothing leaves the position where it is.
     let third = sink().await;
-    let writer = third.stream(stream(), None);
-    writer.finish(Some(&frontier(3)), End::WithGap).await.unwrap();
+    let writer = third.family(vec![Member::alone(stream())]);
+    writer.finish(&[Some(frontier(3))], End::WithGap).await.unwrap();
     assert_eq!(seen().await.position, Some(seconds(3)));
 }
 

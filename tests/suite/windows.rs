@@ -14,10 +14,9 @@ use source_zendesk_chat::run::plan::{self, Choice};
 use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
 use source_zendesk_chat::sandbox::options::{Bound, BulkEdit, Ids, TimelineOrder};
-use source_zendesk_chat::sink::{End, Sink, Writer};
+use source_zendesk_chat::sink::{End, Member, Sink, Writer};
 use source_zendesk_chat::source::page::Page;
 use source_zendesk_chat::source::state_format::Saved;
-use source_zendesk_chat::source::streams::Stream;
 use tokio::time::{Instant, sleep_until};
 
 use crate::account::{Account, CUTOFF, NOW, Reading, catalog, instant, key};
@@ -213,7 +212,7 @@ struct WorkersPlace {
 impl Sink for Worker {
     type Writer = WorkersPlace;
 
-    fn stream(&self, _: &'static Stream, _: Option<&[String]>) -> WorkersPlace {
+    fn family(&self, _: Vec<Member>) -> WorkersPlace {
         WorkersPlace { worker: self.clone(), until: Instant::now(), total: 0 }
     }
 
@@ -231,8 +230,8 @@ impl Sink for Worker {
 }
 
 impl Writer for WorkersPlace {
-    fn total(&self) -> u64 {
-        self.total
+    fn totals(&self) -> Vec<u64> {
+        vec![self.total]
     }
 
     async fn write(&mut self, page: Page) -> Result<(), Error> {
@@ -248,14 +247,14 @@ impl Writer for WorkersPlace {
         Ok(())
     }
 
-    async fn checkpoint(&mut self, delivered: Option<&Frontier>) -> Result<(), Error> {
-        if let Some(Frontier::Position(_, beyond)) = delivered {
+    async fn checkpoint(&mut self, delivered: &[Option<Frontier>]) -> Result<(), Error> {
+        if let Some(Frontier::Position(_, beyond)) = &delivered[0] {
             self.worker.beside.fetch_max(beyond.len(), Ordering::Relaxed);
         }
         Ok(())
     }
 
-    async fn finish(self, _: Option<&Frontier>, end: End) -> Result<(), Error> {
+    async fn finish(self, _: &[Option<Frontier>], end: End) -> Result<(), Error> {
         assert!(matches!(end, End::Whole(_)));
         Ok(())
     }

@@ -1,84 +1,89 @@
-//! The Parquet files that a stream is writing, a few at a time.
+//! The Parquet files that a writer has open, a few at a time.
 
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
 use tokio::task::JoinSet;
 
 use super::Limits;
 use super::parquet_file::Growing;
-use super::row_builders::{Month, RowBuilders};
+use super::row_builders::{Group, Month, RowBuilders, TableRows};
 use crate::columns::Rows;
 use crate::dataset::{DataFile, Dataset};
 use crate::error::{Error, Kind};
+use crate::sink::Member;
 use crate::source::streams::Stream;
 
-/// Where rows stand whose month is not known.
+/// The folder of rows whose month is unknown.
 const NO_MONTH: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// Writes the rows of a stream, those of each month into files of their own.
+/// Writes rows into files, those of each table and month into files of their own.
 pub struct OpenFiles {
-    stream: &'static Stream,
-    schema: SchemaRef,
+    tables: Arc<[TableRows]>,
     dataset: Arc<Dataset>,
     limits: Limits,
     /// The file that is being written to.
-    encoding: JoinSet<Result<(Month, Growing, Rows), Error>>,
+    encoding: JoinSet<Result<(Group, Growing, Rows), Error>>,
     /// The other files that grow, the one that was written to last at the end.
-    growing: Vec<(Month, Growing)>,
-    /// The files that are whole, but not committed yet.
-    whole: Vec<DataFile>,
+    growing: Vec<(Group, Growing)>,
+    /// The files of each table that are complete, but not committed yet.
+    complete: Vec<Vec<DataFile>>,
 }
 
 impl OpenFiles {
-    /// The files of a stream; there is none yet.
-    pub fn new(stream: &'static Stream, schema: SchemaRef, dataset: Arc<Dataset>, limits: Limits) -> Self {
-        let (encoding, growing, whole) = (JoinSet::new(), Vec::new(), Vec::new());
-        Self { stream, schema, dataset, limits, encoding, growing, whole }
+    /// The files of tables; there is none yet.
+    pub fn new(tables: Arc<[TableRows]>, dataset: Arc<Dataset>, limits: Limits) -> Self {
+        let complete = tables.iter().map(|_| Vec::new()).collect();
+        Self { tables, dataset, limits, encoding: JoinSet::new(), growing: Vec::new(), complete }
     }
 
-    /// Begins a file of a month.
-    pub fn begin(&self, month: Month) -> Result<Growing, Error> {
-        let path = self.dataset.fresh_path(&folder(self.stream, month));
-        Growing::begin(&self.dataset, path, &self.schema, self.stream.cursor)
+    /// Starts a file.
+    pub fn begin(&self, Group { table, month }: Group) -> Result<Growing, Error> {
+        let TableRows { member: Member { stream, .. }, columns } = &self.tables[table];
+        let path = self.dataset.fresh_path(&folder(stream, month));
+        Growing::begin(&self.dataset, path, &columns.schema(), stream.cursor)
     }
 
-    /// Begins to write the largest rows that wait into their file, while others are taken in; tells whether there were any.
+    /// Starts to write the largest rows that wait into their file, while other pages are converted; returns whether there
+    /// were any.
     pub async fn write_largest(&mut self, builders: &mut RowBuilders) -> Result<bool, Error> {
         self.finish_pending(builders).await?;
-        let Some((month, rows)) = builders.largest() else { return Ok(false) };
-        self.write(month, rows).await?;
+        let Some((group, rows)) = builders.largest() else { return Ok(false) };
+        self.write(group, rows).await?;
         Ok(true)
     }
 
-    /// Ends all files, with all that waits for them.
-    pub async fn close(&mut self, builders: &mut RowBuilders) -> Result<Vec<DataFile>, Error> {
+    /// Closes all files, with all rows that wait for them; returns those of each table.
+    pub async fn close(&mut self, builders: &mut RowBuilders) -> Result<Vec<Vec<DataFile>>, Error> {
         builders.finish_pending().await?;
         while self.write_largest(builders).await? {}
-        let closing: JoinSet<_> = self.growing.drain(..).map(|(_, growing)| growing.close()).collect();
-        for closed in closing.join_all().await {
-            self.whole.push(closed?);
+        let close = |(group, growing): (Group, Growing)| async move { (group.table, growing.close().await) };
+        let closing: JoinSet<_> = self.growing.drain(..).map(close).collect();
+        for (table, closed) in closing.join_all().await {
+            self.complete[table].push(closed?);
         }
-        // Which was closed first is chance; which holds what was read first is not.
-        self.whole.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok(std::mem::take(&mut self.whole))
+        // Which file was closed first is chance; which holds what was read first is not.
+        for files in &mut self.complete {
+            files.sort_by(|one, other| one.path.cmp(&other.path));
+        }
+        Ok(self.complete.iter_mut().map(std::mem::take).collect())
     }
 
-    async fn write(&mut self, month: Month, mut rows: Rows) -> Result<(), Error> {
-        let known = self.growing.iter().position(|(known, _)| *known == month);
+    async fn write(&mut self, group: Group, mut rows: Rows) -> Result<(), Error> {
+        let known = self.growing.iter().position(|(known, _)| *known == group);
         let mut growing = if let Some(index) = known {
             self.growing.remove(index).1
         } else {
             // A window has come to another month: the one before is hardly written to again.
-            if let Some((_, idle)) = self.growing.last_mut() {
+            let last = self.growing.iter_mut().rev().find(|(known, _)| known.table == group.table);
+            if let Some((_, idle)) = last {
                 idle.rest().await?;
             }
-            self.begin(month)?
+            self.begin(group)?
         };
         let room = self.room();
         self.encoding.spawn(async move {
             growing.write(&rows.finish()?, room).await?;
-            Ok((month, growing, rows))
+            Ok((group, growing, rows))
         });
         Ok(())
     }
@@ -87,22 +92,22 @@ impl OpenFiles {
     async fn finish_pending(&mut self, builders: &mut RowBuilders) -> Result<(), Error> {
         let Some(written) = self.encoding.join_next().await else { return Ok(()) };
         let broke_off = |error| Error::new(Kind::Internal, "Writing rows broke off").because(error);
-        let (month, growing, emptied) = written.map_err(broke_off)??;
-        builders.give_back(emptied);
+        let (group, growing, emptied) = written.map_err(broke_off)??;
+        builders.give_back(group.table, emptied);
         if growing.bytes() >= self.limits.large {
-            self.whole.push(growing.close().await?);
+            self.complete[group.table].push(growing.close().await?);
         } else {
-            self.growing.push((month, growing));
+            self.growing.push((group, growing));
         }
         // Months come one after the other: what was not written to for a while is hardly written to again.
-        if self.growing.len() > self.limits.open {
-            let (month, mut idle) = self.growing.remove(0);
+        if self.growing.len() > self.limits.open * self.tables.len() {
+            let (group, mut idle) = self.growing.remove(0);
             let room = self.room();
             // The stragglers of a month would else make a file of their own, and all of the month be merged with it.
-            for mut rows in builders.all_of(month) {
+            for mut rows in builders.all_of(group) {
                 idle.write(&rows.finish()?, room).await?;
             }
-            self.whole.push(idle.close().await?);
+            self.complete[group.table].push(idle.close().await?);
         }
         Ok(())
     }

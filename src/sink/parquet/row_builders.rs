@@ -1,4 +1,4 @@
-//! Converts pages into rows on other threads, several pages at a time.
+//! Converts pages into the rows of their tables on other threads, several pages at a time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -9,51 +9,70 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::columns::{self, Columns, Rows};
 use crate::dataset::Dataset;
 use crate::error::{Error, Kind};
+use crate::sink::Member;
 use crate::source::page::{Page, Record};
 use crate::source::streams::Stream;
 
-/// Pages that are turned into rows at once.
+/// Pages that are converted at once.
 const LANES: usize = 3;
 
-/// The month of a row: none where it is not known, or the table has no months.
+/// A table that rows are made for.
+pub struct TableRows {
+    /// What is made of the pages.
+    pub member: Member,
+    /// Its columns.
+    pub columns: Arc<Columns>,
+}
+
+/// Rows that go into the same file: those of one table and one of its folders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Group {
+    /// Which of the writer's tables.
+    pub table: usize,
+    /// Which of its folders.
+    pub month: Month,
+}
+
+/// The month of a row; none where it is unknown, or the table has no months.
 pub type Month = Option<(i32, u32)>;
 
 /// Rows that wait for their files.
-type Waiting = BTreeMap<Month, Rows>;
+type Waiting = BTreeMap<Group, Rows>;
 
-/// What became of a page.
+/// The result of converting a page.
 struct Taken {
     rows: Waiting,
-    /// What was not needed.
-    spare: Option<Rows>,
+    /// The spare rows that were not needed.
+    spare: Vec<Option<Rows>>,
+    /// How much JSON became rows.
+    bytes: usize,
     result: Result<(), Error>,
 }
 
-/// Turns the pages of a stream into rows by month, each page in one of as many builders.
+/// Converts the pages of an endpoint, each page in one of several builders.
 pub struct RowBuilders {
-    stream: &'static Stream,
-    columns: Arc<Columns>,
+    tables: Arc<[TableRows]>,
     dataset: Arc<Dataset>,
-    /// Pages that are being turned into rows, in the order in which they came.
-    taking: VecDeque<JoinHandle<Taken>>,
-    /// What the other builders hold.
+    /// Pages that are being converted, in the order in which they came, and how much JSON each is.
+    taking: VecDeque<(usize, JoinHandle<Taken>)>,
+    /// The rows of the other builders.
     rows: Vec<Waiting>,
-    /// Without rows, but with room for as many as they held.
-    spare: Vec<Rows>,
-    /// When the last page was read, in microseconds: no two at the same moment, so that rows know their order.
+    /// Emptied rows of each table, whose memory is used again.
+    spare: Vec<Vec<Rows>>,
+    /// When the last page was read, in microseconds. No two pages are read at the same moment, so that rows know their order.
     read: i64,
     waiting: usize,
 }
 
 impl RowBuilders {
-    /// The builders of a stream, with nothing in them.
-    pub fn new(stream: &'static Stream, columns: Arc<Columns>, dataset: Arc<Dataset>) -> Self {
-        let (taking, rows, spare) = (VecDeque::new(), Vec::new(), Vec::new());
-        Self { stream, columns, dataset, taking, rows, spare, read: i64::MIN, waiting: 0 }
+    /// The builders of tables, with nothing in them.
+    pub fn new(tables: Arc<[TableRows]>, dataset: Arc<Dataset>) -> Self {
+        let spare = tables.iter().map(|_| Vec::new()).collect();
+        Self { tables, dataset, taking: VecDeque::new(), rows: Vec::new(), spare, read: i64::MIN, waiting: 0 }
     }
 
-    /// Begins to turn the records of a page into rows, on a thread that has nothing else to do: meanwhile others are
-    /// fetched and taken apart, and rows from before go into their file. Tells how much JSON the records are.
+    /// Starts to convert the records of a page on a thread of its own: meanwhile other pages are fetched and parsed, and
+    /// earlier rows go into their files. Returns how much JSON the records are.
     pub async fn take(&mut self, page: Page, now: DateTime<Utc>) -> Result<usize, Error> {
         if self.taking.len() == LANES {
             self.taken().await?;
@@ -61,32 +80,42 @@ impl RowBuilders {
         let bytes = page.records().map(|record| record.text().len()).sum();
         self.waiting += bytes;
         self.read = now.timestamp_micros().max(self.read.saturating_add(1));
-        let (stream, read) = (self.stream, self.read);
-        let (columns, dataset) = (Arc::clone(&self.columns), Arc::clone(&self.dataset));
-        let (mut rows, mut spare) = (self.rows.pop().unwrap_or_default(), self.spare.pop());
-        self.taking.push_back(spawn_blocking(move || {
+        let read = self.read;
+        let (tables, dataset) = (Arc::clone(&self.tables), Arc::clone(&self.dataset));
+        let mut rows = self.rows.pop().unwrap_or_default();
+        let mut spare: Vec<Option<Rows>> = self.spare.iter_mut().map(Vec::pop).collect();
+        let converting = spawn_blocking(move || {
+            let before = held(&rows);
             let result = page.records().try_for_each(|record| {
-                let month = rows.entry(month(stream, record));
-                let rows = month.or_insert_with(|| spare.take().unwrap_or_else(|| Rows::new(&columns, &dataset.run)));
-                rows.push(stream, record, read)
+                for (index, table) in tables.iter().enumerate().filter(|(_, table)| table.member.takes(record)) {
+                    let group = Group { table: index, month: month(table.member.stream, record) };
+                    let fresh = || spare[index].take().unwrap_or_else(|| Rows::new(&table.columns, &dataset.run));
+                    rows.entry(group).or_insert_with(fresh).push(table.member.stream, record, read)?;
+                }
+                Ok(())
             });
-            Taken { rows, spare, result }
-        }));
+            let bytes = held(&rows) - before;
+            Taken { rows, spare, bytes, result }
+        });
+        self.taking.push_back((bytes, converting));
         Ok(bytes)
     }
 
-    /// Waits until the earliest page is turned into rows; tells whether there was one.
+    /// Waits until the earliest page is converted; returns whether there was one.
     pub async fn taken(&mut self) -> Result<bool, Error> {
-        let Some(taking) = self.taking.front_mut() else { return Ok(false) };
-        let broke_off = |error| Error::new(Kind::Internal, "Taking in rows broke off").because(error);
-        let Taken { rows, spare, result } = taking.await.map_err(broke_off)?;
+        let Some((page, converting)) = self.taking.front_mut() else { return Ok(false) };
+        let broke_off = |error| Error::new(Kind::Internal, "Converting a page into rows broke off").because(error);
+        let Taken { rows, spare, bytes, result } = converting.await.map_err(broke_off)?;
+        self.waiting = (self.waiting + bytes).saturating_sub(*page);
         self.taking.pop_front();
         self.rows.push(rows);
-        self.spare.extend(spare);
+        for (index, unused) in spare.into_iter().enumerate() {
+            self.spare[index].extend(unused);
+        }
         result.map(|()| true)
     }
 
-    /// Waits until all pages are turned into rows; may be given up at any time.
+    /// Waits until all pages are converted. Cancel-safe.
     pub async fn finish_pending(&mut self) -> Result<(), Error> {
         while self.taken().await? {}
         Ok(())
@@ -97,28 +126,33 @@ impl RowBuilders {
         self.waiting
     }
 
-    /// Hands out the rows that take most, as far as builders that are not at work hold any.
-    pub fn largest(&mut self) -> Option<(Month, Rows)> {
+    /// Removes the largest rows and returns them, as far as idle builders hold any.
+    pub fn largest(&mut self) -> Option<(Group, Rows)> {
         let held = self.rows.iter().enumerate().flat_map(|(lane, rows)| rows.iter().map(move |row| (lane, row)));
-        let (lane, month) = held.max_by_key(|(_, (_, rows))| rows.bytes()).map(|(lane, (&month, _))| (lane, month))?;
-        let rows = self.rows.get_mut(lane)?.remove(&month)?;
+        let (lane, group) = held.max_by_key(|(_, (_, rows))| rows.bytes()).map(|(lane, (&group, _))| (lane, group))?;
+        let rows = self.rows.get_mut(lane)?.remove(&group)?;
         self.waiting = self.waiting.saturating_sub(rows.bytes());
-        Some((month, rows))
+        Some((group, rows))
     }
 
-    /// Takes back what holds no rows any more.
-    pub fn give_back(&mut self, emptied: Rows) {
-        if self.spare.len() < LANES {
-            self.spare.push(emptied);
+    /// Takes emptied rows back, to use their memory again.
+    pub fn give_back(&mut self, table: usize, emptied: Rows) {
+        if self.spare[table].len() < LANES {
+            self.spare[table].push(emptied);
         }
     }
 
-    /// Hands out all rows of a month that such builders hold.
-    pub fn all_of(&mut self, month: Month) -> Vec<Rows> {
-        let all: Vec<Rows> = self.rows.iter_mut().filter_map(|rows| rows.remove(&month)).collect();
+    /// Removes all rows of a group that idle builders hold, and returns them.
+    pub fn all_of(&mut self, group: Group) -> Vec<Rows> {
+        let all: Vec<Rows> = self.rows.iter_mut().filter_map(|rows| rows.remove(&group)).collect();
         self.waiting = self.waiting.saturating_sub(all.iter().map(Rows::bytes).sum());
         all
     }
+}
+
+/// How much JSON rows were made of.
+fn held(rows: &Waiting) -> usize {
+    rows.values().map(Rows::bytes).sum()
 }
 
 /// The month of a record, where the table is parted by months.

@@ -5,9 +5,8 @@ use std::collections::HashSet;
 use super::dedup::{Dedup, Hashes, Key};
 use super::next_limit;
 use crate::error::{Error, Kind};
-use crate::json;
 use crate::position::{self, Nanos, Position, Unit};
-use crate::source::page::{self, Page, Record};
+use crate::source::page::{self, Page};
 use crate::source::streams::{EXPORT_LIMIT, Stream};
 use crate::wire::Request;
 
@@ -180,7 +179,7 @@ impl Window {
             return Ok(Judged { keep: Vec::new(), cursors: Vec::new(), cut_at: None, nothing_after, reached: false });
         }
         self.empty = 0;
-        let cursors: Vec<Option<Nanos>> = page.records().map(|record| cursor_of(record, known.stream.cursor)).collect();
+        let cursors: Vec<Option<Nanos>> = page.records().map(|record| record.time(known.stream.cursor?)).collect();
         let next = self.next_position(page, &cursors)?;
         // WINDOW: a page that reaches the end of the window is cut there; the rest is left to the next one.
         let reached = next.nanos() >= self.to;
@@ -320,10 +319,4 @@ impl Window {
         let id = self.position.id().map(|id| format!(", start_id {id}")).unwrap_or_default();
         format!("after {}, start_time {}{id}", position::readable(self.position.nanos()), self.position.time())
     }
-}
-
-/// The instant that a record's cursor names, be it ISO text or an epoch number.
-fn cursor_of(record: Record<'_>, member: Option<&str>) -> Option<Nanos> {
-    let text = json::unquoted(record.member(member?)?);
-    position::iso(text).or_else(|| position::epoch(text))
 }

@@ -11,7 +11,7 @@ use source_zendesk_chat::dataset::{Dataset, Manifest, Mode, Store};
 use source_zendesk_chat::position::nanos_of;
 use source_zendesk_chat::run::dump_plan::DumpRequest;
 use source_zendesk_chat::sink::parquet::{Limits, Parquet};
-use source_zendesk_chat::sink::{End, Sink, Writer};
+use source_zendesk_chat::sink::{End, Member, Sink, Writer};
 use source_zendesk_chat::source::page::Page;
 use source_zendesk_chat::source::streams;
 use source_zendesk_chat::source::walk::{Asked, Bounds};
@@ -127,24 +127,25 @@ impl Account {
         // Each page is committed, so that a run may be killed between any two.
         let limits = Limits { uncommitted: 0, ..LIMITS };
         let sink = Parquet::new(Arc::clone(&dataset), clock, tasks, limits);
-        let mut reading = plan.streams.into_iter().next().unwrap();
-        let mut writer = sink.stream(reading.stream, reading.selected.as_deref());
+        let reading = plan.streams.into_iter().next().unwrap();
+        let mut walk = reading.walk();
+        let mut writer = sink.family(vec![Member::alone(reading.stream)]);
         let (mut delivered, mut pages) = (reading.delivered, 0);
-        reading.walk.cut_at(nanos_of(now));
-        while let Some(asked) = reading.walk.next() {
+        walk.cut_at(nanos_of(now));
+        while let Some(asked) = walk.next() {
             if planned.killed_after == Some(pages) {
                 return Some(resumed);
             }
             pages += 1;
-            let delivery = reading.walk.accept(&asked, asked.request.limit, self.page(&asked)).unwrap();
+            let delivery = walk.accept(&asked, asked.request.limit, self.page(&asked)).unwrap();
             writer.write(delivery.page).await.unwrap();
             if delivery.frontier.is_some() {
                 delivered = delivery.frontier;
-                writer.checkpoint(delivered.as_ref()).await.unwrap();
+                writer.checkpoint(&[delivered.clone()]).await.unwrap();
             }
         }
-        let end = reading.walk.end().map_or(End::WithGap, End::Whole);
-        writer.finish(delivered.as_ref(), end).await.unwrap();
+        let end = walk.end().map_or(End::WithGap, End::Whole);
+        writer.finish(&[delivered], end).await.unwrap();
         dataset.close().await.unwrap();
         Some(resumed)
     }

@@ -11,8 +11,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::Clock;
 use crate::dataset::Store;
+use crate::sink::Member;
 use crate::sink::parquet::open_files::OpenFiles;
-use crate::sink::parquet::row_builders::RowBuilders;
+use crate::sink::parquet::row_builders::{RowBuilders, TableRows};
 use crate::source::page::{Page, Shape};
 use crate::source::streams;
 
@@ -49,13 +50,15 @@ impl Table {
     /// Adds what a run read, in one commit.
     async fn add(&mut self, rule: Rule, chats: &[Chat]) -> Counts {
         self.now += TimeDelta::seconds(1);
-        let mut lanes = RowBuilders::new(stream(), Arc::clone(&self.columns), Arc::clone(&self.dataset));
-        let mut files = OpenFiles::new(stream(), self.columns.schema(), Arc::clone(&self.dataset), self.limits);
+        let tables: Arc<[TableRows]> =
+            [TableRows { member: Member::alone(stream()), columns: Arc::clone(&self.columns) }].into();
+        let mut lanes = RowBuilders::new(Arc::clone(&tables), Arc::clone(&self.dataset));
+        let mut files = OpenFiles::new(tables, Arc::clone(&self.dataset), self.limits);
         for &chat in chats {
             let page = Page::parse(Shape::List, format!("[{}]", text(chat)).into_bytes()).unwrap();
             lanes.take(page, self.now).await.unwrap();
         }
-        let fresh = files.close(&mut lanes).await.unwrap();
+        let fresh = files.close(&mut lanes).await.unwrap().remove(0);
         let merge = Merge {
             dataset: &self.dataset,
             stream: stream(),

@@ -1,0 +1,204 @@
+//! FAMILY: which streams of one endpoint walk together, from where, and up to where. Pure.
+
+use crate::position::{Frontier, Nanos, Position, Span};
+use crate::source::walk::Bounds;
+
+/// A stream that lies so far behind the others walks alone first: the others would have to pass over too much again.
+const BEHIND: Nanos = 24 * 3_600 * 1_000_000_000;
+
+/// How far a stream of the family is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// What is asked of it.
+    pub bounds: Bounds,
+    /// How far it is delivered.
+    pub delivered: Option<Frontier>,
+}
+
+/// One walk of a family.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// Which streams of the family walk.
+    pub members: Vec<usize>,
+    /// Where the walk begins without a frontier, and where it ends.
+    pub bounds: Bounds,
+    /// The frontier that it goes on from: what every member has.
+    pub delivered: Option<Frontier>,
+    /// For each member, the moment before which every record was delivered to it; none for one that needs all of the walk.
+    pub from: Vec<Option<Nanos>>,
+    /// Whether it is the last walk: all members take part, up to the end.
+    pub is_last: bool,
+}
+
+impl Place {
+    /// The moment from which the stream goes on.
+    fn at(&self) -> Nanos {
+        match &self.delivered {
+            Some(Frontier::Position(position, _)) => position.nanos(),
+            Some(Frontier::Id(_)) | None => self.bounds.start,
+        }
+    }
+
+    /// Whether every record of a span was delivered to the stream.
+    fn covers(&self, span: &Span) -> bool {
+        let Some(Frontier::Position(position, spans)) = &self.delivered else { return false };
+        let ends_before = |end: &Position| !span.end.is_beyond(end);
+        ends_before(position)
+            || spans.iter().any(|own| own.start.nanos() <= span.start.nanos() && ends_before(&own.end))
+    }
+}
+
+/// The next walk of a family: that of the streams that lie behind, or, once all are level, of all. `places` is not empty.
+pub fn next_stage(places: &[Place]) -> Stage {
+    let least = places.iter().map(Place::at).min().unwrap_or_default();
+    let walks = |place: &Place| place.at() - least <= BEHIND;
+    let members: Vec<usize> = (0..places.len()).filter(|&index| walks(&places[index])).collect();
+    let behind = places.iter().filter(|place| !walks(place)).map(Place::at).min();
+    let walking = || members.iter().map(|&index| &places[index]);
+    // Of streams at the same moment, one without an id has the least.
+    let rank = |place: &&Place| match &place.delivered {
+        Some(Frontier::Position(position, _)) => (position.nanos(), position.id().is_some()),
+        Some(Frontier::Id(_)) | None => (place.at(), false),
+    };
+    let first = walking().min_by_key(rank).unwrap_or(&places[0]);
+    let lookback = first.bounds.lookback.max(first.bounds.chats_lookback);
+    let from = walking().map(|place| (place.at() > least).then(|| place.at() - lookback)).collect();
+    let end = [first.bounds.end, behind].into_iter().flatten().min();
+    Stage {
+        bounds: Bounds { end, ..first.bounds },
+        delivered: first.delivered.as_ref().map(|frontier| shared(frontier, &walking().collect::<Vec<_>>())),
+        from,
+        is_last: behind.is_none(),
+        members,
+    }
+}
+
+/// The least frontier, with those of its spans that every stream has: what one of them lacks is read again for all.
+fn shared(least: &Frontier, places: &[&Place]) -> Frontier {
+    let Frontier::Position(position, spans) = least else { return least.clone() };
+    let differs = |place: &Place| {
+        let Some(Frontier::Position(other, _)) = &place.delivered else { return false };
+        other.nanos() == position.nanos() && other != position
+    };
+    // Of two ids at the same moment nobody but the service knows which comes first.
+    let position = if places.iter().any(|place| differs(place)) { position.without_id() } else { position.clone() };
+    let covered = |span: &&Span| places.iter().all(|place| place.covers(span));
+    Frontier::Position(position, spans.iter().filter(covered).cloned().collect())
+}
+
+/// How far a member is delivered after a walk that is delivered up to `walked`: it never moves backwards.
+pub fn advanced(own: Option<&Frontier>, walked: &Frontier) -> Frontier {
+    match (own, walked) {
+        (Some(Frontier::Position(own_position, own_spans)), Frontier::Position(position, _))
+            if own_position.is_beyond(position) =>
+        {
+            Frontier::Position(own_position.clone(), own_spans.clone())
+        }
+        _ => walked.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::position::Unit;
+
+    const DAY: i64 = 86_400;
+
+    fn at(seconds: i64) -> Position {
+        Position::at(Nanos::from(seconds) * 1_000_000_000, Unit::Seconds)
+    }
+
+    fn place(delivered: Option<(i64, &[(i64, i64)])>) -> Place {
+        let span = |&(start, end): &(i64, i64)| Span { start: at(start), end: at(end) };
+        let frontier =
+            |(seconds, spans): (i64, &[(i64, i64)])| Frontier::Position(at(seconds), spans.iter().map(span).collect());
+        let bounds = Bounds { start: 0, end: None, lookback: 0, chats_lookback: 0 };
+        Place { bounds, delivered: delivered.map(frontier) }
+    }
+
+    fn members(places: &[Place]) -> (Vec<usize>, bool) {
+        let stage = next_stage(places);
+        (stage.members, stage.is_last)
+    }
+
+    #[test]
+    fn family_streams_within_a_day_walk_together_and_those_behind_walk_first() {
+        let table = [
+            (vec![None], vec![0], true),
+            (vec![Some(5 * DAY), Some(5 * DAY)], vec![0, 1], true),
+            (vec![Some(5 * DAY), Some(5 * DAY - 60)], vec![0, 1], true),
+            (vec![Some(5 * DAY), None, Some(60)], vec![1, 2], false),
+            (vec![None, Some(DAY + 1)], vec![0], false),
+        ];
+        for (reached, expected, is_last) in table {
+            let places: Vec<Place> = reached.iter().map(|at| place(at.map(|at| (at, &[][..])))).collect();
+            assert_eq!(members(&places), (expected, is_last), "{reached:?}");
+        }
+    }
+
+    #[test]
+    fn family_a_walk_of_those_behind_ends_where_the_next_one_is() {
+        let stage = next_stage(&[place(Some((9 * DAY, &[]))), place(Some((5 * DAY, &[]))), place(None)]);
+        assert_eq!((stage.members, stage.bounds.end), (vec![2], Some(at(5 * DAY).nanos())));
+    }
+
+    #[test]
+    fn family_a_stream_that_is_ahead_takes_nothing_that_it_has() {
+        let stage = next_stage(&[place(Some((100, &[]))), place(Some((40, &[])))]);
+        assert_eq!(stage.from, [Some(at(100).nanos()), None]);
+        assert_eq!(stage.delivered, place(Some((40, &[]))).delivered);
+    }
+
+    #[test]
+    fn family_of_two_ids_at_one_moment_neither_is_trusted() {
+        let named = |id: &str| {
+            let position = Position::received("40", Some(id), Unit::Seconds).unwrap();
+            Place { delivered: Some(Frontier::Position(position, Vec::new())), ..place(None) }
+        };
+        assert_eq!(next_stage(&[named("a"), named("b")]).delivered, place(Some((40, &[]))).delivered);
+        assert_eq!(next_stage(&[named("a"), named("a")]).delivered, named("a").delivered);
+    }
+
+    /// Where a stream is: its position, and spans beyond it that do not meet.
+    fn anywhere() -> impl Strategy<Value = Place> {
+        let spans = prop::collection::vec((1..9_i64, 1..9_i64), 0..3);
+        prop::option::of((0..30_i64, spans)).prop_map(|delivered| {
+            let Some((position, gaps)) = delivered else { return place(None) };
+            let mut end = position;
+            let mut spans = Vec::new();
+            for (gap, length) in gaps {
+                spans.push((end + gap, end + gap + length));
+                end += gap + length;
+            }
+            place(Some((position, &spans)))
+        })
+    }
+
+    fn has(delivered: Option<&Frontier>, second: i64) -> bool {
+        let Some(Frontier::Position(position, spans)) = delivered else { return false };
+        let moment = at(second).nanos();
+        moment < position.nanos() || spans.iter().any(|span| span.start.nanos() <= moment && moment < span.end.nanos())
+    }
+
+    proptest! {
+        /// Nothing that a stream lacks is passed over: neither by the walk, nor by what is left out for that stream.
+        #[test]
+        fn family_every_stream_gets_what_it_lacks(places in prop::collection::vec(anywhere(), 1..5), second in 0..60_i64) {
+            let stage = next_stage(&places);
+            for (&index, from) in stage.members.iter().zip(&stage.from) {
+                let own = places[index].delivered.as_ref();
+                if has(own, second) {
+                    continue;
+                }
+                prop_assert!(!has(stage.delivered.as_ref(), second), "the walk passes over {second}");
+                prop_assert!(from.is_none_or(|from| at(second).nanos() >= from), "{second} is left out");
+                // Once the walk is as far as that, the stream says no more than it has.
+                let now = advanced(own, stage.delivered.as_ref().unwrap_or(&Frontier::Position(at(0), Vec::new())));
+                prop_assert!(!has(Some(&now), second), "a state claims {second}");
+            }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Reads the streams of one endpoint together: fetches what their walk asks for, writes what it delivers, and checkpoints
+//! each of them.
+
+use std::sync::Arc;
+
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::availability::{Circumstances, is_unavailable};
+use super::family::{Place, Stage, advanced, next_stage};
+use super::plan::Planned;
+use super::sync::{Fetched, Outcome, Run};
+use crate::client::{Client, Rhythm, Slot};
+use crate::error::{Error, Kind};
+use crate::position::{self, Frontier, Nanos};
+use crate::protocol::Status;
+use crate::sink::{End, Member, Sink, Writer};
+use crate::source::streams::Stream;
+use crate::source::walk::{Asked, MARGIN, MAYBE_FULL, Walk};
+
+/// WINDOW: how wrong this machine's clock may be where the service does not tell the time: by zones, never by as much as an
+/// end in another unit is off. Without this room a clock that is late would make an error of every last page.
+const CLOCK_ERROR: Nanos = 24 * 3_600_000_000_000;
+
+/// A stream of a family while it is read.
+struct Reading {
+    planned: Planned,
+    /// Whether a page of it was accepted.
+    begun: bool,
+}
+
+/// Reads a family to its end, walk by walk; returns how each of its streams ended.
+pub async fn read_family<S: Sink>(run: Arc<Run<S>>, family: Vec<Planned>) -> Vec<(String, Outcome)> {
+    let mut ended = Vec::new();
+    for planned in &family {
+        run.sink.status(planned.stream.name, Status::Started);
+    }
+    let mut family: Vec<Reading> = family.into_iter().map(|planned| Reading { planned, begun: false }).collect();
+    while !family.is_empty() {
+        let stage = stage_of(&family);
+        let result = read_stage(&run, &mut family, &stage).await;
+        let is_stuck = !stage.is_last && stage_of(&family).members == stage.members;
+        if result.is_ok() && !stage.is_last && !is_stuck {
+            continue;
+        }
+        let mut walked: Vec<Reading> = Vec::new();
+        for index in stage.members.into_iter().rev() {
+            walked.insert(0, family.remove(index));
+        }
+        for Reading { planned, .. } in &walked {
+            run.progress.ended(planned.stream.name);
+        }
+        match result {
+            Ok(()) => {
+                ended.extend(walked.iter().map(|reading| (reading.planned.stream.name.to_owned(), Outcome::Complete)));
+            }
+            Err(error) => ended.extend(run.failures(&walked, error).await),
+        }
+    }
+    ended
+}
+
+fn stage_of(family: &[Reading]) -> Stage {
+    let place =
+        |Reading { planned, .. }: &Reading| Place { bounds: planned.bounds, delivered: planned.delivered.clone() };
+    next_stage(&family.iter().map(place).collect::<Vec<_>>())
+}
+
+/// Reads one walk of a family, and moves its members forward.
+async fn read_stage<S: Sink>(run: &Arc<Run<S>>, family: &mut [Reading], stage: &Stage) -> Result<(), Error> {
+    let mut walk = Walk::new(family[stage.members[0]].planned.stream, &stage.bounds, stage.delivered.as_ref());
+    let member = |(&index, &from): (&usize, &Option<Nanos>)| {
+        let Planned { stream, incremental, ref selected, .. } = family[index].planned;
+        Member { stream, selected: selected.clone(), incremental, from }
+    };
+    let members: Vec<Member> = stage.members.iter().zip(&stage.from).map(member).collect();
+    let mut family_run = FamilyRun {
+        writer: run.sink.family(members.clone()),
+        fetching: JoinSet::new(),
+        rhythm: Rhythm::default(),
+        failure: None,
+        running: false,
+        warned: Warned::default(),
+        began: (Instant::now(), position::nanos_of(run.clock.now())),
+        delivered: stage.members.iter().map(|&index| family[index].planned.delivered.clone()).collect(),
+        members,
+        run: Arc::clone(run),
+    };
+    let read = family_run.read(&mut walk).await;
+    let published = family_run.published();
+    let FamilyRun { writer, delivered, .. } = family_run;
+    for (&index, delivered) in stage.members.iter().zip(delivered) {
+        family[index].planned.delivered = delivered;
+        family[index].begun |= !walk.untouched();
+    }
+    let end = match walk.end() {
+        _ if read.is_err() || !stage.is_last => End::Early,
+        Some(to) => End::Whole(to),
+        None => End::WithGap,
+    };
+    let kept = writer.finish(&published, end).await;
+    match (read, kept) {
+        // Why a walk broke off matters more than what came of keeping its part, unless keeping it was all that was left to do.
+        (Err(error), Err(_)) if error.kind() != Kind::Interrupted => Err(error),
+        (_, Err(error)) | (Err(error), Ok(())) => Err(error),
+        (Ok(()), Ok(())) => Ok(()),
+    }
+}
+
+impl<S: Sink> Run<S> {
+    /// How streams ended that an error ended. It is reported of the first one; of the others their status is enough.
+    async fn failures(&self, walked: &[Reading], error: Error) -> Vec<(String, Outcome)> {
+        let error = match error.kind() {
+            Kind::Interrupted => Outcome::Stopped(error),
+            _ => match self.refused(walked[0].planned.stream, &error).await {
+                Some(error) => Outcome::Stopped(error),
+                None => Outcome::Failed(error),
+            },
+        };
+        let copy = |error: &Error| Error::new(error.kind(), error.to_string());
+        let of_others = match &error {
+            Outcome::Failed(error) | Outcome::Stopped(error) => copy(error),
+            Outcome::Complete | Outcome::Unavailable(_) => return Vec::new(),
+        };
+        let mut ended = Vec::new();
+        let mut first = Some(error);
+        for &Reading { ref planned, begun } in walked {
+            let Planned { stream, named, known, .. } = *planned;
+            let circumstances = Circumstances { begun, known, named, skip_unavailable: self.skip_unavailable };
+            let outcome = match first.take() {
+                Some(Outcome::Failed(error)) if is_unavailable(error.kind(), circumstances) => {
+                    Outcome::Unavailable(error)
+                }
+                Some(outcome) => outcome,
+                None if is_unavailable(of_others.kind(), circumstances) => Outcome::Unavailable(copy(&of_others)),
+                None => Outcome::Stopped(copy(&of_others)),
+            };
+            ended.push((stream.name.to_owned(), outcome));
+        }
+        ended
+    }
+}
+
+/// Returns a slot for one more request as soon as the writer can use another page.
+async fn spare(writer: &mut impl Writer, client: &Client, rhythm: Rhythm) -> Result<Slot, Error> {
+    writer.idle().await?;
+    Ok(client.spare(rhythm).await)
+}
+
+/// Warnings that are given once a walk.
+#[derive(Default)]
+struct Warned {
+    of_cursors: bool,
+    of_nothing: bool,
+}
+
+/// One walk of a family while it is read.
+struct FamilyRun<S: Sink> {
+    run: Arc<Run<S>>,
+    /// The streams that walk, at least one.
+    members: Vec<Member>,
+    /// How far each of them is delivered.
+    delivered: Vec<Option<Frontier>>,
+    writer: S::Writer,
+    /// The requests under way, while the pages of others are written.
+    fetching: JoinSet<(Asked, Fetched)>,
+    rhythm: Rhythm,
+    /// Why a part of it could not be read.
+    failure: Option<Error>,
+    running: bool,
+    warned: Warned,
+    /// When it began, by a clock that cannot be set and by the time of day.
+    began: (Instant, Nanos),
+}
+
+impl<S: Sink> FamilyRun<S> {
+    /// The stream whose name stands for the walk in logs.
+    fn stream(&self) -> &'static Stream {
+        self.members[0].stream
+    }
+
+    /// The frontiers that may be published: none of a stream that is read in full.
+    fn published(&self) -> Vec<Option<Frontier>> {
+        let frontier =
+            |(member, delivered): (&Member, &Option<Frontier>)| delivered.clone().filter(|_| member.incremental);
+        self.members.iter().zip(&self.delivered).map(frontier).collect()
+    }
+
+    /// Reads a walk to its end.
+    async fn read(&mut self, walk: &mut Walk) -> Result<(), Error> {
+        let run = Arc::clone(&self.run);
+        walk.cut_at(run.cutoff(false));
+        self.go_on(walk);
+        while !self.fetching.is_empty() {
+            let more = self.fetching.len() < run.client.useful(self.rhythm) && walk.can_ask_beside();
+            tokio::select! {
+                // While there are pages to write, one request more would bring nothing sooner.
+                biased;
+                () = run.stop.asked() => return Err(Error::new(Kind::Interrupted, "It was interrupted")),
+                Some(fetched) = self.fetching.join_next() => {
+                    let Ok((asked, fetched)) = fetched else {
+                        return Err(Error::new(Kind::Internal, "Fetching a page broke off"));
+                    };
+                    self.take(walk, &asked, fetched).await?;
+                }
+                slot = spare(&mut self.writer, &run.client, self.rhythm), if more => {
+                    let slot = slot?;
+                    if let Some(asked) = walk.beside() {
+                        self.fetch(asked, Some(slot));
+                    }
+                }
+            }
+        }
+        if let Some(error) = self.failure.take() {
+            return Err(error);
+        }
+        self.run_on();
+        let (name, pages) = (self.stream().name, walk.pages());
+        if let Some(from) = walk.gap() {
+            let from = position::readable(from);
+            warn!(
+                "{name}: the service shows nothing after {from}, but did show later records; the next run asks again"
+            );
+        }
+        let side_by_side = match walk.windows() {
+            1 => String::new(),
+            windows => format!(" of {windows} windows, {} duplicates dropped", walk.duplicates()),
+        };
+        let totals = self.writer.totals();
+        info!("{name}: {} records in {pages} pages{side_by_side}", totals[0]);
+        for (member, total) in self.members.iter().zip(totals).skip(1) {
+            info!("{}: {total} records of the same pages", member.stream.name);
+        }
+        Ok(())
+    }
+
+    /// Takes what a request brought.
+    async fn take(&mut self, walk: &mut Walk, asked: &Asked, fetched: Fetched) -> Result<(), Error> {
+        let run = Arc::clone(&self.run);
+        let answer = match fetched {
+            Ok(answer) => answer,
+            Err(error) if self.excused(walk, asked, &error) => return Ok(()),
+            Err(error) => {
+                self.fail(walk, asked, error);
+                return Ok(());
+            }
+        };
+        let began = Instant::now();
+        // A short page comes sooner than those that make a read long.
+        if answer.value.len() >= MAYBE_FULL {
+            self.rhythm.exchanged(answer.took);
+        }
+        self.run_on();
+        walk.cut_at(run.cutoff(true));
+        walk.set_latest(self.latest());
+        let page = answer.value;
+        if page.repaired() {
+            let page = walk.pages() + 1;
+            warn!("{}: page {page} holds bytes that are no UTF-8; they were replaced", self.stream().name);
+        }
+        let delivery = match walk.accept(asked, answer.limit, page) {
+            Ok(delivery) => delivery,
+            Err(error) => {
+                self.fail(walk, asked, error);
+                return Ok(());
+            }
+        };
+        self.warn_of_cursors(delivery.without_cursor);
+        self.warn_of_nothing(delivery.nothing_after);
+        self.go_on(walk);
+        // A task that was just spawned waits in a slot of this thread from which no other takes it.
+        yield_now().await;
+        run.progress.reached(self.stream().name, delivery.page.len(), delivery.page.bytes(), walk.axis());
+        self.writer.write(delivery.page).await?;
+        self.rhythm.taken(began.elapsed());
+        let Some(frontier) = delivery.frontier else { return Ok(()) };
+        for delivered in &mut self.delivered {
+            *delivered = Some(advanced(delivered.as_ref(), &frontier));
+        }
+        if self.members.iter().any(|member| member.incremental) {
+            self.writer.checkpoint(&self.published()).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for what comes next in the parts that are being read, as far as more under way is of use.
+    fn go_on(&mut self, walk: &mut Walk) {
+        let useful = self.run.client.useful(self.rhythm);
+        while self.fetching.len() < useful
+            && let Some(asked) = walk.next()
+        {
+            self.fetch(asked, None);
+        }
+    }
+
+    /// Begins to fetch a page.
+    fn fetch(&mut self, asked: Asked, slot: Option<Slot>) {
+        let (run, stream) = (Arc::clone(&self.run), self.stream());
+        self.fetching.spawn(async move {
+            let fetched = run.fetch(stream, &asked, slot).await;
+            (asked, fetched)
+        });
+    }
+
+    /// Takes note that a part of the stream cannot be read; what is under way in others is still taken.
+    fn fail(&mut self, walk: &mut Walk, asked: &Asked, error: Error) {
+        walk.give_up(asked);
+        self.failure.get_or_insert(error);
+        self.go_on(walk);
+    }
+
+    /// CUTOFF: whether a refusal only means that nothing is to be read yet.
+    fn excused(&self, walk: &mut Walk, asked: &Asked, error: &Error) -> bool {
+        let Kind::Refused { status } = error.kind() else { return false };
+        let clock = self.run.client.server_clock().unwrap_or_else(|| self.run.clock.now());
+        walk.excuses(asked, status, position::nanos_of(clock))
+    }
+
+    /// WINDOW: the latest moment that the service's clock can show now: what it showed in the run's first answer, and what
+    /// has passed since. The machine's own clock counts while it sleeps and may be set, the other stands still then: the
+    /// longer of both is no less than what passed.
+    fn latest(&self) -> Nanos {
+        let own = position::nanos_of(self.run.clock.now());
+        let Some(server) = self.run.client.server_clock() else { return own + CLOCK_ERROR };
+        let (instant, time) = self.began;
+        let passed = Nanos::try_from(instant.elapsed().as_nanos()).unwrap_or(Nanos::MAX / 2);
+        position::nanos_of(server) + passed.max(own - time) + MARGIN
+    }
+
+    fn run_on(&mut self) {
+        if !std::mem::replace(&mut self.running, true) {
+            for member in &self.members {
+                self.run.sink.status(member.stream.name, Status::Running);
+            }
+        }
+    }
+
+    /// STOP: told once a stream.
+    fn warn_of_nothing(&mut self, after: Option<Nanos>) {
+        let Some(after) = after else { return };
+        if !std::mem::replace(&mut self.warned.of_nothing, true) {
+            let (name, after) = (self.stream().name, position::readable(after));
+            warn!("{name}: the service sends a page without records after {after} that leads on; it is followed");
+        }
+    }
+
+    /// LOUD: told once a stream.
+    fn warn_of_cursors(&mut self, without: usize) {
+        let Some(cursor) = self.stream().endpoint().lead().cursor.filter(|_| without > 0) else { return };
+        if !std::mem::replace(&mut self.warned.of_cursors, true) {
+            warn!("{}: there are records without a readable `{cursor}`; they are passed on", self.stream().name);
+        }
+    }
+}
