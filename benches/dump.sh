@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# How fast `dump` turns 250,000 chats, 960 MB of JSON, into Parquet and how much memory it takes, beside dlt, which reads
-# the same sandbox and writes Parquet into a folder, too. Ratios are of the same run; absolute speeds are only reported.
+# Measures the time and memory that `dump` takes to turn 250,000 chats, 960 MB of JSON, into Parquet. For comparison,
+# dlt reads the same sandbox and writes Parquet into a folder, too. Both sides of a ratio are measured in the same run;
+# absolute speeds are only reported.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,10 +14,10 @@ source benches/sandbox.sh
 python=$PWD/target/dlt/bin/python
 TIMEFORMAT='%R %U %S'
 
-# The processor time in seconds that the sandbox has taken so far.
+# Prints the processor time in seconds that the sandbox has used so far.
 served() { awk -v tick="$(getconf CLK_TCK)" '{print ($14 + $15) / tick}' "/proc/$sandbox/stat"; }
 
-# The processes below a process, one a line.
+# Prints all descendants of a process, one per line.
 below() {
     local child
     for child in $(cat "/proc/$1"/task/*/children 2>/dev/null); do
@@ -25,8 +26,8 @@ below() {
     done
 }
 
-# Runs a command; leaves its time and its processor time in seconds and its peak memory in MB, with all its processes in
-# both. Twice a second its memory is looked at, and what processes share counts once, so it is rather too little.
+# Runs a command. Sets `elapsed` and `busy` (wall-clock and processor time in seconds) and `peak` (memory in MB), for
+# all of its processes. Memory is sampled twice a second and shared pages count once, so the result is rather too small.
 measure() {
     local now client
     { time "$@" >"$folder/talk" 2>&1; } 2>"$folder/times" &
@@ -42,7 +43,8 @@ measure() {
     read -r elapsed busy < <(awk '{print $1, $2 + $3}' "$folder/times")
 }
 
-# Checks that Parquet files, named on stdin, hold all chats, each once; writes a row of what was measured and the folder.
+# Checks that the Parquet files named on stdin hold every chat exactly once. Prints a row with the measurements and the
+# size of the folder.
 row() {
     local written
     written=$("$python" -c '
@@ -54,7 +56,7 @@ print(len(chats), len(chats.unique()))')
         "$1" "$elapsed" "$busy" "$(speed)" "$peak" "$(du -sm "$2" | cut -f 1)"
 }
 
-# The MB of JSON that a second of processor time went for.
+# Prints the MB of JSON per second of processor time.
 speed() { awk -v json="$megabytes" -v busy="$busy" 'BEGIN {printf "%.0f", json / busy}'; }
 
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN {printf "%.1f", a / b}'; }
@@ -72,22 +74,22 @@ echo "|---|---|---|---|---|---|"
 dump=("$program" dump --quiet --config "$folder/config.json" --streams chats --out)
 measure "${dump[@]}" "$folder/ours"
 ours=$elapsed ours_busy=$busy ours_speed=$(speed)
-# This one is exact.
+# Unlike the sampled peak, this one is exact.
 peak=$(memory "${dump[@]}" "$folder/again" 2>/dev/null)
 ours_peak=$peak
-# What a run has merged into others stays in the folder for a while; the files that count are those of the views.
+# Files that were merged into others stay in the folder for a while. The views name the files that count.
 sed -nE "s|^ *lake\(\) \|\| '(.*\.parquet)',?$|$folder/ours/\1|p" "$folder/ours/views.sql" | row '`dump`' "$folder/ours"
 rm -r "$folder/ours" "$folder/again"
 
-# Two levels are what dlt's own source for Zendesk Chat asks for, and all that chats have. As with `dump`, nested values
-# have types and columns of their own then.
+# Two levels are what dlt's own source for Zendesk Chat requests, and all that chats have. As with `dump`, nested values
+# then have types and columns of their own.
 measure "$python" benches/dlt/dlt_chats.py "$folder/config.json" "$folder/tables" 2
 theirs=$elapsed theirs_busy=$busy theirs_peak=$peak
 again=$(grep -c 'retrying task' "$folder/talk" || true)
 find "$folder/tables/zendesk/chats" -name '*.parquet' | row 'dlt, nested values in tables' "$folder/tables/zendesk"
 rm -r "$folder/tables"
 
-# The least that dlt can do is to leave nested values as text.
+# The least work for dlt: nested values stay text.
 measure "$python" benches/dlt/dlt_chats.py "$folder/config.json" "$folder/text" 0
 find "$folder/text/zendesk/chats" -name '*.parquet' | row 'dlt, nested values as text' "$folder/text/zendesk"
 stop

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# How fast `read` and `dump` are and how much memory they take, beside curl, Airbyte's runner, and themselves without
-# windows: one table. Ratios are of the same run; absolute times are reported, never asserted. Cases may be named.
+# Measures the time and memory of `read` and `dump`, compared with curl, with Airbyte's runner, and with themselves
+# without windows. Prints one table. Both sides of a ratio are measured in the same run; absolute times are reported but
+# never checked. Arguments select cases by name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,7 +9,7 @@ source benches/sandbox.sh
 rounds=3
 missed=0
 
-# The wall time in milliseconds of a command.
+# Prints the wall-clock time of a command in milliseconds.
 wall() {
     local begin end
     begin=$(date +%s%N)
@@ -25,7 +26,7 @@ of() { awk -v a="$1" -v b="$2" -v digits="${3:-2}" 'BEGIN {printf "%.*f", digits
 
 seconds() { of "$1" 1000 1; }
 
-# A row of the table: the case, what was measured, and how the first number of it must compare to a bound.
+# Prints a row of the table: the case, its measurement, and the bound that the measurement's first number must meet.
 row() {
     local name=$1 measured=$2 value=$3 bound=${4:-}
     local must=
@@ -44,7 +45,7 @@ fetch_with_curl() {
     done <"$folder/addresses"
 }
 
-# `read` as fast as it goes, against curl, one process a page, fetching the same pages.
+# `read` without a rate limit, against curl fetching the same pages, one process per page.
 curl_case() {
     choose chats
     serve --chats 100000 --spans 0
@@ -62,7 +63,7 @@ curl_case() {
     row "100,000 chats, \`read\` / curl" "$ratio ($(seconds "$ours") s / $(seconds "$theirs") s)" "$ratio" "<=1.0"
 }
 
-# The same against Airbyte's runner of declarative connectors, and both programs' start.
+# The same against Airbyte's runner of declarative connectors. Also the start-up time of both programs.
 cdk_case() {
     local theirs runner=$PWD/target/ecosystem/airbyte/bin/source-declarative-manifest
     environment ecosystem/airbyte tests/ecosystem/airbyte/requirements.txt
@@ -80,7 +81,7 @@ cdk_case() {
     records=$(grep -c '"type":"RECORD"' "$folder/theirs")
     rm "$folder/theirs"
     stop
-    # Its last page reaches beyond the year.
+    # The runner's last page reaches beyond the year, so it may read more.
     [ "$records" -ge 100000 ] || { echo "Airbyte's runner read $records chats" >&2; exit 1; }
     local faster smaller
     faster=$(of "$their_time" "$our_time" 0) smaller=$(of "$our_memory" "$their_memory")
@@ -96,7 +97,7 @@ memory_case() {
     choose chats
     local small large ratio
     serve --chats 100000 --spans 0
-    # As many pages, and so as many chances for the most to be in flight at once.
+    # Ten runs fetch as many pages as the large run, so memory has as many chances to peak.
     small=$(for _ in $(seq 10); do memory "${read[@]}"; done | most)
     stop
     serve --chats 1000000 --spans 0
@@ -106,7 +107,7 @@ memory_case() {
     row "peak memory, 1,000,000 chats / 100,000" "$ratio ($large MB / $small MB)" "$ratio" "<=1.1"
 }
 
-# Reads a throttled account: leaves how long it took in milliseconds, how many requests, and how many were refused.
+# Reads an account with a rate limit. Sets `elapsed` (in milliseconds), `requests` and `refused` (responses with 429).
 backfill() {
     sed -E "s/\"requests_per_minute\":[0-9]*/\"requests_per_minute\":$1$2/" "$folder/config.json" >"$folder/throttled.json"
     elapsed=$(date +%s%N)
@@ -123,7 +124,7 @@ even_case() {
     serve_at 200 --chats 60000 --spans 0 --latency-ms 1000
     backfill 200 ',"concurrency":1'
     local alone=$elapsed none=$refused ratio
-    # A run must not find the minute before it used up.
+    # The quota of the minute before must not be used up when the second run starts.
     sleep 60
     backfill 200 ''
     stop
@@ -133,7 +134,7 @@ even_case() {
     row "the same: refusals for the quota (429)" "$((none + refused))" "$((none + refused))" "<=0"
 }
 
-# An account with a large quota, whose chats came nearly all at once.
+# An account with a large quota, with most of its chats in a short time.
 crowded_case() {
     choose chats
     serve_at 2000 --chats 600000 --crowded --spans 0 --latency-ms 200
@@ -150,13 +151,13 @@ crowded_case() {
     row "the same: refusals for the quota (429)" "$((none + refused))" "$((none + refused))" "<=0"
 }
 
-# Into Parquet, against as text to nowhere.
+# Writing Parquet, against writing text to /dev/null.
 dump_case() {
     choose chats
     serve --chats 250000 --spans 0
     local text parquet ratio
     : >"$folder/text"; : >"$folder/parquet"
-    # By turns and often, since a machine's pace changes.
+    # The two alternate, and often, since a machine's speed changes over time.
     for _ in $(seq 6); do
         wall "${read[@]}" >>"$folder/text"
         wall "$program" dump --quiet --config "$folder/config.json" --streams chats --out "$folder/lake" \

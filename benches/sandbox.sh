@@ -1,13 +1,13 @@
-# What the scripts of this folder share, beside a sandbox: what reads its first year.
+# Shared by the scripts of this folder: a sandbox, and commands that read its first year.
 source tests/sandbox.sh
 needs curl
 token='Authorization: Bearer sandbox-token'
 read=("$program" read --config "$folder/config.json" --catalog "$folder/catalog.json")
 
-# Writes the catalog that asks for one stream.
+# Writes a catalog with one stream.
 choose() { echo "{\"streams\":[{\"stream\":{\"name\":\"$1\"},\"sync_mode\":\"incremental\"}]}" >"$folder/catalog.json"; }
 
-# The most memory that a command takes, in MB, as the kernel counted it; what it writes goes to a file.
+# Prints the peak memory of a command in MB, as the kernel counted it. The command's output goes to the file `$output`.
 memory() {
     "$@" >"${output:-/dev/null}" &
     local process=$! peak=0 now
@@ -19,7 +19,7 @@ memory() {
     echo $((peak / 1024))
 }
 
-# Fetches all pages of that year as next_page names them, and tells the size in bytes and the address of each.
+# Fetches all pages of that year by following next_page. Prints the size in bytes and the address of each.
 pages() {
     local page="$url/api/v2/chat/incremental/chats?start_time=1735689599&limit=1000&fields=chats(*)"
     while [ "$(sed -E 's/.*start_time=([0-9]*).*/\1/' <<<"$page")" -lt 1767225600 ]; do

@@ -1,4 +1,4 @@
-//! How an account is reached and signed in to, and where what that brings is kept.
+//! The address of an account, signing in to it, and the storage of its tokens.
 
 pub mod document;
 pub mod oauth;

@@ -1,19 +1,20 @@
-//! Files that are replaced whole: whenever that is cut short, either the old content stands or the new.
+//! Files that are replaced atomically: after an interruption at any moment, a file holds either its old content or its
+//! new.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// Who may read a file afterwards.
+/// Who may read a file after it was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readers {
-    /// Who could before; of a new file, whoever the system lets.
+    /// Whoever could read it before; for a new file, whoever the system's default allows.
     AsBefore,
     /// Its owner alone.
     Owner,
 }
 
-/// A file about to be replaced: its place is open, and room is taken for what will stand there.
+/// A file about to be replaced: a new file is open beside it, with disk space for its content.
 #[derive(Debug)]
 pub struct Replacement {
     path: PathBuf,
@@ -23,14 +24,14 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Opens the place of the file at `path` and takes room for `bytes`.
+    /// Creates the new file beside the one at `path`, and takes disk space for `bytes`.
     pub fn open(path: &Path, bytes: usize, readers: Readers) -> io::Result<Self> {
         let fresh = beside(path, ".new");
-        // What a killed run left there may have other permissions.
+        // A file that a killed run left there may have other permissions.
         let _ = fs::remove_file(&fresh);
         let old = fs::metadata(path).ok();
         let file = create(&fresh, readers == Readers::Owner || old.is_some())?;
-        // From here on whatever fails takes the fresh file away again.
+        // From here on, every failure removes the new file again.
         let mut replacement = Self { path: path.to_owned(), fresh, file, done: false };
         if let Some(old) = old {
             keep_owner(&replacement.fresh, &old)?;
@@ -43,7 +44,7 @@ impl Replacement {
         Ok(replacement)
     }
 
-    /// Puts `text` into the place of the old content.
+    /// Writes `text` into the new file and puts it in the place of the old one.
     pub fn finish(mut self, text: &str) -> io::Result<()> {
         self.file.rewind()?;
         self.file.write_all(text.as_bytes())?;
@@ -56,7 +57,7 @@ impl Replacement {
 }
 
 impl Drop for Replacement {
-    /// The old file stands; what is left of the new one would only confuse.
+    /// Removes a new file that was not finished; the old file stays as it is.
     fn drop(&mut self) {
         if !self.done {
             let _ = fs::remove_file(&self.fresh);
@@ -64,32 +65,32 @@ impl Drop for Replacement {
     }
 }
 
-/// Replaces the file at `path` by `text`.
+/// Replaces the file at `path` by one that holds `text`.
 pub fn replace(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
     Replacement::open(path, 0, readers)?.finish(text)
 }
 
-/// How many links may lead from one to the next.
+/// How many links in a row are followed.
 const LINKS: usize = 40;
 
-/// The file that a path leads to, whether it exists yet or not: a link is followed, since it is the file behind it that is
-/// to be replaced, and the link that is to stay.
+/// The file that a path leads to, whether it exists yet or not. Links are followed, because the file behind a link is
+/// to be replaced, and the link itself is to stay.
 pub fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
-        // What is there has one name, by which all runs know it.
+        // A file that exists has one canonical path, by which all runs know it.
         match fs::canonicalize(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             known => return known,
         }
         let Ok(target) = fs::read_link(&path) else { return Ok(beneath_links(&path)) };
-        // A relative target lies beside the link.
+        // A relative target is relative to the link's folder.
         path = path.parent().unwrap_or(Path::new("")).join(target);
     }
     Err(io::Error::other("too many links lead from one to the next"))
 }
 
-/// The path of a file that does not exist, in the one name of its folder.
+/// The path of a file that does not exist yet, below the canonical path of its folder.
 fn beneath_links(path: &Path) -> PathBuf {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match (fs::canonicalize(folder), path.file_name()) {
@@ -98,11 +99,11 @@ fn beneath_links(path: &Path) -> PathBuf {
     }
 }
 
-/// Takes the lock that stands for the file at `path`, which a crash gives back; none if another holds it.
+/// Takes the lock that stands for the file at `path`; none if it is already held. A crash releases the lock.
 pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
     let path = beside(path, ".lock");
     let lock = match File::create(&path) {
-        // Another user made it; to hold it needs no writing.
+        // Another user created it; holding the lock needs no permission to write.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path)?,
         created => created?,
     };
@@ -113,14 +114,14 @@ pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// The path of a file that belongs to the one at `path`.
+/// The path of a file that belongs to the one at `path`: the same name with `ending` added.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(ending);
     path.with_file_name(name)
 }
 
-/// Makes a file that was not there, for its owner alone if it is `private`.
+/// Creates a file that does not exist yet, readable by its owner only if it is `private`.
 fn create(path: &Path, private: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -134,7 +135,7 @@ fn create(path: &Path, private: bool) -> io::Result<File> {
     options.open(path)
 }
 
-/// Gives a file to whom the one belongs that it replaces: an administrator's run must not take it from its user.
+/// Gives a new file the owner of the one it replaces: a run by an administrator must not take the file from its user.
 #[cfg(unix)]
 fn keep_owner(fresh: &Path, old: &fs::Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, chown};
@@ -145,7 +146,7 @@ fn keep_owner(fresh: &Path, old: &fs::Metadata) -> io::Result<()> {
     chown(fresh, Some(old.uid()), Some(old.gid()))
 }
 
-/// Gives a file to whom the one belongs that it replaces, as this system does by itself.
+/// Keeps the owner of a replaced file, which this system does by itself.
 #[cfg(not(unix))]
 fn keep_owner(_fresh: &Path, _old: &fs::Metadata) -> io::Result<()> {
     Ok(())
@@ -196,7 +197,7 @@ mod tests {
         let path = folder.path().join("file");
         let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         let open_to = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        // What a killed run left behind may be open to others.
+        // A file that a killed run left behind may be readable by others.
         fs::write(beside(&path, ".new"), "left").unwrap();
         open_to(&beside(&path, ".new"), 0o666);
         replace(&path, "secret", Readers::Owner).unwrap();

@@ -24,7 +24,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What the flags do not tell.
+/// The part of the help that belongs to no flag.
 const SURROUNDINGS: &str = "\
 Exit codes:
   0      All is done, or `check` has come to a verdict
@@ -297,7 +297,7 @@ pub enum Flow {
     ClientCredentials,
 }
 
-/// A command of this program, with all that is to be said of it.
+/// The command of this name, with its full description.
 fn described(name: &str) -> Result<Box<clap::Command>, String> {
     let mut program = Cli::command();
     program.build();
@@ -306,7 +306,7 @@ fn described(name: &str) -> Result<Box<clap::Command>, String> {
     found.ok_or_else(|| format!("the commands are {}", commands.join(", ")))
 }
 
-/// A time, as a configuration has it.
+/// Parses a time in the format of a configuration.
 fn time(text: &str) -> Result<DateTime<Utc>, String> {
     position::when(text).ok_or_else(|| "write it like 2024-01-01T00:00:00Z".to_owned())
 }

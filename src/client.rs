@@ -1,6 +1,7 @@
-//! The only way to the network. Every request waits here for the quota, is bounded in size and time, is retried and logged.
+//! The only way to an account's API. Every request is limited in size and time here, is retried and logged, and every
+//! request except those for tokens waits for the quota.
 //!
-//! It knows nothing of streams: it takes a path and returns what the caller's parser made of the body.
+//! The client knows nothing of streams: it takes a path and returns the result of the caller's parser.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,81 +38,84 @@ use retry::{Action, Fault, Patience};
 use throttle::Throttle;
 use token_requests::TokenRequests;
 
-/// Where an account's API is, what opens it, and how much of it may be used.
+/// The address, the credentials and the quota of an account's API.
 pub struct Api {
-    /// Where the API is.
+    /// The API's address.
     pub origin: Origin,
-    /// The access token, and what makes a new one.
+    /// The access token, and the credentials that renew it.
     pub access: Access,
-    /// Where all secrets are kept, so that nobody tells them.
+    /// The secrets to mask in everything that is written for people.
     pub secrets: Secrets,
-    /// How many requests may be sent in any 60 seconds; below one, how much of a request.
+    /// How many requests may be sent in any 60 seconds. Below one, more than a minute passes between two requests.
     pub requests_per_minute: f64,
     /// How many requests may be under way at once.
     pub concurrency: usize,
-    /// Whether somebody sits and waits for what comes.
+    /// Whether a user is waiting for the result, so that an error which seldom passes by itself is reported without
+    /// retries.
     pub attended: bool,
 }
 
-/// A place among the requests under way.
+/// A place among the concurrent requests.
 pub struct Slot(Passage);
 
-/// How long it takes to get an answer, and to do with it what is to be done.
+/// How long requests take, and how long the caller takes to process their responses.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rhythm {
-    /// From the request until the answer is parsed, when the service is not kept busy by others of ours.
+    /// The time from sending a request to its parsed response, without the delay that our own concurrent requests
+    /// cause.
     pub exchange: Duration,
-    /// To take the answer.
+    /// The time to process a response.
     pub taking: Duration,
 }
 
 impl Rhythm {
-    /// Records how long a round trip took. The shortest recent one counts: concurrent requests slow each other down, and
-    /// measuring that slowdown would make us send even more.
+    /// Records how long a round trip took. The shortest recent one counts: concurrent requests slow each other down,
+    /// and measuring that slowdown would make us send even more.
     pub fn exchanged(&mut self, took: Duration) {
         let known = if self.exchange.is_zero() { took } else { self.exchange + self.exchange / 64 };
         self.exchange = took.min(known);
     }
 
-    /// Takes note of how long it took to take an answer: an eighth of what is known is what the last one told.
+    /// Records how long it took to process a response. This is a moving average, in which the last response weighs an
+    /// eighth.
     pub fn taken(&mut self, took: Duration) {
         let known = if self.taking.is_zero() { took } else { self.taking };
         self.taking = (known * 7 + took) / 8;
     }
 }
 
-/// A pause of this length or more is told to people.
+/// Pauses of at least this length are reported to the user.
 const LONG_WAIT: Duration = Duration::from_secs(5);
 
-/// How many tokens may die, one after the other, before one request is answered.
+/// How often one request may be sent again with a new token because the service refused the last one.
 const MOST_DEAD_TOKENS: u32 = 5;
 
-/// What came of a request.
+/// A usable response to a request.
 #[derive(Debug)]
 pub struct Answer<T> {
-    /// What the parser made of the body.
+    /// The result of the parser.
     pub value: T,
-    /// The limit that was asked with in the end: halved where the service could not serve more.
+    /// The limit of the last attempt, which was halved whenever the response was too large or too slow.
     pub limit: Option<u32>,
-    /// How long it took to get and parse.
+    /// The time from sending the last attempt to its parsed response.
     pub took: Duration,
 }
 
-/// A wait that begins now, told so that a stream's status and the log can say so.
+/// A wait that begins now, reported so that a stream's status and the log can show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait {
-    /// How long it lasts, unless it is made longer meanwhile.
+    /// How long the wait lasts, unless it is extended meanwhile.
     pub duration: Duration,
-    /// Why it is made.
+    /// Why the request waits.
     pub reason: WaitReason,
 }
 
 /// Why a request waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitReason {
-    /// Our own limiter keeps to the account's quota.
+    /// The throttle keeps to the account's quota.
     Quota,
-    /// The service asked for a pause, or refused because it was asked too often.
+    /// The service asked for a pause, or refused the request because there were too many (429).
     RateLimited,
     /// The request failed and is sent again later.
     Backoff {
@@ -121,14 +125,14 @@ pub enum WaitReason {
 }
 
 impl Wait {
-    /// Whether people want to know of it: of a failure always, of a pause if it lasts.
+    /// Whether to report the wait to the user: always after a failure, and for a pause only if it is long.
     pub fn matters(&self) -> bool {
         matches!(self.reason, WaitReason::Backoff { .. }) || self.duration >= LONG_WAIT
     }
 }
 
 impl fmt::Display for Wait {
-    /// What happened, and how long it is waited.
+    /// The reason for the wait and its length.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.duration.as_secs_f64();
         match &self.reason {
@@ -138,31 +142,31 @@ impl fmt::Display for Wait {
     }
 }
 
-/// Who is told of every wait.
+/// A callback that is called at every wait.
 type Watch<'a> = dyn Fn(&Wait) + Send + Sync + 'a;
 
-/// The bounds of one exchange and of all together.
+/// The limits of each exchange, and of all of them together.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// The most bytes of a body, decompressed.
+    /// The largest size of a body, in bytes after decompression.
     body_bytes: usize,
     /// The longest time that an exchange may take.
     exchange_time: Duration,
-    /// The bytes of bodies beyond which no further request begins.
+    /// The total size of unprocessed bodies, in bytes, at which no further request begins.
     held_bytes: usize,
 }
 
 impl Limits {
-    /// What every run keeps to.
+    /// The limits of every run.
     const USUAL: Self =
         Self { body_bytes: 128 * 1024 * 1024, exchange_time: Duration::from_mins(5), held_bytes: 32 * 1024 * 1024 };
 }
 
-/// Fetches from one account; clones share its connections, its quota and its bounds.
+/// Sends requests to one account; clones share its connections, its quota and its limits.
 #[derive(Clone)]
 pub struct Client(Arc<Shared>);
 
-/// What all clones of a client have in common.
+/// The state that all clones of a client share.
 struct Shared {
     origin: Origin,
     service: Arc<Service>,
@@ -173,12 +177,12 @@ struct Shared {
 }
 
 impl Client {
-    /// A client of `api` that sends nothing yet.
+    /// A client of `api`. No request is sent yet.
     pub fn new(api: Api, clock: Clock) -> Result<Self, Error> {
         Self::within(Limits::USUAL, api, clock)
     }
 
-    /// A client that keeps to `limits`.
+    /// A client with these `limits`.
     fn within(limits: Limits, api: Api, clock: Clock) -> Result<Self, Error> {
         let service = Arc::new(Service::new(&api.origin, api.secrets.clone(), limits, clock)?);
         let token_requests = TokenRequests {
@@ -197,21 +201,22 @@ impl Client {
         })))
     }
 
-    /// How many requests it takes under way to use all of the quota, or to keep busy who takes the answers; never more than may be.
+    /// How many concurrent requests are needed to use the whole quota, or, if the caller processes responses more
+    /// slowly than that, to keep the caller busy; never more than the configured maximum.
     pub fn useful(&self, rhythm: Rhythm) -> usize {
         self.0.throttle.useful(rhythm).min(self.0.gate.requests())
     }
 
-    /// Returns a place for one more request when fewer are under way than are useful.
+    /// Waits until fewer requests are under way than are useful, and returns a place for one more.
     pub async fn spare(&self, rhythm: Rhythm) -> Slot {
         self.0.throttle.pause_over(&|_| ()).await;
         Slot(self.0.gate.enter_below(|| self.useful(rhythm)).await)
     }
 
-    /// Fetches what `parse` makes of a body, asking again as the retry table says; `watch` is told of every wait. Without
-    /// a `place` of its own the request gets in line for one.
+    /// Sends a request, with the retries of the retry table, and returns what `parse` makes of the body. `watch` is
+    /// called at every wait. Without a `place`, the request waits in line for one.
     ///
-    /// A body that `parse` finds malformed is asked for again.
+    /// If `parse` finds a body malformed, the request is sent again.
     pub async fn fetch<T>(
         &self,
         request: &Request,
@@ -238,7 +243,7 @@ impl Client {
             debug!(path, limit, %fault, "no usable answer");
             match fault.action(limit) {
                 Action::Smaller(half) => limit = Some(half),
-                // What refuses a token that was just given out refuses more than the token.
+                // A 401 on a token that was just issued has another cause than the token.
                 Action::Renew
                     if given == Given::Before
                         && dead_tokens < MOST_DEAD_TOKENS
@@ -262,12 +267,12 @@ impl Client {
         }
     }
 
-    /// Returns when a request may be sent.
+    /// Waits until a request may be sent.
     ///
-    /// The quota comes last: a request that it let through and that then waited for something else would reach the
-    /// service together with later ones. So a request holds its place among those under way while it waits for the
-    /// quota, which costs nothing, since all others wait for it too. It gets none during a pause that is already in
-    /// force, and holds none between attempts.
+    /// The quota comes last: a request that passed the quota and then waited for something else would reach the service
+    /// together with later ones. A request therefore holds its place among the concurrent ones while it waits for the
+    /// quota. This costs nothing, since all others wait for the quota too. A request takes no place during a pause that
+    /// is already in force, and holds none between attempts.
     async fn admission(&self, place: Option<Slot>, watch: &Watch<'_>) -> Passage {
         self.0.throttle.pause_over(watch).await;
         let turn = async {
@@ -283,12 +288,12 @@ impl Client {
             passage = &mut turn => return passage,
             () = sleep(LONG_WAIT) => {}
         }
-        // Only the head of the line knows how long it will wait; whoever stands behind it tells that it does.
+        // Only the first request in line knows how long it will wait; any other reports just that it waits.
         watch(&Wait { duration: LONG_WAIT, reason: WaitReason::Quota });
         turn.await
     }
 
-    /// Waits before the next attempt, together with all other requests if the service wants none at all.
+    /// Waits before the next attempt. If the account is over its limit, all other requests wait as well.
     async fn rest(&self, fault: &Fault, duration: Duration, asked: bool, watch: &Watch<'_>) {
         let over_the_limit = fault.is_over_the_limit();
         if over_the_limit {
@@ -303,37 +308,38 @@ impl Client {
         sleep(duration).await;
     }
 
-    /// Asks for a token on behalf of an API client.
+    /// Requests a token for an API client.
     pub async fn grant(&self, client: &Registration, grant: &Grant<'_>) -> Result<Issued, Error> {
         self.0.tokens.grant(client, grant).await
     }
 
-    /// Goes on with the access token that it has, whatever becomes of that.
+    /// Keeps the current access token from now on, even if the service refuses it.
     pub async fn stay(&self) {
         self.0.tokens.stay().await;
     }
 
-    /// Returns when no new token is on its way to where it is kept.
+    /// Waits until no token is being renewed, so that every new token has been stored.
     pub async fn tokens_stored(&self) {
         self.0.tokens.tokens_stored().await;
     }
 
-    /// Asks nothing more in this run: the account refuses what would open it.
+    /// Makes every further request of this run fail, because the account refuses the credentials.
     pub async fn end(&self, why: &Error) {
         self.0.tokens.end(why).await;
     }
 
-    /// Why the account cannot be asked any more in this run, if it came to that.
+    /// The error with which every further request of this run fails, if there is one.
     pub async fn ended(&self) -> Option<Error> {
         self.0.tokens.ended().await
     }
 
-    /// The server's time of day in the first answer, whatever its status; none before it, or when it sent none.
+    /// The server's time of day in the first response, whatever its status. None before that response, or if it gave no
+    /// time.
     pub fn server_clock(&self) -> Option<DateTime<Utc>> {
         self.0.service.server_clock()
     }
 
-    /// How many requests were sent so far.
+    /// How many requests were sent so far, retries and token requests included.
     pub fn requests(&self) -> u64 {
         self.0.service.requests()
     }

@@ -1,11 +1,11 @@
-//! The time of day, as an argument: a run under a fixed clock can be repeated to the byte.
+//! The time of day, passed as an argument: a run with a fixed clock can be repeated to the byte.
 
 use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-/// Tells the time of day wherever a run needs it.
+/// The source of the time of day wherever a run needs it.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
@@ -16,7 +16,7 @@ impl Clock {
         Self(Arc::new(Utc::now))
     }
 
-    /// A clock that tells what `tell` says.
+    /// A clock that returns the result of `now`.
     pub fn from_fn(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }

@@ -1,15 +1,16 @@
-//! The columns of a table, and JSON records on their way into them.
+//! The columns of a table, and the conversion of JSON records into them.
 //!
-//! A column gives back the JSON value that it was given, times as instants, and an absent member as null. What it cannot
-//! give back, and every member that the schema does not know, stands in `_extra`: a JSON object from the JSON Pointer of
-//! the value to the value as it came. A column beside an entry of `_extra` holds the nearest that its type can, or null.
+//! A column gives back the JSON value that was put into it, except that times come back as instants and absent members
+//! as null. The column `_extra` holds the values that a column cannot give back, and all members that the schema does
+//! not know: it is a JSON object that maps the JSON Pointer of each such value to the value as it came. The column of a
+//! value in `_extra` holds the nearest value of its type, or null.
 //!
-//! `_extra` is JSON that every reader takes: halves of surrogate pairs are U+FFFD in it, and the names in each object
-//! differ, if need be by more of U+FFFD.
+//! `_extra` is JSON that every reader accepts: halves of surrogate pairs are replaced by U+FFFD, and the names within
+//! each object are made unique, if necessary by more of U+FFFD.
 //!
-//! A value of several types is text. Where the schema names `string` first, the text is that of a JSON string; otherwise
-//! text that is JSON of another type is that value, and any other text is that of a string. Whatever reads otherwise
-//! stands in `_extra`.
+//! A column of several types holds text. If the schema names `string` first, the text is the content of a JSON string.
+//! Otherwise, text that is JSON of another type stands for that value, and any other text for a string. Values that
+//! this rule does not give back are kept in `_extra`.
 
 mod back;
 mod extra;
@@ -36,14 +37,14 @@ use extra::{Extra, Repeated};
 use form::Form;
 use node::Node;
 
-/// What a table holds beside the members of its records.
+/// The column of the values that the other columns cannot give back.
 pub const EXTRA: &str = "_extra";
-/// When a record was read.
+/// The column of the time when a record was read.
 pub const EXTRACTED_AT: &str = "_extracted_at";
-/// Which run read it.
+/// The column of the run that read a record.
 pub const RUN_ID: &str = "_run_id";
 
-/// The zone of all times, as every reader of Parquet understands it.
+/// The time zone of all times, in the spelling that every Parquet reader understands.
 const ZONE: &str = "UTC";
 
 /// The columns of one table.
@@ -64,21 +65,22 @@ impl Columns {
         Self { form, schema: Arc::new(Schema::new(fields)) }
     }
 
-    /// Their types by name, as text that is another if a row would be another.
+    /// Their types by name, as text. Two texts differ if they lead to different rows.
     pub fn types(&self) -> BTreeMap<String, String> {
         self.form.members().iter().map(|(name, form)| (name.clone(), form.describe())).collect()
     }
 
-    /// Rows of an older version of the table with these columns.
+    /// Converts rows of another version of the table to these columns.
     ///
-    /// Where columns only came to it, the old rows do not have them; where a type is another, each row is made anew.
+    /// If columns were only added, old rows get null there. If a type changed or a column was removed, each row is
+    /// rebuilt.
     pub fn fitted(&self, stream: &Stream, batch: RecordBatch) -> Result<RecordBatch, Error> {
         if batch.schema_ref().fields() == self.schema.fields() {
             return Ok(batch);
         }
         let same = |field: &Field| batch.schema_ref().field_with_name(field.name()).map_or(true, |old| old == field);
         let known = |field: &Field| self.schema.field_with_name(field.name()).is_ok();
-        // What a newer version has in a column of its own stands beside the columns that are known here.
+        // Values in columns that only a newer version knows go to `_extra`.
         if !self.schema.fields().iter().all(|field| same(field))
             || !batch.schema_ref().fields().iter().all(|field| known(field))
         {
@@ -93,7 +95,7 @@ impl Columns {
     }
 
     fn anew(&self, stream: &Stream, batch: &RecordBatch) -> Result<RecordBatch, Error> {
-        // A key that was made of other members is taken over: their texts may not be what they were.
+        // A key composed of other members is copied: their columns may not give back the texts that it was made of.
         let key = stream.key.filter(|_| stream.project != Project::Whole);
         let mut rows = Rows::new(self, "");
         for row in 0..batch.num_rows() {
@@ -116,22 +118,22 @@ impl Columns {
     }
 }
 
-/// Whether a column of a table has another type than before, so that its rows must be written anew.
+/// Whether the type of a column of a table changed, so that its rows must be rewritten.
 pub fn are_retyped(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> bool {
     now.iter().any(|(name, now)| before.get(name).is_some_and(|before| before != now))
 }
 
-/// The microseconds since 1970 of a member's JSON text, if it names a time.
+/// The time in a member's JSON text, in microseconds since 1970; `None` if there is none.
 pub fn microseconds(json: &str) -> Option<i64> {
     value::instant(json).0
 }
 
-/// The type of a time.
+/// The type of columns of times.
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some(ZONE.into()))
 }
 
-/// Records on their way into columns.
+/// Converts records into columns, row by row.
 pub struct Rows {
     columns: Columns,
     node: Node,
@@ -143,7 +145,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// No rows yet.
+    /// An empty set of rows with these columns.
     pub fn new(columns: &Columns, run_id: &str) -> Self {
         Self {
             node: Node::new(&columns.form),
@@ -156,7 +158,7 @@ impl Rows {
         }
     }
 
-    /// Takes in one record, read at a time in microseconds since 1970.
+    /// Adds one record, which was read at `extracted_at`, in microseconds since 1970.
     pub fn push(&mut self, stream: &Stream, record: Record<'_>, extracted_at: i64) -> Result<(), Error> {
         let key = match stream.project {
             Project::Whole => None,
@@ -171,7 +173,7 @@ impl Rows {
             extra
         } else {
             self.node.truncate(self.len());
-            // Of a member that comes twice every reader takes the last.
+            // If a member occurs twice, every reader takes the last one.
             let once = self.columns.form.without_repeats(text);
             let still =
                 |Repeated| Error::new(Kind::Internal, "A member of a record comes twice and cannot be told apart");
@@ -189,29 +191,29 @@ impl Rows {
         added: Option<(&str, &str)>,
     ) -> Result<Result<Option<String>, Repeated>, Error> {
         let pushed = Scanner::new(text).and_then(|mut json| self.node.push_members(&mut json, added, &mut self.extra));
-        // A page was gone over as a whole before any of its records gets here.
+        // The whole page was checked before its records came here.
         pushed.map_err(|Malformed(problem)| {
             Error::new(Kind::Internal, format!("A record does not become a row: {problem}"))
         })?;
         Ok(self.extra.take())
     }
 
-    /// How many there are.
+    /// How many rows there are.
     pub fn len(&self) -> usize {
         self.extracted_at.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.extracted_at.is_empty()
     }
 
-    /// About how much memory they take.
+    /// About how much memory the rows take: the size of their JSON, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The rows as columns; none are left.
+    /// Returns the rows as columns, and keeps none.
     pub fn finish(&mut self) -> Result<RecordBatch, Error> {
         let rows = self.len();
         let mut arrays: Vec<ArrayRef> = self.node.finish_members().map_err(broken)?;

@@ -41,10 +41,10 @@ mod views;
 use account::{Account, TokenPlaces};
 use ending::Ending;
 
-/// The exit code that says so, whoever finds it out: running the same again is of no use.
+/// The exit code for a wrong command line, whether the parser or a command finds the mistake: a retry would fail again.
 const WRONG_COMMAND_LINE: u8 = 2;
 
-/// What every command is given.
+/// The shared context of every command.
 struct Context {
     clock: Clock,
     environment: Environment,
@@ -52,21 +52,21 @@ struct Context {
     screen: Screen,
     /// Ends a run early.
     stop: Stop,
-    /// Whether somebody sits and waits for the command.
+    /// Whether a person is waiting for the result.
     attended: bool,
     secrets: Secrets,
-    /// The dataset that this run holds against others.
+    /// The dataset whose lease this run holds.
     held: Arc<OnceLock<Arc<Dataset>>>,
-    /// The client that may be renewing its token.
+    /// The client of the run, which may be renewing its token.
     client: Arc<OnceLock<Client>>,
 }
 
-/// Runs what the command line says.
+/// Parses the command line and runs its command.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(message) => {
-            // A closed stdout or stderr leaves nobody to tell.
+            // If stdout or stderr is closed, the message cannot be shown anywhere.
             let _ = message.print();
             return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(WRONG_COMMAND_LINE));
         }
@@ -92,18 +92,19 @@ pub fn main() -> ExitCode {
         client: Arc::default(),
     };
     let code = runtime.block_on(supervise(cli.command, context));
-    // What is still in flight is of no use to anybody.
+    // Tasks that are still running are abandoned: nobody needs their results.
     runtime.shutdown_background();
     code
 }
 
-/// Runs a command until it ends, until a signal comes, or until nobody reads its output any more.
+/// Runs a command until it ends, a signal comes, or stdout can no longer be written.
 async fn supervise(command: Command, context: Context) -> ExitCode {
     let (output, secrets) = (context.stdout.clone(), context.secrets.clone());
     let ending = Ending::of(&command, &context);
     let mut command = Box::pin(run(command, context));
     tokio::select! {
-        // Signals are listened for before anything begins: the first process of a container would never see one that came earlier.
+        // Signals come first (`biased`), so their handlers are installed before the command starts. The first process
+        // of a container would never see an earlier signal.
         biased;
         signal = signals::received() => ending.by(signal, command).await,
         code = &mut command => {
@@ -157,7 +158,7 @@ async fn run(command: Command, context: Context) -> ExitCode {
     complain(&error, &secrets)
 }
 
-/// How much is logged.
+/// The log level of a command.
 fn level(command: &Command) -> Level {
     let debug = match command {
         Command::Spec(args) => args.log.debug,
@@ -174,7 +175,7 @@ fn level(command: &Command) -> Level {
     if debug { Level::DEBUG } else { Level::INFO }
 }
 
-/// Ends quietly if the reader has gone, as any filter does, and with a word on stderr otherwise.
+/// If the reader of stdout has gone, ends quietly, as any filter does. Otherwise prints the error on stderr.
 fn report_broken(error: &Error, secrets: &Secrets) -> ExitCode {
     if error.kind() == Kind::OutputClosed {
         return signals::die_of_closed_output();
@@ -184,15 +185,15 @@ fn report_broken(error: &Error, secrets: &Secrets) -> ExitCode {
 
 fn complain(error: &Error, secrets: &Secrets) -> ExitCode {
     use std::io::Write as _;
-    // Nobody is left to be told that stderr cannot be written.
+    // If stderr cannot be written, there is nowhere left to report that.
     let _ = writeln!(std::io::stderr(), "{}", secrets.hide(&error.sentence()));
     if error.kind() == Kind::Flags { ExitCode::from(WRONG_COMMAND_LINE) } else { ExitCode::FAILURE }
 }
 
 impl Context {
-    /// Gives a dataset free for others when a signal ends the run.
+    /// Remembers the dataset, so that its lease is released if a signal ends the run.
     fn hold(&self, dataset: &Arc<Dataset>) {
-        // A run fills one dataset.
+        // A run writes to one dataset only.
         let _ = self.held.set(Arc::clone(dataset));
     }
 }

@@ -1,4 +1,4 @@
-//! The configuration: JSON and environment in, parsed types out, one sentence for whatever is wrong.
+//! The configuration: turns JSON and environment variables into parsed types. Every error is one sentence.
 
 use std::fmt;
 
@@ -16,22 +16,22 @@ mod unknown;
 
 pub use unknown::unknown;
 
-/// The quota of an account.
+/// The default quota of an account, in requests per minute.
 const REQUESTS_PER_MINUTE: f64 = 200.0;
 
-/// Enough requests in flight to use that quota while each answer takes a second, and some more.
+/// Enough concurrent requests to use that quota when each response takes a second, and some more.
 const CONCURRENCY: usize = 8;
 
 const LOOKBACK: chrono::Duration = chrono::Duration::hours(24);
 
-/// How a run reaches an account and what it reads of it.
+/// How a run reaches an account, and what it reads from it.
 #[derive(Debug)]
 pub struct Config {
-    /// Whose data is read.
+    /// The subdomain of the account that is read.
     pub subdomain: Subdomain,
-    /// Where the API is.
+    /// The base address of the API.
     pub origin: Origin,
-    /// What opens it.
+    /// The credentials for the API.
     pub credentials: Credentials,
     /// Where streams without a state begin.
     pub start: Option<DateTime<Utc>>,
@@ -41,45 +41,45 @@ pub struct Config {
     pub requests_per_minute: f64,
     /// How many requests may be in flight at once.
     pub concurrency: usize,
-    /// How much of the time line is read again.
+    /// How much of the agents' time line before its frontier is read again.
     pub lookback: chrono::Duration,
-    /// How much of the chats is read again, if that is said.
+    /// How much of the chats before their frontier is read again, if configured.
     pub chats_lookback: Option<chrono::Duration>,
-    /// Whether streams that the account does not have are passed over.
+    /// Whether a stream that the account does not have is skipped even if the user named it.
     pub skip_unavailable: bool,
 }
 
-/// What opens an account.
+/// The credentials for an account.
 #[derive(Clone)]
 pub enum Credentials {
-    /// An access token as it is.
+    /// An access token on its own.
     AccessToken(SecretString),
-    /// A pair of tokens, of which the second makes the next pair.
+    /// An access token and a refresh token, which is exchanged for the next pair.
     Pair {
-        /// Whom they were given to.
+        /// The API client that the tokens were issued to.
         client: Registration,
-        /// Opens the account, as long as it lives.
+        /// The access token, if there is one; it is valid until it expires.
         access: Option<SecretString>,
-        /// Works once.
+        /// The refresh token, which works only once.
         refresh: SecretString,
     },
-    /// An API client that signs in by itself.
+    /// An API client that signs in without a user.
     ClientCredentials(Registration),
 }
 
-/// What the environment adds to the configuration.
+/// What environment variables add to the configuration.
 #[derive(Debug, Default)]
 pub struct Environment {
-    /// `ZENDESK_CHAT_SUBDOMAIN`, where the file has none.
+    /// `ZENDESK_CHAT_SUBDOMAIN`, used if the file has none.
     pub subdomain: Option<String>,
-    /// `ZENDESK_CHAT_ACCESS_TOKEN`, which wins over the file.
+    /// `ZENDESK_CHAT_ACCESS_TOKEN`, used instead of the file's credentials.
     pub access_token: Option<SecretString>,
-    /// `ZENDESK_CHAT_CLIENT_SECRET`, which wins over the file.
+    /// `ZENDESK_CHAT_CLIENT_SECRET`, used instead of the file's secret.
     pub client_secret: Option<SecretString>,
 }
 
 impl fmt::Debug for Credentials {
-    /// Never tells the secret.
+    /// Never shows the secret.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AccessToken(_) => formatter.write_str("AccessToken(****)"),
@@ -90,7 +90,7 @@ impl fmt::Debug for Credentials {
 }
 
 impl Environment {
-    /// What this process was given.
+    /// Reads the environment variables of this process.
     pub fn of_process() -> Self {
         let secret = |name| std::env::var(name).ok().filter(|value| !value.is_empty()).map(SecretString::from);
         let subdomain = std::env::var("ZENDESK_CHAT_SUBDOMAIN").ok().filter(|value| !value.is_empty());
@@ -127,7 +127,7 @@ impl Config {
 }
 
 impl Credentials {
-    /// What nobody may be told.
+    /// The secrets, which must never be shown.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
         let (client, tokens) = match self {
             Self::AccessToken(access) => (None, [Some(access), None]),
@@ -188,7 +188,7 @@ impl Credentials {
     }
 }
 
-/// The members of a configuration object; null stands for an absent one.
+/// The members of a configuration object. A member that is null counts as absent.
 #[derive(Clone, Copy)]
 struct Members<'config>(&'config Map<String, Value>);
 
@@ -222,7 +222,7 @@ impl<'config> Members<'config> {
         count.map(Some).ok_or_else(|| wrong(format!("`{name}` is not a whole number from 1 to 1000")))
     }
 
-    /// A length of time, counted in a unit of so many seconds.
+    /// A length of time, given as a count of units; `unit` is the length of one in seconds.
     fn span(self, name: &str, unit: f64) -> Result<Option<chrono::Duration>, Error> {
         let Some(count) = self.number(name, 0.0)? else { return Ok(None) };
         let (seconds, century) = (count * unit, 876_000.0 * 3_600.0);

@@ -1,7 +1,9 @@
-//! A dataset: files of rows, and `_state.json` that says which of them count.
+//! A dataset: files of rows, and `_state.json`, which lists the files that belong to the dataset. Other files do not
+//! count.
 //!
-//! The order that keeps it whole at every instant: files under names never used before, then `_state.json`, then
-//! `views.sql`, then the removal of files that have not counted for a while. Only whoever holds the dataset removes files.
+//! Writes happen in an order that keeps the dataset whole at every instant: first data files under names never used
+//! before, then `_state.json`, then `views.sql`, then the removal of files that have not counted for a while. Only the
+//! run that holds the dataset removes files.
 
 mod manifest;
 mod store;
@@ -30,26 +32,26 @@ use store::{LOCK, NotWritten};
 const STATE: &str = "_state.json";
 const VIEWS: &str = "views.sql";
 
-/// How long a file that no longer counts may still be read by somebody.
+/// How long a file is kept after it stopped counting, since somebody may still be reading it.
 const GRACE: TimeDelta = TimeDelta::minutes(15);
 
-/// How long a lease lasts that nobody renews.
+/// How long a lease is valid without being renewed.
 const LEASE: TimeDelta = TimeDelta::minutes(5);
 
-/// How often a write is tried again that the store refuses although nobody wrote meanwhile.
+/// How often a write is retried that the store refused although no other run wrote meanwhile.
 const CONFLICTS: u32 = 6;
 
-/// How long before the first of those; each time twice as long.
+/// The pause before the first such retry. Each further pause is twice as long.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often a lease is renewed, whatever else is written.
+/// How often a lease is renewed, besides the renewal that comes with every commit.
 const RENEWAL: Duration = Duration::from_mins(1);
 
 /// A dataset that this run may write.
 pub struct Dataset {
-    /// Where it lies.
+    /// Where it is stored.
     pub store: Store,
-    /// This run's name, which no other run has.
+    /// The unique name of this run.
     pub run: String,
     /// The names that its tables may have.
     tables: Vec<&'static str>,
@@ -77,7 +79,8 @@ struct Committed {
 }
 
 impl Dataset {
-    /// Takes a place for this run, for tables of these names: makes a dataset there, or goes on with the one of this account, and clears what killed runs left.
+    /// Opens a place for this run and for tables of these names: creates a dataset there or continues the one of this
+    /// account, and removes what killed runs left behind.
     pub async fn open(
         store: Store,
         tables: &[&'static str],
@@ -129,31 +132,31 @@ impl Dataset {
             gone
         });
         let gone = gone.await?;
-        // Before anything is removed, the views name only what counts.
+        // The views are written before any file is removed, so that they name only files that count.
         let cleared = match dataset.write_views(&held.manifest).await {
             Ok(()) => dataset.sweep(&held.manifest, gone).await,
             Err(error) => Err(error),
         };
         drop(held);
         if let Err(error) = cleared {
-            // Why it cannot be begun matters more than what came of giving it free.
+            // This error matters more than one from releasing the dataset.
             let _ = dataset.close().await;
             return Err(error);
         }
         Ok(dataset)
     }
 
-    /// Everything that is committed.
+    /// The committed manifest.
     pub async fn manifest(&self) -> Manifest {
         self.held.lock().await.manifest.clone()
     }
 
-    /// What is committed of a table; none if it was never read.
+    /// The committed state of a table; none if it was never read.
     pub async fn table(&self, name: &str) -> Option<Table> {
         self.held.lock().await.manifest.tables.get(name).cloned()
     }
 
-    /// A path for a file in a folder, which no file had before.
+    /// A path in a folder for a new file; no file ever had that path.
     pub fn fresh_path(&self, folder: &str) -> String {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         format!("{folder}/{}-{number:05}.parquet", self.run)
@@ -182,7 +185,7 @@ impl Dataset {
         Ok(())
     }
 
-    /// Removes files that nobody needs; what stays behind is tried again when the next run starts.
+    /// Removes files that nobody needs. If one cannot be removed, the next run tries again when it starts.
     async fn remove(&self, paths: Vec<String>) {
         for path in paths {
             if let Err(error) = self.store.remove(&path).await {
@@ -191,7 +194,7 @@ impl Dataset {
         }
     }
 
-    /// Keeps the right to write for as long as it is awaited; returns when it is lost, and why.
+    /// Renews the lease for as long as this future is awaited. Returns only when the lease is lost, with the reason.
     pub async fn hold(&self) -> Error {
         if self.store.is_locked() {
             return std::future::pending().await;
@@ -208,7 +211,7 @@ impl Dataset {
         }
     }
 
-    /// Gives the dataset free for others.
+    /// Releases the dataset for other runs.
     pub async fn close(&self) -> Result<(), Error> {
         if self.store.is_locked() {
             return Ok(());
@@ -221,7 +224,7 @@ impl Dataset {
         Lease { run: self.run.clone(), renewed: self.clock.now() }
     }
 
-    /// Changes `_state.json`, which is the commit of the change, and renews the lease with it.
+    /// Changes `_state.json` and renews the lease in it. Writing this file commits the change.
     async fn change<T>(&self, held: &mut Committed, change: impl Fn(&mut Manifest) -> T) -> Result<T, Error> {
         let mut conflicts = 0;
         loop {
@@ -236,17 +239,17 @@ impl Dataset {
                 }
                 Err(not_written) => not_written,
             };
-            // The answer to a write that was carried out may be lost: what is there decides.
+            // A write may succeed although its response is lost, so the file itself decides.
             match self.store.read(STATE).await? {
                 Some((there, version)) if there == text.as_bytes() => {
                     *held = Committed { manifest, version: Some(version) };
                     return Ok(result);
                 }
-                // It was an earlier write of this run whose answer was lost; this one goes on top of it.
+                // This is an earlier write of this run whose response was lost. The change is applied on top of it.
                 Some((there, version)) if self.is_ours(&there) && held.version.as_ref() != Some(&version) => {
                     *held = Committed { manifest: Manifest::parse(&there)?, version: Some(version) };
                 }
-                // A store may refuse one of several writes at once, of which none is done in the end.
+                // A store may refuse several concurrent writes and carry out none of them; then the write is retried.
                 there
                     if matches!(not_written, NotWritten::Overtaken)
                         && there.as_ref().map(|(_, version)| version) == held.version.as_ref()
@@ -260,7 +263,7 @@ impl Dataset {
         }
     }
 
-    /// Whether a `_state.json` was written by this run, while it had the right to.
+    /// Whether this run wrote this `_state.json` while it held the lease.
     fn is_ours(&self, text: &[u8]) -> bool {
         !self.store.is_locked()
             && Manifest::parse(text).is_ok_and(|there| there.lease.is_some_and(|lease| lease.run == self.run))
@@ -279,7 +282,7 @@ impl Dataset {
         self.store.write(VIEWS, views::text(manifest, &self.store)).await
     }
 
-    /// Removes files of ours that count for nothing: what killed runs left, and what was retired long ago.
+    /// Removes this program's files that do not count: those that killed runs left, and those retired long ago.
     async fn sweep(&self, manifest: &Manifest, mut gone: Vec<String>) -> Result<(), Error> {
         self.store.remove_leftovers_of(&[STATE, VIEWS]);
         let needed: HashSet<&str> = manifest.needed().collect();
@@ -298,24 +301,24 @@ impl Dataset {
     }
 }
 
-/// The views over what is committed, for where the dataset lies now.
+/// The views over all committed tables, for the place where the dataset is now.
 pub fn views_at(manifest: &Manifest, store: &Store) -> String {
     views::text(manifest, store)
 }
 
-/// Whether the file of views beside a dataset is over the files of this place; a dataset that was moved has another.
+/// Whether the `views.sql` beside a dataset points to this place. After a dataset was moved, it points elsewhere.
 pub async fn has_its_views(store: &Store) -> Result<bool, Error> {
     let there = store.read(VIEWS).await?;
     Ok(there.is_some_and(|(text, _)| views::is_of(&String::from_utf8_lossy(&text), store)))
 }
 
-/// What is committed at a place; none if there is no dataset.
+/// The manifest committed at a place; none if there is no dataset.
 pub async fn manifest_at(store: &Store) -> Result<Option<Manifest>, Error> {
     let Some((text, _)) = store.read(STATE).await? else { return Ok(None) };
     Manifest::parse(&text).map(Some).map_err(|error| error.at(&store.address("")))
 }
 
-/// What a run of an account would find at a place; none if there is no dataset.
+/// The manifest that a run for an account would continue from; none if there is no dataset.
 pub async fn manifest_for(
     store: &Store,
     tables: &[&str],
@@ -340,7 +343,7 @@ fn refuse_other_account(manifest: &Manifest, account: &str, store: &Store) -> Re
     Err(Error::new(Kind::Dataset, problem))
 }
 
-/// The files that runs wrote into the folders of tables, what killed ones left half-written among them.
+/// The files that runs wrote into the folders of tables, including those that killed runs left half-written.
 async fn own_files(store: &Store, tables: &[&str]) -> Result<Vec<String>, Error> {
     let mut files = Vec::new();
     for table in tables {
@@ -349,7 +352,7 @@ async fn own_files(store: &Store, tables: &[&str]) -> Result<Vec<String>, Error>
     Ok(files)
 }
 
-/// Refuses a place where the file of views is somebody's own, which the first commit would replace.
+/// Refuses a place whose `views.sql` is the user's own: the first commit would replace it.
 async fn refuse_foreign_views(store: &Store) -> Result<(), Error> {
     if store.read(VIEWS).await?.is_none_or(|(text, _)| views::is_ours(&text)) {
         return Ok(());
@@ -359,7 +362,7 @@ async fn refuse_foreign_views(store: &Store) -> Result<(), Error> {
     Err(Error::new(Kind::Place, problem))
 }
 
-/// Warns of what lay at the place before the dataset did: perhaps another place was meant.
+/// Warns of files that were there before the dataset: perhaps the user meant another place.
 async fn warn_of_others(store: &Store) -> Result<(), Error> {
     let names = store.names().await?;
     if let Some(name) = names.iter().find(|name| ![LOCK, VIEWS].contains(&name.as_str())) {
@@ -369,7 +372,7 @@ async fn warn_of_others(store: &Store) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses a place that holds tables but nothing that says which of their files count: to begin anew there would remove them.
+/// Refuses a place that holds files of tables but no `_state.json`: a new dataset there would remove those files.
 async fn refuse_orphans(store: &Store, tables: &[&str]) -> Result<(), Error> {
     let Some(file) = own_files(store, tables).await?.into_iter().find(|path| path.ends_with(".parquet")) else {
         return Ok(());
@@ -378,13 +381,14 @@ async fn refuse_orphans(store: &Store, tables: &[&str]) -> Result<(), Error> {
     Err(Error::new(Kind::Dataset, problem))
 }
 
-/// A name for a run: when it began, and chance.
+/// A name for a run: its start time and a random number.
 fn run_id(now: DateTime<Utc>) -> String {
     let chance = RandomState::new().hash_one(now) & 0xffff_ffff;
     format!("{}-{chance:08x}", now.format("%Y%m%dT%H%M%SZ"))
 }
 
-/// Whether a file has a name that a run gave it, be it still under way: `20250301T120000Z-0123abcd-00007.parquet`, and perhaps `#1`.
+/// Whether a file has a name such as runs give: `20250301T120000Z-0123abcd-00007.parquet`. While the file is being
+/// written, a suffix such as `#1` may follow.
 fn is_ours(path: &str) -> bool {
     let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
     let name = name.split_once('#').map_or(name, |(name, _)| name);

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-/// A failure, told in one sentence, with its cause chained.
+/// A failure, described in one sentence, with its cause chained.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -11,12 +11,12 @@ pub struct Error {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// What went wrong, as far as it decides who must act and how.
+/// The kind of a failure, which decides who must act and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The configuration cannot be used as it is.
     Config,
-    /// There is no configuration to judge: its file cannot be read, or holds no JSON object.
+    /// There is no usable configuration: its file cannot be read, or holds no JSON object.
     ConfigFile,
     /// The flags contradict each other, or name what does not exist.
     Flags,
@@ -24,58 +24,58 @@ pub enum Kind {
     Catalog,
     /// The saved state of a stream, or the state file, cannot be used as it is.
     State,
-    /// Another run keeps the state file.
+    /// Another run uses the state file.
     StateInUse,
-    /// The service does not know the access token (401).
+    /// The service does not accept the access token (401).
     Unauthorized,
-    /// The account gives no access token any more, or never gave one.
+    /// The account issues no access token, or no further one.
     SignIn,
-    /// There is no place to keep what a refresh token would bring.
+    /// There is no place to store the tokens that a refresh token would bring.
     NoTokenStore,
     /// Another run is changing the configuration file.
     ConfigInUse,
-    /// The token is known but may not read this (403).
+    /// The access token is accepted but may not read this (403).
     Forbidden,
     /// The service has nothing at this address (404).
     NotFound,
-    /// The service refused the request for good (3xx and the other 4xx).
+    /// The service refused the request permanently (3xx and the other 4xx).
     Refused {
-        /// The HTTP status of the answer.
+        /// The HTTP status of the response.
         status: u16,
     },
     /// There is no such host, or no secure connection to it.
     Unconnected,
-    /// The service could not be reached, or gave no usable answer, however often it was asked.
+    /// The service could not be reached, or gave no usable response, in spite of all retries.
     Unreachable,
-    /// The service asks for a longer pause than a run can wait.
+    /// The service asks for a longer pause than a run waits, or still answers 429 after all retries.
     RateLimited,
-    /// The pages of a stream contradict themselves, so that going on would lose records or never end.
+    /// The pages of a stream contradict each other, so that going on would lose records or never end.
     Paging,
-    /// A page lies before what was asked for: an earlier one may have come in its place.
+    /// A page ends before the requested position, as if an earlier page had come in its place.
     Disorder,
-    /// A record lacks what the stream is built on.
+    /// A record lacks a member that the stream depends on, such as its key.
     Record,
-    /// Whoever started the run ended it.
+    /// The run was interrupted from outside.
     Interrupted,
-    /// Streams of this run failed; each was reported by itself.
+    /// Some streams of this run failed; the error of each was reported separately.
     Streams(FailureType),
     /// The reader of stdout has gone.
     OutputClosed,
     /// stdout or a file cannot be written.
     Output,
-    /// The place for a dataset cannot be used as it is.
+    /// The location given for a dataset cannot be used as it is.
     Place,
-    /// What lies at the place is no dataset that can be gone on with.
+    /// The location holds something other than a dataset that this run can continue.
     Dataset,
-    /// Files of a dataset are missing, or are not what they were.
+    /// Files of a dataset are missing or were changed.
     Incomplete,
-    /// Another run writes the dataset.
+    /// Another run is writing the dataset.
     DatasetInUse,
-    /// The store of a dataset fails.
+    /// The store that holds a dataset fails.
     Store,
-    /// The port that was asked for cannot be listened on.
+    /// The program cannot listen on the requested port.
     Port,
-    /// The program contradicts itself.
+    /// The program itself has a fault.
     Internal,
 }
 
@@ -190,14 +190,14 @@ impl Error {
         Self { kind, context: context.into(), source: None }
     }
 
-    /// The same failure with what caused it.
+    /// The same failure, with its cause.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The same failure, told with the place where it happened in front.
+    /// The same failure, with `place` in front of its sentence.
     #[must_use]
     pub fn at(mut self, place: &str) -> Self {
         self.context = format!("{place}: {}", self.context);
@@ -209,7 +209,7 @@ impl Error {
         self.kind
     }
 
-    /// What caused it, if that is a `T`.
+    /// The cause, if it is a `T`.
     pub fn cause<T: StdError + 'static>(&self) -> Option<&T> {
         self.source.as_deref()?.downcast_ref()
     }
@@ -219,7 +219,7 @@ impl Error {
         self.kind.verdict().0
     }
 
-    /// What the reader can do.
+    /// What the user can do.
     pub fn hint(&self) -> &'static str {
         self.kind.verdict().1
     }

@@ -1,4 +1,4 @@
-//! JSON as text: read where it lies, never built up.
+//! JSON as text: read in place, never built into a tree.
 
 pub(crate) mod scan;
 pub(crate) mod text;
@@ -9,7 +9,7 @@ use scan::{Scanner, Span};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed(pub String);
 
-/// The members of a JSON object in their order: keys without quotes, as escaped as they came, and the values' texts.
+/// The members of a JSON object in their order: keys without quotes but still escaped, and the texts of the values.
 pub fn members(object: &str) -> Vec<(&str, &str)> {
     let mut members = Vec::new();
     let scanned = Scanner::new(object).and_then(|mut scanner| {
@@ -18,7 +18,7 @@ pub fn members(object: &str) -> Vec<(&str, &str)> {
             Ok(())
         })
     });
-    // A page was gone over as a whole before any part of it gets here.
+    // The whole page was checked before any part of it gets here.
     debug_assert!(scanned.is_ok(), "no JSON object");
     members
 }
@@ -41,7 +41,7 @@ pub fn is_json(text: &str) -> bool {
     Scanner::new(text).and_then(|mut scanner| scanner.value().and_then(|_| scanner.end())).is_ok()
 }
 
-/// A string's text without its quotes, and any other value's text as it is.
+/// The text of a string without its quotes; the text of any other value as it is.
 pub fn unquoted(value: &str) -> &str {
     value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
 }

@@ -1,8 +1,8 @@
-//! Moves a Zendesk Chat account's data, completely and incrementally, to wherever people analyse it.
+//! Copies the data of a Zendesk Chat account, completely and incrementally, to where people analyse it.
 //!
-//! In reading order: what the service offers ([`source`]), how an account is reached ([`access`]) and asked ([`client`]),
-//! how its records become columns ([`columns`]) of a [`dataset`], where they go ([`sink`]), what a [`run`] reads of them, and
-//! the [`commands`].
+//! In reading order: what the service offers ([`source`]), the credentials and the address of an account ([`access`]),
+//! the requests to it ([`client`]), the conversion of records into columns ([`columns`]) of a [`dataset`], the outputs
+//! ([`sink`]), the course of a [`run`], and the [`commands`].
 
 pub mod access;
 pub mod atomic_file;

@@ -11,7 +11,7 @@ use crate::protocol;
 use crate::secrets::Secrets;
 use crate::stdout::Stdout;
 
-/// Where events are written.
+/// Where log events are written.
 pub enum Destination {
     /// As LOG messages.
     Protocol(Stdout),
@@ -26,10 +26,10 @@ struct Lines {
     most: Level,
 }
 
-/// Sends this program's events to `destination` from now on, those up to the level `most`.
+/// Sends this program's events, up to the level `most`, to `destination` from now on.
 pub fn install(destination: Destination, secrets: Secrets, most: Level) {
     let lines = Lines { destination, secrets, most };
-    // A second installation in one process, as tests have it, keeps the first.
+    // A second installation in the same process, which happens in tests, has no effect.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines));
 }
 

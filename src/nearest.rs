@@ -1,11 +1,12 @@
-//! The name that somebody probably meant.
+//! Finds the name that the user probably meant.
 
-/// The known name that is nearest to `name`, if one is so near that a slip of the hand explains the difference.
+/// The known name nearest to `name`, if the two are close enough for the difference to be a typing error.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written: Vec<char> = name.to_lowercase().chars().collect();
     let near = known.into_iter().filter_map(|known| {
         let meant: Vec<char> = known.to_lowercase().chars().collect();
-        // A third of the letters: beyond that short names resemble one another by chance. The lengths tell most apart at once.
+        // At most a third of the letters may differ, and at most three: beyond that, short names resemble one another
+        // by chance. The lengths alone rule out most names.
         let most = (meant.len() / 3).min(3);
         if written.len().abs_diff(meant.len()) > most {
             return None;
@@ -16,7 +17,8 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     near.min_by_key(|&(distance, _)| distance).map(|(_, known)| known)
 }
 
-/// How many letters are to be put in, left out, replaced, or swapped with their neighbours to make one name of the other.
+/// How many letters must be inserted, removed, replaced, or swapped with their neighbours to turn one name into the
+/// other.
 fn distance(one: &[char], other: &[char]) -> usize {
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();

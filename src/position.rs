@@ -1,4 +1,4 @@
-//! Places on a stream's axis: kept as the text that was received, compared as exact numbers.
+//! Positions in a stream: kept as the text that was received, compared as exact numbers.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 
@@ -7,7 +7,7 @@ pub type Nanos = i128;
 
 const SECOND: Nanos = 1_000_000_000;
 
-/// What an export's `start_time` and `end_time` count.
+/// The unit in which an export's `start_time` and `end_time` count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Seconds since 1970.
@@ -25,18 +25,18 @@ impl Unit {
         }
     }
 
-    /// The last whole unit up to `at`.
+    /// The last moment at or before `at` that is a whole number of units.
     pub const fn floor(self, at: Nanos) -> Nanos {
         at.div_euclid(self.nanos()) * self.nanos()
     }
 
-    /// The whole units up to `at`, as text.
+    /// The number of whole units up to `at`, as text.
     pub fn text(self, at: Nanos) -> String {
         at.div_euclid(self.nanos()).to_string()
     }
 }
 
-/// A point in an export: everything before it has been delivered.
+/// A point in an export from which a read can go on: a time, perhaps with a record's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     time: String,
@@ -45,14 +45,15 @@ pub struct Position {
 }
 
 impl Position {
-    /// The position that the service names by `time`, a decimal number of `unit`s, and an `id`; `None` if `time` is no such number.
+    /// The position that the service names by `time`, a decimal number of units, and `id`; `None` if `time` is not such
+    /// a number.
     pub fn received(time: &str, id: Option<&str>, unit: Unit) -> Option<Self> {
         let at = decimal(time, unit.nanos())?;
         let id = id.filter(|id| !id.is_empty()).map(str::to_owned);
         Some(Self { time: time.to_owned(), at, id })
     }
 
-    /// The position that begins at `at`, without an id.
+    /// The position at the moment `at`, without an id.
     pub fn at(at: Nanos, unit: Unit) -> Self {
         let time = unit.text(at);
         Self { time, at, id: None }
@@ -69,7 +70,7 @@ impl Position {
         self.at
     }
 
-    /// Whether it lies behind another: later, or at the same moment behind a record that is named.
+    /// Whether it lies after another: it is later, or it names a different record at the same time.
     pub fn is_beyond(&self, other: &Self) -> bool {
         self.at > other.at || (self.at == other.at && self.id.is_some() && self != other)
     }
@@ -79,31 +80,32 @@ impl Position {
         &self.time
     }
 
-    /// The record after which it lies, if it was named.
+    /// The id of the record after which it lies, if one was named.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 }
 
-/// How far a stream has been delivered: what a state holds.
+/// How far a stream has been delivered: the content of a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frontier {
-    /// Every record of an export before this position, and those of the spans beyond it.
+    /// Every record of an export before this position, and every record of the spans beyond it.
     Position(Position, Vec<Span>),
-    /// Every record of a numbered stream up to and with this id.
+    /// Every record of a numbered stream up to and including this id.
     Id(i64),
 }
 
-/// A stretch of an export, in which every record has been delivered.
+/// A stretch of an export in which every record has been delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// Where it begins, at a moment without an id.
+    /// Where it begins; a moment without an id.
     pub start: Position,
     /// Where it ends.
     pub end: Position,
 }
 
-/// The exact value of a JSON number's text, in nanoseconds if one is worth `scale` of them; what lies below a nanosecond is cut off.
+/// The exact value of a JSON number's text, in nanoseconds, where one unit is worth `scale` of them. Fractions of a
+/// nanosecond are cut off.
 fn decimal(text: &str, scale: Nanos) -> Option<Nanos> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
@@ -123,12 +125,12 @@ fn decimal(text: &str, scale: Nanos) -> Option<Nanos> {
     Some(if negative { -nanos } else { nanos })
 }
 
-/// The instant that an ISO-8601 text names, as `when` reads it, in nanoseconds.
+/// The instant that an ISO-8601 text names, in nanoseconds. It accepts the same texts as `when`.
 pub fn iso(text: &str) -> Option<Nanos> {
     when(text).map(nanos_of)
 }
 
-/// The instant that an ISO-8601 text names; one without a zone is meant in UTC, one without a time begins its day.
+/// The instant that an ISO-8601 text names. Without a zone it is in UTC; without a time it is the beginning of the day.
 pub fn when(text: &str) -> Option<DateTime<Utc>> {
     if let Some(instant) = plain(text.as_bytes()) {
         return Some(instant);
@@ -143,7 +145,7 @@ pub fn when(text: &str) -> Option<DateTime<Utc>> {
     zoneless.or_else(midnight).map(|instant| instant.and_utc())
 }
 
-/// The instant of a text like `2023-10-20T09:44:12Z`, as nearly all are.
+/// The instant of a text in the most common form, like `2023-10-20T09:44:12Z`.
 fn plain(text: &[u8]) -> Option<DateTime<Utc>> {
     let text: &[u8; 20] = text.try_into().ok()?;
     let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
@@ -162,25 +164,27 @@ pub fn nanos_of(instant: DateTime<Utc>) -> Nanos {
     Nanos::from(instant.timestamp()) * SECOND + Nanos::from(instant.timestamp_subsec_nanos())
 }
 
-/// The instant so many nanoseconds after 1970; the nearest that a calendar of ours holds.
+/// The instant `at` nanoseconds after 1970, or the nearest one that 64 bits of nanoseconds can hold.
 pub fn utc(at: Nanos) -> DateTime<Utc> {
     let most = if at < 0 { i64::MIN } else { i64::MAX };
     DateTime::from_timestamp_nanos(i64::try_from(at).unwrap_or(most))
 }
 
-/// The instant so many nanoseconds after 1970, to the second, as people read it.
+/// The instant `at` nanoseconds after 1970 as text for people, to the second.
 pub fn readable(at: Nanos) -> String {
     written(at.div_euclid(SECOND) * SECOND).unwrap_or_else(|| format!("{at} ns"))
 }
 
-/// The instant so many nanoseconds after 1970 as ISO text, with as much of a fraction as it has; `None` beyond what a calendar holds.
+/// The instant `at` nanoseconds after 1970 as ISO text, with its fraction if it has one; `None` beyond the range of
+/// `DateTime`.
 pub fn written(at: Nanos) -> Option<String> {
     let seconds = i64::try_from(at.div_euclid(SECOND)).ok()?;
     let instant = DateTime::from_timestamp(seconds, u32::try_from(at.rem_euclid(SECOND)).ok()?)?;
     Some(instant.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
-/// An epoch number whose unit is told by its size: microseconds from 1e14, milliseconds from 1e11, seconds below.
+/// The instant of an epoch number. Its size decides its unit: microseconds from 1e14, milliseconds from 1e11, seconds
+/// below.
 pub fn epoch(text: &str) -> Option<Nanos> {
     let seconds = decimal(text, SECOND)?;
     let value = seconds / SECOND;
@@ -194,7 +198,7 @@ pub fn epoch(text: &str) -> Option<Nanos> {
 /// How far a stretch of the time axis is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Axis {
-    /// Up to where it is read, apart from what was given up.
+    /// The moment up to which it is read, apart from stretches that were given up.
     pub at: Nanos,
     /// How much of it is left.
     pub left: Nanos,

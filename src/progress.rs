@@ -24,7 +24,7 @@ pub struct Reach {
     pub stream: &'static str,
     /// Records so far.
     pub records: u64,
-    /// Their JSON in bytes.
+    /// The size of their JSON in bytes.
     pub bytes: u64,
     /// Where it is on the time axis, if it has one.
     pub axis: Option<Axis>,
@@ -37,7 +37,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Takes note of a page of a stream.
+    /// Counts a page of a stream.
     pub fn reached(&self, stream: &'static str, records: usize, bytes: usize, axis: Option<Axis>) {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let known = streams.iter().position(|reach| reach.stream == stream);
@@ -51,7 +51,7 @@ impl Progress {
         reach.axis = axis;
     }
 
-    /// Takes note that a stream has ended.
+    /// Removes a stream that has ended.
     pub fn ended(&self, stream: &str) {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner).retain(|reach| reach.stream != stream);
     }
@@ -61,19 +61,19 @@ impl Progress {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How long the run has taken.
+    /// How long the run has taken so far.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// How long it may go on, judged by the stream that has the longest way to go.
+    /// The estimated time left, judged by the stream with the smallest share done.
     pub fn left(&self) -> Option<Duration> {
         let share = self.reading().iter().filter_map(Reach::share).min_by(f64::total_cmp)?;
-        // A hundredth of the way says nothing yet.
+        // A hundredth or less is too little for an estimate.
         (share > 0.01).then(|| self.elapsed().mul_f64((1.0 - share) / share))
     }
 
-    /// How far the streams are that have a time axis, for a log.
+    /// For a log: how far the streams with a time axis are, and the estimated time left.
     pub fn summary(&self) -> String {
         let places = self.reading().into_iter().filter_map(|reach| {
             let at = position::readable(reach.axis?.at);
@@ -85,7 +85,7 @@ impl Progress {
 }
 
 impl Reach {
-    /// How much of its stretch of the time axis is done.
+    /// The share that is done of the stretch of the time axis to be read, from 0 to 1.
     pub fn share(&self) -> Option<f64> {
         let Axis { left, length, .. } = self.axis?;
         #[allow(clippy::cast_precision_loss, reason = "a share needs no more digits than a float has")]
@@ -94,7 +94,7 @@ impl Reach {
     }
 }
 
-/// A length of time as people say it, to a minute if it is long.
+/// A length of time in readable form, without seconds if it is a minute or more.
 pub fn duration(length: Duration) -> String {
     let seconds = length.as_secs();
     match seconds {

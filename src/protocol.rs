@@ -1,4 +1,4 @@
-//! The Airbyte protocol: messages out, one JSON object a line, and configured catalogs in.
+//! The Airbyte protocol: outgoing messages, one JSON object per line, and incoming configured catalogs.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -8,11 +8,11 @@ use crate::error::{Error, Kind};
 /// The status of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// It is taken up.
+    /// It has started.
     Started,
-    /// Its first answer has come.
+    /// Its first response has arrived.
     Running,
-    /// It waits for the quota until this moment, in milliseconds since 1970.
+    /// It waits for the quota until this time, in milliseconds since 1970.
     Limited(i64),
     /// All of it has been delivered.
     Complete,
@@ -23,9 +23,9 @@ pub enum Status {
 /// How a stream is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncMode {
-    /// From its start, whatever the state says.
+    /// From its start, regardless of the state.
     FullRefresh,
-    /// Onwards from its state.
+    /// From the position in its state.
     Incremental,
 }
 
@@ -34,12 +34,12 @@ fn line(message: &Value) -> String {
     format!("{message}\n")
 }
 
-/// The connector's own description.
+/// The connector's specification.
 pub fn spec(specification: &Value) -> String {
     line(&json!({ "type": "SPEC", "spec": specification }))
 }
 
-/// The outcome of a check: nothing went wrong, or what did.
+/// The result of a check: success, or the problem.
 pub fn connection_status(problem: Option<&str>) -> String {
     let status = match problem {
         None => json!({ "status": "SUCCEEDED" }),
@@ -48,12 +48,12 @@ pub fn connection_status(problem: Option<&str>) -> String {
     line(&json!({ "type": "CONNECTION_STATUS", "connectionStatus": status }))
 }
 
-/// Every stream there is.
+/// The catalog of all streams.
 pub fn catalog(streams: &[Value]) -> String {
     line(&json!({ "type": "CATALOG", "catalog": { "streams": streams } }))
 }
 
-/// A log line; `level` is the protocol's name of it.
+/// A log line; `level` is the level's name in the protocol.
 pub fn log(level: &str, message: &str) -> String {
     line(&json!({ "type": "LOG", "log": { "level": level, "message": message } }))
 }
@@ -73,7 +73,7 @@ pub fn stream_status(stream: &str, status: Status, now: i64) -> String {
     line(&json!({ "type": "TRACE", "trace": { "type": "STREAM_STATUS", "emitted_at": now, "stream_status": body } }))
 }
 
-/// A failure of one stream, or of the whole run; `hide` takes the secrets out of what it tells.
+/// A failure of one stream, or of the whole run; `hide` masks the secrets in its text.
 pub fn failure(error: &Error, hide: impl Fn(&str) -> String, stream: Option<&str>, now: i64) -> String {
     let mut body = json!({
         "message": hide(&error.sentence()),
@@ -86,21 +86,21 @@ pub fn failure(error: &Error, hide: impl Fn(&str) -> String, stream: Option<&str
     line(&json!({ "type": "TRACE", "trace": { "type": "ERROR", "emitted_at": now, "error": body } }))
 }
 
-/// A configuration that takes the place of the one that was given.
+/// A configuration that replaces the given one.
 pub fn configuration(config: &Map<String, Value>, now: i64) -> String {
     let control = json!({ "type": "CONNECTOR_CONFIG", "emitted_at": now, "connectorConfig": { "config": config } });
     line(&json!({ "type": "CONTROL", "control": control }))
 }
 
-/// The STATE message, without its envelope, of one stream.
+/// The STATE message of one stream, without its envelope.
 pub fn stream_state(stream: &str, state: &Value) -> Value {
     json!({ "type": "STREAM", "stream": { "stream_descriptor": { "name": stream }, "stream_state": state } })
 }
 
-/// A STATE with the number of the stream's records since its last one.
+/// A STATE message with the number of the stream's records since its last one.
 pub fn state(stream: &str, state: &Value, records: u64) -> String {
     let mut message = stream_state(stream, state);
-    // The protocol wants a decimal point; a count of records is exact in a float by far.
+    // The protocol expects a decimal point; a float is exact for any realistic number of records.
     #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53 records")]
     let count = records as f64;
     message["sourceStats"] = json!({ "recordCount": count });
@@ -112,23 +112,23 @@ pub fn state(stream: &str, state: &Value, records: u64) -> String {
 pub struct Change {
     /// The top-level member, as a reader of the record finds it.
     pub member: String,
-    /// Whether its value was lost, rather than written in another form.
+    /// Whether its value was replaced by null, rather than written in another form.
     pub nulled: bool,
 }
 
-/// What stands before the data of each record of a stream.
+/// The text before the data of each record of a stream.
 pub fn record_prefix(stream: &str, now: i64) -> Vec<u8> {
     let name = Value::from(stream);
     format!("{{\"type\":\"RECORD\",\"record\":{{\"stream\":{name},\"emitted_at\":{now},\"data\":").into_bytes()
 }
 
-/// What stands after the data of a record.
+/// The text after the data of a record.
 pub fn record_suffix(changes: &[Change]) -> Vec<u8> {
     if changes.is_empty() {
         return b"}}\n".to_vec();
     }
     let change = |change: &Change| {
-        // The protocol knows no third word: a value in another form is told as a shortened one.
+        // The protocol has only these two words, so a value in another form is reported as truncated.
         let kind = if change.nulled { "NULLED" } else { "TRUNCATED" };
         json!({ "field": change.member, "change": kind, "reason": "SOURCE_SERIALIZATION_ERROR" })
     };
@@ -136,14 +136,14 @@ pub fn record_suffix(changes: &[Change]) -> Vec<u8> {
     format!(",\"meta\":{}}}}}\n", json!({ "changes": changes })).into_bytes()
 }
 
-/// A stream that a catalog asks for.
+/// A stream of a configured catalog.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Configured {
     /// Its name.
     pub name: String,
-    /// How it is to be read.
+    /// How the stream is to be read.
     pub mode: SyncMode,
-    /// The members that are wanted; `None` means all.
+    /// The selected members; `None` means all.
     pub selected: Option<Vec<String>>,
 }
 
@@ -165,7 +165,7 @@ struct RawStream {
     json_schema: Value,
 }
 
-/// Reads a configured catalog; what this source has no use for is passed over.
+/// Parses a configured catalog; members that this source does not use are ignored.
 pub fn configured_catalog(text: &str) -> Result<Vec<Configured>, Error> {
     let unusable = |problem: String| Error::new(Kind::Catalog, problem);
     let catalog: RawCatalog = serde_json::from_str(text)

@@ -1,4 +1,5 @@
-//! A run: what it reads ([`plan`], and [`dump_plan`] for a dataset), and how ([`sync`], and [`dump_run`] for a dataset).
+//! A run: its plan ([`plan`], or [`dump_plan`] for a dataset) and its execution ([`sync`], and [`dump_run`] for a
+//! dataset).
 
 mod availability;
 pub mod dump_plan;

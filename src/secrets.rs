@@ -8,12 +8,12 @@ use secrecy::{ExposeSecret, SecretString};
 /// What replaces a secret.
 const MASK: &str = "****";
 
-/// The secrets of this run in every form in which they could be quoted; clones share them.
+/// The secrets of this run, in every form in which they could be quoted; clones share them.
 #[derive(Clone, Default)]
 pub struct Secrets(Arc<RwLock<Vec<String>>>);
 
 impl Secrets {
-    /// Hides a secret from now on: as it is, escaped for JSON, and encoded for an address.
+    /// Hides a secret from now on: as it is, escaped for JSON, and encoded for a URL.
     pub fn keep(&self, secret: &SecretString) {
         let plain = secret.expose_secret().to_owned();
         let escaped = serde_json::Value::from(plain.as_str()).to_string();
@@ -26,7 +26,7 @@ impl Secrets {
         forms.dedup();
     }
 
-    /// The text without any secret.
+    /// The text with every secret masked.
     pub fn hide(&self, text: &str) -> String {
         let forms = self.0.read().unwrap_or_else(PoisonError::into_inner);
         forms.iter().fold(text.to_owned(), |text, form| text.replace(form, MASK))

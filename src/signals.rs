@@ -1,4 +1,5 @@
-//! How the program ends when it is told to: by the signal itself, so that nobody takes half a job for a whole one.
+//! How the program ends after a signal: it dies by that signal, so that an incomplete run is not taken for a complete
+//! one.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use tokio::sync::watch;
 /// The signal that Ctrl-C sends.
 pub const INTERRUPT: i32 = 2;
 
-/// Asks a run to end where it can be gone on with; clones share it.
+/// Asks a run to end at a point from which the next run can continue; clones share the request.
 #[derive(Debug, Clone)]
 pub struct Stop(Arc<watch::Sender<bool>>);
 
@@ -19,14 +20,14 @@ impl Default for Stop {
 }
 
 impl Stop {
-    /// Asks for it.
+    /// Asks the run to end.
     pub fn ask(&self) {
         self.0.send_replace(true);
     }
 
-    /// Returns once it was asked for.
+    /// Returns once the run was asked to end.
     pub async fn asked(&self) {
-        // It lasts as long as this clone does, so that only what was asked for ends the wait.
+        // The sender lives as long as this clone, so the wait ends only when the run was asked to end.
         let _ = self.0.subscribe().wait_for(|asked| *asked).await;
     }
 }
@@ -50,17 +51,18 @@ mod system {
         }
     }
 
-    /// Dies by a signal. The first process of a container is spared by its default action; it exits with 128 and the number.
+    /// Dies by a signal. The default action of a signal does not end the first process of a container, which exits with
+    /// 128 plus the signal's number instead.
     pub fn die_by(signal: i32) -> ExitCode {
         if std::process::id() == 1 {
-            // At once, like one that is killed: a thread may be writing to somebody who does not read.
+            // Exits at once, like a killed process: a thread may be blocked by a reader that does not read.
             signal_hook::low_level::exit(128 + signal);
         }
         let _ = signal_hook::low_level::emulate_default_handler(signal);
         ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
     }
 
-    /// Dies as any filter does whose reader has gone.
+    /// Dies as any filter does when its reader has gone.
     pub fn die_of_closed_output() -> ExitCode {
         die_by(SIGPIPE)
     }
@@ -78,7 +80,7 @@ mod system {
         super::INTERRUPT
     }
 
-    /// Ends with 128 and the number of the signal.
+    /// Exits with 128 plus the signal's number.
     pub fn die_by(signal: i32) -> ExitCode {
         ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
     }
@@ -94,7 +96,7 @@ pub async fn received() -> i32 {
     system::received().await
 }
 
-/// Dies by a signal, or ends with 128 and its number where it cannot.
+/// Dies by a signal, or exits with 128 plus its number if that is not possible.
 pub fn die_by(signal: i32) -> ExitCode {
     system::die_by(signal)
 }

@@ -1,5 +1,5 @@
-//! Where records go. A sink *accepts* a page at once and makes it *durable* in its own time; a frontier handed over as a
-//! checkpoint may be told to anyone only when all that was accepted before it is durable.
+//! Sinks write records. A sink *accepts* a page at once and makes it *durable* later. It may publish a checkpoint,
+//! which is a frontier handed to it, only once everything accepted before that checkpoint is durable.
 
 use crate::error::Error;
 use crate::position::{Frontier, Nanos};
@@ -10,7 +10,7 @@ use crate::source::streams::Stream;
 pub mod airbyte;
 pub mod parquet;
 
-/// Takes what a run reads.
+/// Receives the records, statuses and errors of a run.
 pub trait Sink: Send + Sync + 'static {
     /// Takes the pages of one endpoint.
     type Writer: Writer;
@@ -18,13 +18,14 @@ pub trait Sink: Send + Sync + 'static {
     /// A writer for streams that are made of the same pages.
     fn family(&self, members: Vec<Member>) -> Self::Writer;
 
-    /// Takes note of a stream's status.
+    /// Receives a stream's status.
     fn status(&self, stream: &str, status: Status);
 
-    /// Takes note of a failure of one stream, or of the whole run.
+    /// Receives a failure of one stream, or of the whole run.
     fn failure(&self, error: &Error, stream: Option<&str>);
 
-    /// Takes note that a stream ends early for a reason that is told once, of the whole run.
+    /// Receives the notice that a stream ended early for a reason that concerns the whole run. The run itself reports
+    /// that reason once.
     fn stopped(&self, why: &Error, stream: &str);
 
     /// The time of day in milliseconds since 1970.
@@ -60,11 +61,11 @@ impl Member {
 /// How the read of a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// It broke off.
+    /// It broke off before its end.
     Early,
-    /// It came to its end, but the service left out a part that the next run asks for again.
+    /// It reached its end, but the service left out a part, which the next run requests again.
     WithGap,
-    /// It went over everything up to that moment, or over everything there is, where there is no time.
+    /// It covered everything up to this moment, or everything there is if the stream has no times.
     Whole(Nanos),
 }
 

@@ -1,5 +1,5 @@
-//! What the service offers, without I/O: the table of streams, what an answer holds, the rules by which an export is read,
-//! and the forms in which it is kept how far that came.
+//! What the service offers, without I/O: the table of streams, the content of a response, the cursor rules, and the
+//! format of saved states.
 
 pub mod page;
 pub mod state_format;

@@ -1,4 +1,5 @@
-//! The one door to stdout: whole lines, in order, from a thread of its own, so that a slow reader slows the source but never deafens it.
+//! The only access to stdout. A thread of its own writes whole lines in order, so that a slow reader slows the source
+//! down but never keeps it from receiving signals.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +12,10 @@ use crate::error::{Error, Kind};
 /// How many bytes of records may wait for the reader.
 const WAITING: usize = 4 * 1024 * 1024;
 
-/// What is done once the lines before it are out.
+/// A job to be done once all lines before it are written.
 type Afterwards = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
-/// Writes lines in the order in which they are handed over; clones share one output.
+/// Writes lines in the order in which they are queued; clones share one output.
 #[derive(Clone)]
 pub struct Stdout {
     jobs: mpsc::UnboundedSender<Job>,
@@ -31,7 +32,7 @@ enum Job {
 }
 
 impl Stdout {
-    /// An output onto `writer`.
+    /// An output that writes to `writer`.
     pub fn onto(mut writer: impl Write + Send + 'static) -> Self {
         let (jobs, mut queue) = mpsc::unbounded_channel();
         let (end, ended) = watch::channel(false);
@@ -48,39 +49,40 @@ impl Stdout {
                     break;
                 }
             }
-            // Dropping the queue tells everyone who waits that nothing is written any more.
+            // Dropping the queue wakes everyone who waits for room or for a job: nothing is written any more.
             drop(queue);
             let _ = end.send(true);
         });
         Self { jobs, room: Arc::new(Semaphore::new(WAITING)), failure, ended }
     }
 
-    /// Hands over lines as soon as there is room for them.
+    /// Queues lines as soon as there is room for them.
     pub async fn write(&self, lines: Vec<u8>) -> Result<(), Error> {
         let size = u32::try_from(lines.len().clamp(1, WAITING)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(size).await.ok();
         self.jobs.send(Job::Lines(lines, room)).map_err(|_| self.broken())
     }
 
-    /// Hands over a short line at once, out of turn with none.
+    /// Queues a short line at once, without waiting for room, and in order with all others.
     pub fn note(&self, line: String) {
-        // A line that can no longer be written has no reader who would miss it; the next write tells.
+        // A line that can no longer be written has no reader to miss it; the next `write` reports the failure.
         let _ = self.jobs.send(Job::Lines(line.into_bytes(), None));
     }
 
-    /// Does something once everything before it is written.
+    /// Queues a job that runs once everything before it is written.
     pub fn after(&self, afterwards: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), Error> {
         self.jobs.send(Job::Afterwards(Box::new(afterwards))).map_err(|_| self.broken())
     }
 
-    /// Returns when everything that was handed over is written.
+    /// Waits until everything that was queued is written.
     pub async fn drained(&self) -> Result<(), Error> {
         let (done, wait) = oneshot::channel();
         let sent = self.jobs.send(Job::Drained(done)).is_ok();
         if sent && wait.await.is_ok() { Ok(()) } else { Err(self.broken()) }
     }
 
-    /// Returns when everything that was handed over is written, and lets nothing follow it; gives up on a reader who does not read.
+    /// Waits until everything that was queued is written, and lets nothing follow it. Gives up after `patience` if the
+    /// reader does not read.
     pub async fn close_within(&self, patience: Duration) {
         let (done, wait) = oneshot::channel();
         if self.jobs.send(Job::Last(done)).is_ok() {
@@ -88,7 +90,7 @@ impl Stdout {
         }
     }
 
-    /// Returns when nothing can be written any more, and why.
+    /// Waits until nothing can be written any more, and returns why.
     pub async fn broke(&self) -> Error {
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
         self.broken()

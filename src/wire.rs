@@ -1,61 +1,61 @@
-//! What goes over the wire: a request, the body that answers it, and the gate that bounds how many of both are in flight.
+//! Requests and response bodies, and the gate that limits how many of both are in flight.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Mutex, watch};
 
-/// One GET: a path below the base, its query, and how many records it asks for at the most.
+/// One GET request: a path below the base, a query, and the largest number of records to return.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The path below the base, under which errors and logs name the request.
+    /// The path below the base, by which errors and logs name the request.
     pub path: String,
     /// The query, without the limit.
     pub query: Vec<(&'static str, String)>,
-    /// How many records at the most, sent as `limit`.
+    /// The largest number of records to return, sent as `limit`.
     pub limit: Option<u32>,
 }
 
-/// A body as it arrived; its bytes count as in flight while `MemoryGuard` lives.
+/// A response body. Its bytes count as in flight until its `MemoryGuard` is dropped.
 pub struct Body {
     bytes: Vec<u8>,
     held: MemoryGuard,
 }
 
-/// Bytes that count as in flight as long as this lives.
+/// Counts bytes as in flight until it is dropped.
 #[derive(Default)]
 pub struct MemoryGuard {
     bytes: usize,
-    /// None where they came from nowhere.
+    /// None for bytes that no gate counts.
     gate: Option<Arc<Gate>>,
 }
 
 impl From<Vec<u8>> for Body {
-    /// A body that is in nobody's way.
+    /// A body that no gate counts.
     fn from(bytes: Vec<u8>) -> Self {
         Self { bytes, held: MemoryGuard::default() }
     }
 }
 
 impl Body {
-    /// The bytes, and what keeps them counted for as long as their reader keeps it beside them.
+    /// The bytes, and the guard that counts them. A reader keeps the guard as long as it keeps the bytes.
     pub fn into_parts(self) -> (Vec<u8>, MemoryGuard) {
         (self.bytes, self.held)
     }
 
-    /// How many bytes it has.
+    /// The number of bytes.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether it has none.
+    /// Whether the body is empty.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 }
 
 impl fmt::Debug for Body {
-    /// Its size alone: what it holds belongs into no log.
+    /// The size alone: the content belongs in no log.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Body({} bytes)", self.bytes.len())
     }
@@ -64,7 +64,7 @@ impl fmt::Debug for Body {
 impl MemoryGuard {
     fn add(&mut self, bytes: usize) {
         self.bytes += bytes;
-        // More bytes never open the gate: nobody needs to look again.
+        // More bytes never open the gate, so no waiting request needs to check it again.
         self.gate.iter().for_each(|gate| {
             gate.load.send_if_modified(|load| {
                 load.bytes += bytes;
@@ -73,7 +73,7 @@ impl MemoryGuard {
         });
     }
 
-    /// Gives back the memory of a body that was read, for the next one.
+    /// Gives back the buffer of a body that was read, to be reused for the next one.
     pub fn give_back(&mut self, mut memory: Vec<u8>) {
         let Some(gate) = &self.gate else { return };
         let mut spare = gate.spare.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,23 +93,25 @@ impl Drop for MemoryGuard {
     }
 }
 
-/// Bounds what is in flight: `requests` at once, and no new one while bodies of `bytes` or more are held.
+/// Limits what is in flight: at most `requests` at once, and no new one while the bodies in memory have `bytes` or
+/// more.
 ///
-/// A body counts from its first byte until whoever got it lets go of its `MemoryGuard`, so memory holds at most `bytes`
-/// and one page more for each request that was admitted below that. When nothing is under way, the next request is
-/// admitted whatever is held: streams that each hold a page while they ask for the next would otherwise wait for each
-/// other for ever. They get on one at a time then, and what they hold is bounded by their own number.
+/// A body counts from its first byte until its `MemoryGuard` is dropped, so memory holds at most `bytes`, plus one page
+/// for each request that was admitted below that limit. When no request is under way, the next one is admitted however
+/// many bytes are held. Otherwise, streams that each hold a page while they request the next one would wait for each
+/// other for ever. In that case they proceed one at a time, and the bytes they hold are limited by the number of
+/// streams.
 pub(crate) struct Gate {
     requests: usize,
     bytes: usize,
     line: Mutex<()>,
     load: watch::Sender<Load>,
-    /// Memory of bodies that were read: a page has megabytes, and what is given back and taken by turns in several
-    /// threads leaves holes.
+    /// Buffers of bodies that were read, for reuse. A page has megabytes, and blocks of that size that several threads
+    /// allocate and free in turn fragment the heap.
     spare: std::sync::Mutex<Vec<Vec<u8>>>,
 }
 
-/// What is in flight.
+/// The requests and the bytes in flight.
 #[derive(Default)]
 struct Load {
     requests: usize,
@@ -119,7 +121,7 @@ struct Load {
 impl Gate {
     /// A gate with nothing in flight.
     pub fn new(requests: usize, bytes: usize) -> Arc<Self> {
-        // None at all would wait for ever.
+        // If no request were allowed, every caller would wait for ever.
         let requests = requests.max(1);
         Arc::new(Self {
             requests,
@@ -135,17 +137,18 @@ impl Gate {
         self.requests
     }
 
-    /// Returns, first come first served, when one more request may begin; it is under way as long as the passage lives.
+    /// Waits, first come first served, until one more request may begin. The request counts as under way until the
+    /// passage is dropped.
     pub async fn enter(self: &Arc<Self>) -> Passage {
         let _head = self.line.lock().await;
         self.enter_below(|| usize::MAX).await
     }
 
-    /// Returns when one more request may begin while fewer than `useful` are under way.
+    /// Waits until one more request may begin and fewer than `useful` are under way.
     pub async fn enter_below(self: &Arc<Self>, useful: impl Fn() -> usize) -> Passage {
         let mut changes = self.load.subscribe();
         while !self.load.send_if_modified(|load| load.requests < useful() && self.admit(load)) {
-            // The sender is this gate's own, so there is always a next change to wait for.
+            // The gate owns the sender, so waiting for the next change cannot fail.
             if changes.changed().await.is_err() {
                 break;
             }
@@ -167,7 +170,7 @@ pub(crate) struct Passage {
 }
 
 impl Passage {
-    /// A body that has yet to arrive.
+    /// An empty body, to be filled with the bytes that arrive.
     pub fn arrival(&self) -> Arrival {
         let spare = self.gate.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let held = MemoryGuard { bytes: 0, gate: Some(Arc::clone(&self.gate)) };
@@ -181,21 +184,21 @@ impl Drop for Passage {
     }
 }
 
-/// The bytes of a body so far, and in the end all of them.
+/// A body that is still arriving.
 pub(crate) struct Arrival(Body);
 
 impl Arrival {
-    /// How many bytes have come.
+    /// How many bytes have arrived.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Makes room for as many bytes as are announced.
+    /// Reserves memory for the announced number of bytes.
     pub fn reserve(&mut self, announced: usize) {
         self.0.bytes.reserve(announced);
     }
 
-    /// Adds what came.
+    /// Adds bytes that arrived.
     pub fn push(&mut self, chunk: &[u8]) {
         self.0.held.add(chunk.len());
         self.0.bytes.extend_from_slice(chunk);
@@ -219,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether the gate is open now; a passage is given back at once.
+    /// Whether the gate is open now; the passage is dropped at once.
     async fn is_open(gate: &Arc<Gate>) -> bool {
         timeout(Duration::from_millis(1), gate.enter()).await.is_ok()
     }

@@ -16,7 +16,8 @@ config = json.loads(Path(sys.argv[1]).read_text())
 folder = Path(sys.argv[2]).resolve()
 nesting = int(sys.argv[3])
 
-# dlt takes its settings from the environment, some when it is imported. Nothing is told to anyone, nor kept elsewhere.
+# dlt takes its settings from the environment, some of them on import. No telemetry is sent, and all state stays in the
+# folder.
 os.environ.update(
     RUNTIME__DLTHUB_TELEMETRY="false",
     RUNTIME__LOG_LEVEL="WARNING",
@@ -38,7 +39,8 @@ def hints(**types):
 
 @dlt.source(name="zendesk_chat", max_table_nesting=nesting)
 def zendesk_chat():
-    # The types of these differ between files. Without hints the processes disagree, and dlt does the work of one again.
+    # The types of these columns differ between files. Without hints the processes disagree, and dlt repeats the work of
+    # one.
     @dlt.resource(
         name="chats",
         write_disposition="append",
@@ -64,7 +66,7 @@ def zendesk_chat():
             if not page["chats"]:
                 return
             if page["end_time"] >= end:
-                # Times of one form have the order of their text.
+                # These times all have the same format, so they can be compared as text.
                 yield [chat for chat in page["chats"] if chat["update_timestamp"] < config["end_date"]]
                 return
             yield page["chats"]

@@ -1,4 +1,4 @@
-//! A configuration as its owner wrote it, into which new tokens are put.
+//! A configuration as the user wrote it, in which new tokens are set.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use secrecy::ExposeSecret;
@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 use crate::access::oauth::Issued;
 use crate::error::{Error, Kind};
 
-/// The object of a configuration, with all that this program does not know.
+/// A configuration's JSON object, including the members that this program does not know.
 #[derive(Clone, Default, PartialEq)]
 pub struct Document(Map<String, Value>);
 
 impl Document {
-    /// Reads a configuration's text.
+    /// Parses a configuration's text.
     pub fn parse(text: &str) -> Result<Self, Error> {
         // serde_json's own message would repeat parts of the text, which holds secrets.
         let value: Value = serde_json::from_str(text).map_err(|error| {
@@ -30,7 +30,7 @@ impl Document {
         &self.0
     }
 
-    /// A text of its credentials, such as the access token.
+    /// A text in its `credentials`, such as the access token; none if it is blank.
     pub fn credential(&self, name: &str) -> Option<&str> {
         self.0.get("credentials")?.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty())
     }
@@ -40,7 +40,7 @@ impl Document {
         self.0.insert(name.to_owned(), value.into());
     }
 
-    /// Puts in what was given out `now`; a refresh token that was not replaced stays.
+    /// Sets the tokens that were issued at `now`. A refresh token that was not replaced stays.
     pub fn put(&mut self, issued: &Issued, now: DateTime<Utc>) {
         let credentials = self.0.entry("credentials").or_insert_with(|| Map::new().into());
         let Value::Object(credentials) = credentials else { return };
@@ -54,12 +54,12 @@ impl Document {
         }
         match issued.lifetime.and_then(|lifetime| now.checked_add_signed(chrono::Duration::from_std(lifetime).ok()?)) {
             Some(end) => drop(set("token_expiry_date", end.to_rfc3339_opts(SecondsFormat::Secs, true))),
-            // That of the token before says nothing of this one.
+            // The expiry date of the old token does not apply to the new one.
             None => drop(credentials.remove("token_expiry_date")),
         }
     }
 
-    /// The text of a file that holds it.
+    /// The text of a file that holds the document.
     pub fn text(&self) -> String {
         format!("{:#}\n", Value::Object(self.0.clone()))
     }

@@ -13,68 +13,68 @@ use url::Url;
 
 use crate::error::{Error, Kind};
 
-/// All that this program asks for: it never writes.
+/// The only scope that this program requests: it never writes.
 pub const SCOPE: &str = "read";
 
-/// Below an account's base: where people are asked, and where tokens are given out.
+/// The path of the consent page, below the account's base.
 const CONSENT_PATH: &str = "/oauth2/chat/authorizations/new";
-/// The path of the token endpoint, below the base, without the slash that it begins with.
+/// The path of the token endpoint, below the account's base, without the leading slash.
 pub const TOKEN_PATH: &str = "oauth2/chat/token";
 
-/// How long an access token is asked to live, and the refresh token behind it: the most that Zendesk gives. It also
-/// makes Zendesk tell the lifetime, which it leaves out unless a request names it.
+/// The requested lifetimes, in seconds, of an access token and of its refresh token: the longest that Zendesk grants.
+/// Zendesk states a lifetime in its response only if the request names one.
 const LIFETIMES: [(&str, &str); 2] = [("expires_in", "172800"), ("refresh_token_expires_in", "7776000")];
 
-/// An API client as it was registered with the account.
+/// An API client as registered with the account.
 #[derive(Clone)]
 pub struct Registration {
-    /// Its public name.
+    /// The client ID, which is public.
     pub id: String,
-    /// What proves that a request comes from it; a public client has none that counts.
+    /// The client secret, which proves that a request comes from this client. A public client's secret proves nothing.
     pub secret: Option<SecretString>,
 }
 
-/// What a new access token is asked for with.
+/// The grant with which a new access token is requested.
 pub enum Grant<'a> {
-    /// What the browser brought back after consent.
+    /// The code that the browser brought back after consent.
     Code {
         /// The code.
         code: &'a SecretString,
-        /// Where the browser brought it.
+        /// The redirect URI to which the browser brought it.
         redirect: &'a str,
-        /// What only the one who asked for consent knows.
+        /// The PKCE verifier, which only the program that asked for consent knows.
         verifier: &'a SecretString,
-        /// What consent was asked for.
+        /// The scope that consent was asked for.
         scope: &'a str,
     },
     /// The refresh token that came with the last access token.
     Refresh(&'a SecretString),
-    /// Nothing but the client itself.
+    /// The client's own ID and secret, without a user.
     ClientCredentials {
-        /// What the token is to open.
+        /// The scope of the new token.
         scope: &'a str,
     },
 }
 
-/// What was given out.
+/// The tokens that the account issued.
 #[derive(Debug, Clone)]
 pub struct Issued {
-    /// Opens the account.
+    /// The access token.
     pub access: SecretString,
-    /// Makes the next pair, once.
+    /// The refresh token, which brings the next pair of tokens and works once.
     pub refresh: Option<SecretString>,
-    /// How long the access token lives, if that was told.
+    /// The lifetime of the access token, if stated.
     pub lifetime: Option<Duration>,
-    /// What it opens, if that was told.
+    /// The scope of the access token, if stated.
     pub scope: Option<String>,
 }
 
-/// How the browser brings back what it was sent for.
+/// The form in which the browser brings back the result of the consent page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Response {
-    /// A code in the query, which is of use only to the one who asked for it.
+    /// A code in the query, which only the program that asked for it can exchange for a token.
     Code,
-    /// The access token itself in the fragment, which only the browser sees.
+    /// The access token itself, in the fragment, which only the browser sees.
     Token,
 }
 
@@ -85,7 +85,7 @@ impl fmt::Debug for Registration {
 }
 
 impl Grant<'_> {
-    /// The form that asks for a token on behalf of `client`.
+    /// The form that requests a token for `client`.
     pub fn form(&self, client: &Registration) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         match self {
@@ -109,7 +109,7 @@ impl Grant<'_> {
         form.finish()
     }
 
-    /// The failure that the account's refusal means; `said` is how it put it.
+    /// The error for the account's refusal of this grant; `said` is the account's own text.
     pub fn refused(&self, said: &str) -> Error {
         let error = said.split(':').next().unwrap_or_default();
         let sentence = match (self, error) {
@@ -134,7 +134,7 @@ impl Grant<'_> {
 }
 
 impl Issued {
-    /// Reads the answer of the token endpoint; what is wrong with it holds nothing of it.
+    /// Parses the response of the token endpoint. An error quotes nothing of the response, which may hold tokens.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         let answer: Value = serde_json::from_slice(body).map_err(|_| "it is not JSON".to_owned())?;
         let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -144,7 +144,7 @@ impl Issued {
         Self::of(text("access_token"), text("refresh_token"), answer.get("expires_in"), text("scope"))
     }
 
-    /// Reads the fragment that the browser found.
+    /// Parses the fragment that the browser brought back.
     pub fn of_fragment(fragment: &str) -> Result<Self, String> {
         let members: Vec<(String, String)> = url::form_urlencoded::parse(fragment.as_bytes()).into_owned().collect();
         let text = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
@@ -164,7 +164,7 @@ impl Issued {
         }
         // Some services write the number as text.
         let seconds = lifetime.and_then(|seconds| seconds.as_u64().or_else(|| seconds.as_str()?.parse().ok()));
-        // None at all is no life: so some say that a token does not die.
+        // A lifetime of zero counts as not stated: some services write it for a token that does not expire.
         let seconds = seconds.filter(|seconds| *seconds > 0);
         Ok(Self {
             access: access.into(),
@@ -175,29 +175,29 @@ impl Issued {
     }
 }
 
-/// Whether a text can be sent as a token at all.
+/// Whether a text can be sent as a token: visible ASCII characters, at least one.
 pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// A question to somebody who may let a client in.
+/// A request for a user's consent to a client's access.
 pub struct Consent<'a> {
-    /// Who wants to come in.
+    /// The client that wants access.
     pub client: &'a Registration,
-    /// What is brought back.
+    /// The form in which the result is brought back.
     pub response: Response,
-    /// Where it is brought.
+    /// The redirect URI to which it is brought.
     pub redirect: &'a str,
-    /// What is asked for.
+    /// The requested scope.
     pub scope: &'a str,
-    /// What the answer is known by.
+    /// The random state by which the response to this request is recognized.
     pub state: &'a SecretString,
-    /// What a code is exchanged with.
+    /// The PKCE verifier with which a code is exchanged.
     pub verifier: &'a SecretString,
 }
 
 impl Consent<'_> {
-    /// The page on which the account at `base` asks it.
+    /// The URL of the account's consent page for this request; `base` is the account's base.
     pub fn url(&self, base: &Url) -> Url {
         let mut url = base.clone();
         url.set_path(CONSENT_PATH);
@@ -209,7 +209,7 @@ impl Consent<'_> {
             .append_pair("scope", self.scope)
             .append_pair("state", self.state.expose_secret());
         if by_code {
-            // A server that knows nothing of it passes it over.
+            // A server without PKCE ignores these two parameters.
             url.query_pairs_mut()
                 .append_pair("code_challenge", &challenge(self.verifier))
                 .append_pair("code_challenge_method", "S256");
@@ -218,12 +218,12 @@ impl Consent<'_> {
     }
 }
 
-/// What a verifier is announced by.
+/// The PKCE challenge (S256) of a verifier.
 fn challenge(verifier: &SecretString) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.expose_secret().as_bytes()))
 }
 
-/// A text that nobody can guess.
+/// A random text that nobody can guess.
 pub fn unguessable() -> Result<SecretString, Error> {
     let mut bytes = [0; 32];
     let filled = SystemRandom::new().fill(&mut bytes);

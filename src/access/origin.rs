@@ -1,4 +1,4 @@
-//! Where an account's API is: its subdomain, and the origin that every request goes to.
+//! The address of an account's API: its subdomain, and the origin that every request goes to.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,7 +12,8 @@ use crate::error::{Error, Kind};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subdomain(String);
 
-/// An address without a path: `https://acme.zendesk.com`, or of this machine, where neither a proxy nor the wire sees what is sent.
+/// A URL without a path, such as `https://acme.zendesk.com`. It may use http only on this machine, where neither a
+/// proxy nor the network sees what is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(Url);
 
@@ -40,7 +41,7 @@ impl Subdomain {
 impl FromStr for Origin {
     type Err = Error;
 
-    /// Accepts what keeps a token safe.
+    /// Accepts only URLs to which a token can be sent safely.
     fn from_str(text: &str) -> Result<Self, Error> {
         let url = Url::parse(text).map_err(|_| wrong("`base_url` is not an address"))?;
         let bare = url.username().is_empty()
@@ -61,22 +62,22 @@ impl FromStr for Origin {
 }
 
 impl Origin {
-    /// The account's own host, unless `text` says otherwise.
+    /// The origin that `text` gives, or else the account's own host.
     pub fn of(text: Option<&str>, subdomain: &Subdomain) -> Result<Self, Error> {
         text.map_or_else(|| format!("https://{subdomain}.zendesk.com"), str::to_owned).parse()
     }
 
-    /// Its URL.
+    /// The origin as a URL.
     pub fn url(&self) -> &Url {
         &self.0
     }
 
-    /// Its host, as it stands in the URL.
+    /// The host, as written in the URL.
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
     }
 
-    /// Whether it is of this machine.
+    /// Whether the host is this machine.
     pub fn is_loopback(&self) -> bool {
         let host = self.host();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();

@@ -1,5 +1,5 @@
-//! Stores a new pair of tokens before it is used. A refresh token works once: if the pair that it brought were lost, somebody
-//! would have to sign in again.
+//! Stores a new pair of tokens before it is used. A refresh token works once: if the pair that it brought were lost,
+//! the user would have to sign in again.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,16 +18,16 @@ use crate::error::{Error, Kind};
 use crate::protocol;
 use crate::stdout::Stdout;
 
-/// How long another run may take to renew the tokens in the same file.
+/// How long to wait for another run that renews the tokens in the same file.
 const PATIENCE: Duration = Duration::from_mins(15);
 
-/// How often it is looked whether it has.
+/// How often to check whether the other run has finished.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// What a pair of tokens may need in a file beyond what stands there.
+/// The bytes to reserve in the file, beyond its present size, for a new pair of tokens.
 const ROOM: usize = 16 * 1024;
 
-/// Keeps the tokens of one configuration in its file, with the reader of stdout, or with both.
+/// Stores the tokens of one configuration in its file, with the reader of stdout, or with both.
 pub struct TokenStore {
     document: Document,
     file: Option<PathBuf>,
@@ -35,29 +35,30 @@ pub struct TokenStore {
     clock: Clock,
 }
 
-/// What is found when the place for a new pair is opened.
+/// The result of opening a store for a new pair.
 pub enum TokenPlace<'a> {
-    /// Another run has renewed the tokens: these are to be used.
+    /// Another run has renewed the tokens: this access token and this refresh token are to be used.
     Renewed(SecretString, SecretString),
-    /// The place is open, and nobody else's until this is dropped.
+    /// The store is open, and its file, if it has one, is locked against other runs until this is dropped.
     Open(Opened<'a>),
 }
 
-/// A place that is open for one new pair.
+/// A store that is open for one new pair.
 pub struct Opened<'a> {
     store: &'a mut TokenStore,
     file: Option<(Replacement, File)>,
 }
 
 impl TokenStore {
-    /// Keeps the tokens of `document`; `file` is where it was read, if it may be changed.
+    /// Stores the tokens of `document`; `file` is the file that it was read from, if that file may be changed.
     pub fn new(document: Document, file: Option<&Path>, stdout: Option<Stdout>, clock: Clock) -> Self {
-        // What is no regular file, such as a pipe, cannot be replaced. A link is followed: it is the file behind it that is.
+        // Only a regular file can be replaced; a pipe, for example, cannot. A link is followed, so that the file behind
+        // it is replaced.
         let file = file.and_then(|path| fs::canonicalize(path).ok()).filter(|path| path.is_file());
         Self { document, file, stdout, clock }
     }
 
-    /// Opens the place for what comes after this pair, before its refresh token is spent.
+    /// Opens the store for the successor of this pair, before the refresh token is used up.
     pub async fn open(
         &mut self,
         access: Option<&SecretString>,
@@ -68,7 +69,7 @@ impl TokenStore {
             held = match hold(&path).await {
                 Ok(held) => Some(held),
                 Err(error) if error.kind() == Kind::NoTokenStore => {
-                    // Even where nothing can be written, another run may have renewed the pair.
+                    // Even if this run cannot write the file, another run may have renewed the pair in it.
                     self.read(&path)?;
                     if let Some(renewed) = self.renewed(access, refresh) {
                         return self.adopt(renewed).await;
@@ -77,7 +78,7 @@ impl TokenStore {
                         return Err(error);
                     }
                     warn!("new tokens are told to the reader of the output alone: {error}");
-                    // From now on the file holds a pair that is spent.
+                    // From now on the file holds a pair that is used up.
                     self.file = None;
                     None
                 }
@@ -95,13 +96,13 @@ impl TokenStore {
                 let problem = "The access token has died, and there is no place to keep what the refresh token would bring, which works once";
                 return Err(Error::new(Kind::NoTokenStore, problem));
             };
-            // A reader who has gone keeps nothing.
+            // A reader that has gone stores nothing, so the output must still work.
             output.drained().await?;
         }
         Ok(TokenPlace::Open(Opened { store: self, file: held }))
     }
 
-    /// Reads the file again; what it signs in to, and how, must be as before.
+    /// Reads the file again. Its account, and its way to sign in, must be the same as before.
     fn read(&mut self, path: &Path) -> Result<(), Error> {
         let text = fs::read_to_string(path).map_err(|error| unkept(path, error))?;
         let document = Document::parse(&text)?;
@@ -118,7 +119,7 @@ impl TokenStore {
         Ok(())
     }
 
-    /// The pair that is kept, if it is another than this.
+    /// The stored pair, if it differs from this one.
     fn renewed(&self, access: Option<&SecretString>, refresh: &SecretString) -> Option<(SecretString, SecretString)> {
         let kept = |name| self.document.credential(name);
         let (other, next) = kept("access_token").zip(kept("refresh_token"))?;
@@ -126,13 +127,13 @@ impl TokenStore {
         (!same).then(|| (other.into(), next.into()))
     }
 
-    /// Goes on with a pair that another run has put into the file.
+    /// Returns the pair that another run has stored in the file, after announcing it.
     async fn adopt(&self, (access, refresh): (SecretString, SecretString)) -> Result<TokenPlace<'_>, Error> {
         self.announce().await?;
         Ok(TokenPlace::Renewed(access, refresh))
     }
 
-    /// Tells the configuration to the reader of the output, if there is one, and returns when it is out.
+    /// Writes the configuration to stdout, if the store uses stdout, and returns when it is written.
     async fn announce(&self) -> Result<(), Error> {
         let Some(output) = &self.stdout else { return Ok(()) };
         let now = self.clock.now().timestamp_millis();
@@ -142,7 +143,7 @@ impl TokenStore {
 }
 
 impl Opened<'_> {
-    /// Keeps a new pair, and returns when it is kept.
+    /// Stores a new pair, and returns when it is stored.
     pub async fn keep(self, issued: &Issued) -> Result<(), Error> {
         let Self { store, file } = self;
         store.document.put(issued, store.clock.now());
@@ -167,12 +168,13 @@ impl Opened<'_> {
     }
 }
 
-/// Locks a configuration file against other runs and opens it for being replaced.
+/// Locks a configuration file against other runs and opens it for replacement.
 async fn hold(path: &Path) -> Result<(Replacement, File), Error> {
     let lock = lock(path).await?;
     let unkept = |error| unkept(path, error);
     let text = fs::read_to_string(path).map_err(unkept)?;
-    // A file can stand where it may be written but not replaced, as one does that is mounted by itself: it is tried first.
+    // A file that is mounted by itself can be written but not replaced. So a replacement is tried first, with the same
+    // text.
     atomic_file::replace(path, &text, Readers::AsBefore).map_err(unkept)?;
     let replacement = Replacement::open(path, text.len() + ROOM, Readers::AsBefore).map_err(unkept)?;
     Ok((replacement, lock))
@@ -210,7 +212,7 @@ mod tests {
         json!({ "subdomain": "acme", "credentials": credentials })
     }
 
-    /// A store of the pair `a`, `r` in a file, which somebody has changed to `now` meanwhile.
+    /// A store for the pair `a`, `r`, whose file has been changed to `now` in the meantime.
     fn store(now: &Value) -> (TokenStore, TempDir) {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("config.json");

@@ -1,4 +1,4 @@
-//! The flags of `sandbox`: what the account holds, how it behaves, and how it is signed in to.
+//! The flags of `sandbox`: the account's data, its behaviour, and how clients sign in to it.
 
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ pub struct SandboxArgs {
 }
 
 impl SandboxArgs {
-    /// The options that these arguments ask for.
+    /// The sandbox options for these arguments.
     pub fn options(self, clock: Clock) -> Options {
         let holdings = Holdings {
             seed: self.seed,
@@ -142,7 +142,7 @@ impl SandboxArgs {
         Options { port, token, clock, holdings, behaviour: self.behaviour(), sign_in, faults }
     }
 
-    /// What these arguments say.
+    /// Parses these arguments.
     #[cfg(test)]
     pub(crate) fn of(arguments: &[&str]) -> Self {
         use clap::FromArgMatches as _;

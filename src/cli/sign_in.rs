@@ -1,4 +1,4 @@
-//! How the served account is signed in to, and what the configuration that it prints signs in with.
+//! How clients sign in to the served account, and the credentials in the printed configuration.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::sandbox::options::{
     AnnounceLife, CLIENT_SECRET, CONFIDENTIAL_CLIENT, DEFAULT_TOKEN, PUBLIC_CLIENT, RefreshTokens, SignIn,
 };
 
-/// Tokens, and what they are had for.
+/// The access tokens of the account, and the ways to get them.
 #[derive(Debug, Clone, Args)]
 pub struct SignInArgs {
     /// Access token that is accepted at any time
@@ -51,7 +51,7 @@ pub enum Method {
 }
 
 impl SignInArgs {
-    /// How the account is signed in to.
+    /// The sign-in rules of the account.
     pub fn rules(&self) -> SignIn {
         SignIn {
             token_life: self.token_life.map(Duration::from_secs),

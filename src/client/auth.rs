@@ -1,4 +1,4 @@
-//! What opens the account's API: an access token, and what makes a new one when it has died.
+//! The access token of the account's API, and its renewal.
 
 use std::sync::Arc;
 
@@ -14,32 +14,32 @@ use crate::access::token_store::{TokenPlace, TokenStore};
 use crate::error::{Error, Kind};
 use crate::secrets::Secrets;
 
-/// What a run has to open an account.
+/// The credentials of a run.
 #[derive(Default)]
 pub struct Access {
     /// The access token to begin with.
     pub token: Option<SecretString>,
-    /// What makes a new one.
+    /// How to get a new one.
     pub renewal: Option<Renewal>,
 }
 
-/// How a new access token is had.
+/// How to get a new access token.
 pub enum Renewal {
     /// By a refresh token, which works once.
     Refresh {
-        /// Whom it was given to.
+        /// The client that it was issued to.
         client: Registration,
         /// The token.
         token: SecretString,
-        /// Where what comes of it is kept.
+        /// Where the new pair of tokens is stored.
         store: TokenStore,
     },
-    /// By the client's own word, as often as it likes.
+    /// By the client's ID and secret, as often as needed.
     ClientCredentials(Registration),
 }
 
 impl From<SecretString> for Access {
-    /// A token that stands for a whole run.
+    /// A token for a whole run, without renewal.
     fn from(token: SecretString) -> Self {
         Self { token: Some(token), renewal: None }
     }
@@ -55,7 +55,7 @@ pub struct Tokens {
 
 struct State {
     bearer: Option<Bearer>,
-    /// Whether the service has refused it.
+    /// Whether the service has refused the token.
     refused: bool,
     renewal: Option<Renewal>,
     /// Why there will be no further token in this run.
@@ -65,10 +65,10 @@ struct State {
 /// An access token as it is sent.
 #[derive(Clone)]
 pub struct Bearer {
-    /// How many there were before it.
+    /// How many tokens of this run came before it.
     number: u32,
     token: SecretString,
-    /// What stands in the request.
+    /// The value of the `Authorization` header.
     pub header: HeaderValue,
     ends: Option<Instant>,
 }
@@ -76,9 +76,9 @@ pub struct Bearer {
 /// Whether this request triggered the issue of its token. A 401 on a token that was just issued is final.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Given {
-    /// By the account, this moment.
+    /// The account issued it just now, for this request.
     Now,
-    /// Earlier, or to another run.
+    /// It was issued earlier, or to another run.
     Before,
 }
 
@@ -90,12 +90,13 @@ impl Tokens {
         Ok(Self { state: Arc::new(Mutex::new(state)), secrets, requests: Arc::new(requests) })
     }
 
-    /// Takes note that the service refused a token; false if there can be no other.
+    /// Records that the service refused a token; false if there can be no other.
     ///
-    /// It is renewed when the next request is about to be sent: a token may live for less than a request waits.
+    /// The token is renewed when the next request is about to be sent, because a token may live for less time than a
+    /// request waits.
     pub async fn refuse(&self, refused: &Bearer) -> bool {
         let mut state = self.state.lock().await;
-        // Many requests are refused at once; only what refuses the latest token means anything.
+        // Many requests are refused at once; only a refusal of the latest token counts.
         if state.bearer.as_ref().is_some_and(|bearer| bearer.number == refused.number) {
             state.refused = state.renewal.is_some();
             return state.refused;
@@ -103,7 +104,7 @@ impl Tokens {
         true
     }
 
-    /// Returns when no new token is on its way.
+    /// Waits until no token is being renewed.
     pub async fn tokens_stored(&self) {
         drop(self.state.lock().await);
     }
@@ -113,7 +114,7 @@ impl Tokens {
         self.state.lock().await.renewal = None;
     }
 
-    /// Takes note that no token of this run opens the account, and why; every further request ends with that.
+    /// Records that no token of this run is accepted, and why; every further request fails with that error.
     pub async fn end(&self, why: &Error) {
         self.state.lock().await.ended.get_or_insert_with(|| (why.kind(), why.to_string()));
     }
@@ -147,7 +148,7 @@ impl Tokens {
                     state.bearer = Some(bearer.clone());
                     state.refused = false;
                 }
-                // Every stream would run into the same, and a refresh token is never tried twice.
+                // Every stream would meet the same error, and a refresh token is never sent twice.
                 Err(error) => state.ended = Some((error.kind(), error.to_string())),
             }
             renewed
@@ -188,7 +189,7 @@ impl Tokens {
         }
     }
 
-    /// Asks the account for a token.
+    /// Requests a token from the account.
     pub async fn grant(&self, client: &Registration, grant: &Grant<'_>) -> Result<Issued, Error> {
         let issued = self.requests.ask(&grant.form(client), |wait| warn!("asking for an access token: {wait}")).await;
         let issued = issued.map_err(|error| match error.kind() {
@@ -211,7 +212,7 @@ impl State {
 }
 
 impl Bearer {
-    /// A token as it is sent, or a sentence that tells why it cannot be.
+    /// A token ready to be sent, or an error that says why it cannot be sent.
     fn new(number: u32, token: SecretString, ends: Option<Instant>, secrets: &Secrets) -> Result<Self, Error> {
         secrets.keep(&token);
         if token.expose_secret().is_empty() {
@@ -225,7 +226,7 @@ impl Bearer {
     }
 
     fn of(number: u32, issued: &Issued, secrets: &Secrets) -> Result<Self, Error> {
-        // A lifetime beyond the clock is none.
+        // A lifetime that is too long for the clock counts as not stated.
         let ends = issued.lifetime.and_then(|lifetime| Instant::now().checked_add(lifetime));
         Self::new(number, issued.access.clone(), ends, secrets)
     }

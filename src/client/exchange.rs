@@ -1,4 +1,4 @@
-//! One exchange with the service: a request sent, an answer taken in, within bounds of time and size.
+//! One exchange with the service: one request and its response, limited in time and size.
 
 use std::error::Error as StdError;
 use std::io;
@@ -21,30 +21,30 @@ use crate::error::{Error, Kind};
 use crate::secrets::Secrets;
 use crate::wire::{Arrival, Body, Passage};
 
-/// Under this name the service's operators find the program in their logs.
+/// The name by which the service's operators find this program in their logs.
 const USER_AGENT: &str = concat!("source-zendesk-chat/", env!("CARGO_PKG_VERSION"));
 
-/// The variables that name a proxy for the service, in their spellings.
+/// The environment variables that name a proxy for the service, each in its two spellings.
 const PROXIES: [[&str; 2]; 2] = [["HTTPS_PROXY", "https_proxy"], ["ALL_PROXY", "all_proxy"]];
 
-/// How long a connection may take to be made.
+/// How long it may take to make a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
-/// How long the service may be silent.
+/// How long the service may send nothing.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// The most of a refusal's body that is looked at.
+/// After this many bytes, no more of a refusal's body is read.
 const REFUSAL_BYTES: usize = 64 * 1024;
 
-/// What is asked of the service.
+/// A request to the service.
 pub enum Question {
-    /// What is at an address, with what opens it.
+    /// A GET of a URL, with the `Authorization` header.
     Get(Url, HeaderValue),
-    /// What comes of a form.
+    /// A POST of a form to a URL.
     Post(Url, String),
 }
 
-/// The service at the other end, and what it told of itself.
+/// The connection to the service, and the service's time of day in its first response.
 pub struct Service {
     http: reqwest::Client,
     secrets: Secrets,
@@ -56,15 +56,15 @@ pub struct Service {
 }
 
 impl Service {
-    /// The service that is reached at `origin`.
+    /// The service at `origin`.
     pub fn new(origin: &Origin, secrets: Secrets, limits: Limits, clock: Clock) -> Result<Self, Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIME)
             .read_timeout(SILENCE)
-            // The token goes to the account's own origin, and nowhere the service may point to.
+            // The token goes to the account's own origin only, and never to the target of a redirect.
             .redirect(redirect::Policy::none())
-            // Whatever is sent again is counted by the quota, and told.
+            // The client makes the retries, so that it can count and report them.
             .retry(retry::never());
         if origin.is_loopback() {
             builder = builder.no_proxy();
@@ -85,15 +85,16 @@ impl Service {
         })
     }
 
-    /// Sends one request and takes in its whole answer: a body that is not empty, or why there is none.
+    /// Sends one request and reads its whole response: a body that is not empty, or the reason why there is none.
     pub async fn ask(&self, path: &str, question: Question, passage: &Passage) -> Result<Body, Fault> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        // The whole exchange is timed here: reqwest's own total time-out could not be told from the service's silence.
+        // The whole exchange is timed here, because reqwest's total time-out could not be distinguished from its read
+        // time-out.
         let answer = timeout(self.limits.exchange_time, self.exchange(path, question, passage)).await;
         answer.unwrap_or(Err(Fault::TooSlow(self.limits.exchange_time)))
     }
 
-    /// The same, however long it takes.
+    /// The same, without a limit on the total time.
     async fn exchange(&self, path: &str, question: Question, passage: &Passage) -> Result<Body, Fault> {
         let began = Instant::now();
         let request = match question {
@@ -116,7 +117,7 @@ impl Service {
         answer
     }
 
-    /// Takes in the body of a success.
+    /// Reads the body of a successful response.
     async fn body(&self, response: &mut Response, mut arrival: Arrival) -> Result<Body, Fault> {
         let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
         let most = self.limits.body_bytes;
@@ -136,9 +137,9 @@ impl Service {
         Ok(arrival.finish())
     }
 
-    /// Reads a refusal, as much of it as comes.
+    /// Reads a refusal, or as much of it as arrives.
     async fn refusal(&self, response: &mut Response, mut arrival: Arrival) -> Fault {
-        // The status decides; a body that breaks off only explains less.
+        // The status decides what is done; a body that breaks off only explains less.
         while arrival.len() < REFUSAL_BYTES
             && let Ok(Some(chunk)) = response.chunk().await
         {
@@ -150,7 +151,7 @@ impl Service {
         Fault::Refused { refusal, retry_after: retry_after(response.headers(), self.clock.now()) }
     }
 
-    /// What a failure of the network means to people.
+    /// The fault that a network error means, described for the user.
     fn broken(&self, error: &reqwest::Error) -> Fault {
         let (host, why) = (&self.host, root(error).to_string());
         if error.is_dns() {
@@ -171,7 +172,7 @@ impl Service {
         Fault::Broken { what, why }
     }
 
-    /// The server's time of day in the first answer, if it came and told it.
+    /// The server's time of day in the first response, if there was a response and it gave the time.
     pub fn server_clock(&self) -> Option<DateTime<Utc>> {
         self.first_answer.get().copied().flatten()
     }
@@ -182,11 +183,11 @@ impl Service {
     }
 }
 
-/// Refuses a proxy that the client would pass over, since it cannot be understood: whoever names one means it. What the
-/// variable holds is not told: it may be a password.
+/// Refuses a proxy setting that cannot be understood. The HTTP client would ignore it, although whoever sets a proxy
+/// wants it used. The error does not quote the value, which may hold a password.
 fn refuse_broken_proxy(variable: impl Fn(&str) -> Option<String>) -> Result<(), Error> {
     for names in PROXIES {
-        // Of two spellings the first one that is set counts, be it empty.
+        // Of the two spellings the first one that is set counts, even if it is empty.
         let set = names.into_iter().find_map(|name| Some((name, variable(name)?)));
         let Some((name, value)) = set.filter(|(_, value)| !value.is_empty()) else { continue };
         let with_scheme = if value.contains("://") { value } else { format!("http://{value}") };
@@ -200,23 +201,25 @@ fn refuse_broken_proxy(variable: impl Fn(&str) -> Option<String>) -> Result<(), 
     Ok(())
 }
 
-/// Whether a connection failed because the two ends could not agree on its security, certificates above all.
+/// Whether a connection failed because the two ends could not agree on a secure one, most often because of a
+/// certificate.
 fn is_insecure(error: &reqwest::Error) -> bool {
     causes(error).filter_map(|cause| cause.downcast_ref()).any(is_invalid)
 }
 
-/// Whether an error, or the one it wraps and hides from its chain of sources, finds what came invalid.
+/// Whether an error reports invalid data, or wraps an error that does. A wrapped error is missing from the chain of
+/// sources.
 fn is_invalid(error: &io::Error) -> bool {
     let wrapped = error.get_ref().and_then(|wrapped| wrapped.downcast_ref());
     error.kind() == io::ErrorKind::InvalidData || wrapped.is_some_and(is_invalid)
 }
 
-/// What lies at the bottom of an error: the layers above it name only themselves, and the URL.
+/// The root cause of an error: the layers above it add only their own names and the URL.
 fn root(error: &reqwest::Error) -> &(dyn StdError + 'static) {
     causes(error).last().unwrap_or(error)
 }
 
-/// An error and all that it was caused by.
+/// An error, followed by all its causes.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     std::iter::successors(Some(error as &(dyn StdError + 'static)), |&error| error.source())
 }

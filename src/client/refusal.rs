@@ -1,26 +1,26 @@
-//! A refusal as the service told it.
+//! A refusal by the service, in the service's own words.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use serde_json::Value;
 
-/// The most characters that are repeated of what the service said.
+/// The largest number of characters that are repeated from the service's text.
 const MOST_SAID: usize = 200;
 
-/// The refusal as the service told it: the cause of the error that it became.
+/// A refusal by the service, in the service's own words: the cause of the error that it becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// Whether a page for people came, so that the address is hardly an API's.
+    /// Whether the body is a web page, so that the URL is probably not an API's.
     pub html: bool,
-    /// The service's own words, short and printable.
+    /// The service's own text, short and printable.
     pub said: Option<String>,
 }
 
 impl Refusal {
-    /// Reads a refusal from its status, its content type and the beginning of its body; `hide` takes out what must not be repeated.
+    /// Reads a refusal from its status, its content type and the beginning of its body; `hide` masks the secrets.
     pub(super) fn read(status: u16, content_type: Option<&str>, body: &[u8], hide: impl Fn(&str) -> String) -> Self {
         let text = String::from_utf8_lossy(body);
         let html = content_type.is_some_and(|kind| kind.starts_with("text/html")) || text.trim_start().starts_with('<');
@@ -30,7 +30,7 @@ impl Refusal {
 }
 
 impl fmt::Display for Refusal {
-    /// What the service said; the status is told by the error itself.
+    /// The service's text; the status is part of the error itself.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.said {
             Some(said) => formatter.write_str(said),
@@ -42,7 +42,7 @@ impl fmt::Display for Refusal {
 
 impl StdError for Refusal {}
 
-/// What a body says about an error, in any of the forms that the service uses.
+/// The text about an error in a body, in any of the forms that the service uses.
 fn words(text: &str) -> Option<String> {
     match serde_json::from_str(text) {
         Ok(Value::Object(body)) => {
@@ -57,22 +57,22 @@ fn words(text: &str) -> Option<String> {
         }
         Ok(Value::String(said)) => Some(said),
         Ok(_) => None,
-        // The beginning of something that may be data is not for repeating.
+        // A body that begins like JSON but cannot be parsed may be data, which is not repeated.
         Err(_) if text.trim_start().starts_with(['{', '[', '"']) => None,
         Err(_) => Some(text.to_owned()),
     }
 }
 
-/// The members of an object that speak to people.
+/// The members of an object that hold text for people.
 fn members(object: &serde_json::Map<String, Value>) -> impl Iterator<Item = &str> {
     ["title", "description", "message", "error_description"].into_iter().filter_map(|name| object.get(name)?.as_str())
 }
 
-/// One line of at most so many characters, none of which a terminal acts on or must not be repeated.
+/// One line of at most `MOST_SAID` characters, without control characters and without secrets.
 fn printable(said: &str, hide: impl Fn(&str) -> String) -> String {
     let words: Vec<&str> =
         said.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).collect();
-    // What is hidden goes before the rest is shortened: half a secret could no longer be told from other words.
+    // Secrets are masked before the text is shortened: half a secret could not be recognized.
     hide(&words.join(" ")).chars().take(MOST_SAID).collect()
 }
 

@@ -1,4 +1,4 @@
-//! What is done about an exchange that brought no page: one table, and the patience it draws on.
+//! What to do after a failed exchange: one table of actions, and the limits of the retries.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,59 +17,59 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 /// How often a failed request is sent again.
 const AGAIN: usize = 6;
 
-/// How long a request's failed exchanges and the back-off between them may last together.
+/// The longest total time of a request's failed exchanges and the back-off between them.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// How a number of failures is told.
+/// The words for a number of failures, from two on.
 const TIMES: [&str; AGAIN] = ["twice", "three times", "four times", "five times", "six times", "seven times"];
 
-/// Why an exchange brought no page.
+/// Why an exchange failed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// The service answered with another status than success.
+    /// The service answered with a status other than success.
     Refused {
-        /// What it answered.
+        /// The status, and what the service said about it.
         refusal: Refusal,
-        /// The pause it asked for.
+        /// The pause that the service asked for.
         retry_after: Option<Duration>,
     },
-    /// There is no such host, or it does not speak as it should: seldom does that pass by itself.
+    /// There is no such host, or no secure connection to it. This seldom passes by itself.
     Unconnected {
         /// What happened, in the past tense.
         what: String,
-        /// What the network said.
+        /// The network's own error message.
         why: String,
     },
-    /// The connection was not made, or broke before the whole answer had come.
+    /// The connection could not be made, or it broke or fell silent before the whole response had arrived.
     Broken {
         /// What happened, in the past tense.
         what: String,
-        /// What the network said.
+        /// The network's own error message.
         why: String,
     },
-    /// A whole answer came that cannot be read, and why.
+    /// The response arrived whole but cannot be read, for this reason.
     Unreadable(String),
-    /// The answer is larger than this many bytes.
+    /// The response is larger than this many bytes.
     TooLarge(usize),
-    /// The answer did not end within this time.
+    /// The response did not end within this time.
     TooSlow(Duration),
 }
 
-/// What is to be done about a fault.
+/// What to do about a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Ask again, after a back-off or after exactly the pause that the service asked for.
+    /// Send the request again, after a back-off or after exactly the pause that the service asked for.
     Again(Option<Duration>),
-    /// Ask again at once, for at most so many records.
+    /// Send the request again at once, with this smaller limit on its records.
     Smaller(u32),
-    /// Ask again at once with another access token, if there is one.
+    /// Send the request again at once with another access token, if there is one.
     Renew,
     /// Give up.
     Fail(Kind),
 }
 
 impl Fault {
-    /// The table: what is to be done about this fault of a request that asked for at most `limit` records.
+    /// The table: what to do about this fault of a request for at most `limit` records.
     pub fn action(&self, limit: Option<u32>) -> Action {
         match self {
             Self::TooLarge(_) | Self::TooSlow(_) => match limit {
@@ -88,12 +88,12 @@ impl Fault {
         }
     }
 
-    /// Whether the service refused because too much was asked of it.
+    /// Whether the service refused the request because there were too many (429).
     pub fn is_over_the_limit(&self) -> bool {
         matches!(self, Self::Refused { refusal, .. } if refusal.status == 429)
     }
 
-    /// The kind of failure that this fault is when it does not pass.
+    /// The kind of error that this fault becomes when the retries are used up.
     pub fn kind_at_last(&self) -> Kind {
         match self {
             Self::Unconnected { .. } => Kind::Unconnected,
@@ -104,7 +104,7 @@ impl Fault {
 }
 
 impl fmt::Display for Fault {
-    /// What happened, so that "seven times" can follow; why it happened is the error's cause.
+    /// What happened, phrased so that "seven times" can follow. The reason is the cause of the error.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused { refusal, retry_after } => {
@@ -128,20 +128,20 @@ impl fmt::Display for Fault {
     }
 }
 
-/// How much longer one request is tried.
+/// How many retries one request has left, and for how long.
 pub struct Patience {
-    /// Whether somebody sits and waits, who can mend a wrong name sooner than it mends itself.
+    /// Whether a user is waiting, who can correct a wrong host name sooner than it becomes right by itself.
     attended: bool,
     delays: ExponentialBackoff,
     spent: Duration,
-    /// How many faults were waited out.
+    /// How many faults were followed by a retry.
     earlier: usize,
-    /// What they were, as long as they were all the same.
+    /// The text of those faults, if it was the same for all.
     always: Option<String>,
 }
 
 impl Patience {
-    /// Full patience.
+    /// A request that has all its retries left.
     pub fn new(attended: bool) -> Self {
         let delays = ExponentialBuilder::new()
             .with_min_delay(Duration::from_secs(1))
@@ -153,14 +153,14 @@ impl Patience {
         Self { attended, delays, spent: Duration::ZERO, earlier: 0, always: None }
     }
 
-    /// How long to wait after a fault that came after `took`, if there is to be another attempt.
+    /// How long to wait after a fault whose exchange lasted `took`; none if no retry is left.
     pub fn wait(&mut self, fault: &Fault, pause: Option<Duration>, took: Duration) -> Option<Duration> {
         if self.attended && matches!(fault, Fault::Unconnected { .. }) {
             return None;
         }
         self.spent += took;
         let back_off = self.delays.next()?;
-        // A pause that the service asked for takes an attempt, but it is no failing and costs no patience.
+        // A pause that the service asked for uses up a retry, but its length does not count towards the time limit.
         if pause.is_none() {
             self.spent += back_off;
             if self.spent > PATIENCE {
@@ -173,7 +173,7 @@ impl Patience {
         Some(pause.unwrap_or(back_off))
     }
 
-    /// The failure of `kind` that the last fault of the request of `path` is.
+    /// The error of `kind` for a request of `path` that ended with this fault.
     pub fn give_up(&self, path: &str, fault: Fault, kind: Kind) -> Error {
         let what = fault.to_string();
         let often = match self.earlier.checked_sub(1).and_then(|index| TIMES.get(index)) {
@@ -190,25 +190,25 @@ impl Patience {
     }
 }
 
-/// The time of day at the service when it gave this answer.
+/// The service's time of day when it sent this response.
 pub fn server_time(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     headers.get(DATE).and_then(http_date)
 }
 
-/// The pause that an answer asks for; a date is judged by the answer's own, else by `now`.
+/// The pause that a response asks for. A date is compared with the response's own, or with `now` if it has none.
 pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?;
     let text = value.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More seconds than fit are as good as for ever.
+        // A number of seconds that does not fit is as good as infinite.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let pause = http_date(value)? - server_time(headers).unwrap_or(now);
-    // A moment that has passed asks for no pause.
+    // A time that has passed is a pause of zero.
     Some(pause.to_std().unwrap_or_default())
 }
 
-/// The moment that an HTTP date names.
+/// The time in an HTTP date.
 fn http_date(value: &HeaderValue) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc2822(value.to_str().ok()?.trim()).ok().map(|moment| moment.to_utc())
 }
@@ -330,7 +330,7 @@ mod tests {
             headers.insert(RETRY_AFTER, HeaderValue::from_bytes(garbage.as_bytes()).unwrap());
             assert_eq!(retry_after(&headers, now), None, "{garbage}");
         }
-        // A date is judged by our clock only where the answer does not tell its own.
+        // A date is compared with our clock only if the response has no date of its own.
         assert_eq!(pause(&[(RETRY_AFTER, "Sun, 01 Mar 2026 12:00:30 GMT")]), seconds(30));
         assert_eq!(pause(&[(RETRY_AFTER, "Sun, 01 Mar 2026 11:00:00 GMT")]), seconds(0));
         let ahead = (DATE, "Sun, 01 Mar 2026 12:59:50 GMT");

@@ -1,4 +1,4 @@
-//! The client against services that misbehave in every way of the table, on a paused clock.
+//! Tests of the client against services that misbehave in every way of the retry table, on a paused clock.
 
 mod server;
 mod tokens;
@@ -11,7 +11,7 @@ use server::{Server, Step, answer};
 
 use super::*;
 
-/// When these tests take place.
+/// The time of day in these tests.
 fn noon() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 3, 1, 12, 0, 0).unwrap()
 }
@@ -30,7 +30,7 @@ fn request(limit: Option<u32>) -> Request {
     Request { path: "incremental/chats".to_owned(), query: vec![("start_time", "17".to_owned())], limit }
 }
 
-/// Reads any body as text.
+/// Parses any body that begins with `{` as text.
 fn text(body: Body) -> Result<String, Malformed> {
     match String::from_utf8(body.into_parts().0) {
         Ok(text) if text.starts_with('{') => Ok(text),
@@ -38,7 +38,7 @@ fn text(body: Body) -> Result<String, Malformed> {
     }
 }
 
-/// Fetches and tells of all waits of this request, but for the quota.
+/// Sends a request. Returns its result and all its waits, except those for the quota.
 async fn fetch(client: &Client, limit: Option<u32>) -> (Result<Answer<String>, Error>, Vec<Wait>) {
     let waits = Mutex::new(Vec::new());
     let watch = |wait: &Wait| {
@@ -52,7 +52,7 @@ async fn fetch(client: &Client, limit: Option<u32>) -> (Result<Answer<String>, E
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// A service that misbehaves so in its first two answers and then gives a page, and what came of asking it.
+/// Sends a request to a service that misbehaves in its first two responses and then returns a page.
 async fn asked_thrice(misbehave: impl Fn() -> Step + Send + Sync + 'static) -> (Answer<String>, Vec<Wait>, Server) {
     let server = Server::start(move |n| if n < 2 { misbehave() } else { Step::Send(answer(200, "", "{}")) }).await;
     let (answer, waits) = fetch(&client(&server), Some(1000)).await;
@@ -60,7 +60,7 @@ async fn asked_thrice(misbehave: impl Fn() -> Step + Send + Sync + 'static) -> (
     (answer.unwrap(), waits, server)
 }
 
-/// What becomes of a service that always misbehaves so, and how often it was asked.
+/// Sends a request to a service that always misbehaves. Returns the error and the number of requests.
 async fn asked_in_vain(misbehave: impl Fn() -> Step + Send + Sync + 'static) -> (Error, usize) {
     let server = Server::start(move |_| misbehave()).await;
     let (answer, _) = fetch(&client(&server), Some(1000)).await;
@@ -269,7 +269,7 @@ async fn a_host_that_does_not_speak_tls_is_named() {
     let told = fetch(&client, None).await.0.unwrap_err().to_string();
     let expected = "incremental/chats: no secure connection to 127.0.0.1 could be made seven times: ";
     assert!(told.starts_with(expected), "{told}");
-    // Whoever sits and waits is told at once.
+    // An attended client gives up at once, without retries.
     let attended = Client::new(Api { attended: true, ..api(&url) }, Clock::fixed(noon())).unwrap();
     let error = fetch(&attended, None).await.0.unwrap_err();
     assert_eq!((error.kind(), attended.requests()), (Kind::Unconnected, 1));
@@ -278,7 +278,7 @@ async fn a_host_that_does_not_speak_tls_is_named() {
 #[tokio::test(start_paused = true)]
 async fn a_body_over_the_cap_is_asked_for_in_halves() {
     let limits = Limits { body_bytes: 1000, ..Limits::USUAL };
-    // The first is announced, the second comes unannounced, the third is small only while it is compressed.
+    // The first body states its length, the second does not, and the third is small only while it is compressed.
     let server = Server::start(|n| {
         Step::Send(match n {
             0 => answer(200, "", "{".repeat(1001)),
@@ -385,7 +385,7 @@ async fn a_pause_holds_every_request_of_the_account() {
     .await;
     let client = client(&server);
     let late = async {
-        // The first request has its 429 by now.
+        // By now the first request has received its 429.
         sleep(Duration::from_secs(20)).await;
         fetch(&client, None).await
     };

@@ -1,4 +1,4 @@
-//! The account's quota: how many requests a minute may be sent, and when the service wants none at all.
+//! The account's quota: how many requests per minute may be sent, and the pauses that the service asks for.
 
 use std::num::NonZeroU32;
 use std::sync::PoisonError;
@@ -15,13 +15,14 @@ use tracing::debug;
 
 use super::{Rhythm, Wait, WaitReason, Watch};
 
-/// A minute, and half a second for requests that reach the service later than those behind them.
+/// A minute, plus half a second because some requests take longer to reach the service than others.
 const WINDOW: Duration = Duration::from_millis(60_500);
 
-/// The slowest and the fastest pace that is told apart: one request in two years, and more than a machine can send.
+/// The slowest and the fastest pace that is distinguished, in requests per minute: one request in two years, and more
+/// than a machine can send.
 const PACES: (f64, f64) = (1e-6, 1e8);
 
-/// Time as tokio tells it, so that a test's paused clock runs minutes of throttling in milliseconds.
+/// Time from tokio's clock, so that a test's paused clock runs minutes of throttling in milliseconds.
 #[derive(Clone)]
 struct TokioClock {
     started: Instant,
@@ -35,20 +36,21 @@ impl Clock for TokioClock {
     }
 }
 
-/// What is left of the pace when the service refuses a request that was sent at it.
+/// The factor by which the pace drops when the service refuses a request for lack of quota.
 const EBB: f64 = 0.7;
 
-/// How much of the full pace comes back in a minute without a refusal.
+/// The share of the full pace that is regained in a minute without a refusal.
 const FLOOD: f64 = 0.1;
 
-/// The least of the full pace that refusals leave.
+/// The smallest share of the full pace to which refusals can lower it.
 const LEAST: f64 = 0.02;
 
-/// More requests are under way than the pace takes by the length of an exchange, since no two take equally long.
+/// How many more requests to keep under way than the pace and the exchange time alone require, because exchanges differ
+/// in length.
 const SPARE: f64 = 1.25;
 
-/// Lets requests through, first come first served, so that no 60 seconds ever see more than the quota; where others use
-/// up the quota, too, no faster than the service bears.
+/// Admits requests in the order of their arrival, so that no span of 60 seconds ever holds more than the quota. If
+/// other programs use the same quota, refusals lower the pace further, and it recovers over time.
 pub struct Throttle {
     line: Mutex<()>,
     limiter: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,
@@ -58,17 +60,17 @@ pub struct Throttle {
     tide: std::sync::Mutex<Tide>,
 }
 
-/// How the service takes what it is sent.
+/// The current pace: lowered by refusals, recovering over time.
 #[derive(Default)]
 struct Tide {
-    /// How much of the full pace was left at the last refusal, and when that was.
+    /// The share of the full pace after the last reduction, and the time of that reduction.
     slowed: Option<(f64, Instant)>,
-    /// When a request was let through.
+    /// When the last request was admitted.
     last: Option<Instant>,
 }
 
 impl Tide {
-    /// How much of the full pace there is.
+    /// The share of the full pace that is available now.
     fn share(&self, now: Instant) -> f64 {
         let Some((share, since)) = self.slowed else { return 1.0 };
         let minutes = now.saturating_duration_since(since).as_secs_f64() / 60.0;
@@ -77,7 +79,8 @@ impl Tide {
 }
 
 impl Throttle {
-    /// A quota of `requests_per_minute`, of which a long run uses at least 97 % (of the whole number, above one).
+    /// A throttle for `requests_per_minute`, rounded down to a whole number if above one. A long run uses at least 97 %
+    /// of that.
     pub fn new(requests_per_minute: f64) -> Self {
         let started = Instant::now();
         let clock = TokioClock { started };
@@ -92,9 +95,10 @@ impl Throttle {
         }
     }
 
-    /// Returns when one request may be sent; it counts as sent at that moment.
+    /// Waits until one request may be sent; it counts as sent at that moment.
     pub async fn admit(&self, watch: &Watch<'_>) {
-        // Only the head of the line waits for the quota, all others for the head: nobody overtakes or wakes in vain.
+        // Only the first request in line waits for the quota, and the others wait for the first, so that none overtakes
+        // another or wakes in vain.
         let _head = self.line.lock().await;
         loop {
             self.pause_over(watch).await;
@@ -111,7 +115,7 @@ impl Throttle {
         self.tide().last = Some(Instant::now());
     }
 
-    /// How long it is too early for a request at the pace that refusals left.
+    /// How much longer a request must wait at the pace that refusals have left.
     fn early(&self) -> Duration {
         let (tide, now) = (self.tide(), Instant::now());
         let share = tide.share(now);
@@ -119,7 +123,8 @@ impl Throttle {
         next.map(|next| next.saturating_duration_since(now)).unwrap_or_default()
     }
 
-    /// Takes note of a request that the service had no quota for: unless it was sent before the last such news, the pace is lowered.
+    /// Records that the service refused a request for lack of quota. This lowers the pace, unless the request was sent
+    /// before the last reduction.
     pub fn refused(&self, sent: Instant) {
         let (mut tide, now) = (self.tide(), Instant::now());
         if tide.slowed.is_none_or(|(_, since)| sent > since) {
@@ -129,10 +134,12 @@ impl Throttle {
         }
     }
 
-    /// How many requests have to be under way at once to keep up the pace, or that of who takes the answers if it is lower.
+    /// How many concurrent requests are needed to keep up the pace, or, if the caller processes responses more slowly
+    /// than that, to keep the caller busy.
     pub fn useful(&self, rhythm: Rhythm) -> usize {
         let pace = self.full.div_f64(self.tide().share(Instant::now()));
-        // What keeps a processor busy takes the longer the more of it there is: none is to be spared for that.
+        // No extra requests if processing is the bottleneck: the more work there is at once, the longer each piece
+        // takes.
         let (pace, spare) = if rhythm.taking > pace { (rhythm.taking, 1.0) } else { (pace, SPARE) };
         let exchanges = rhythm.exchange.as_secs_f64() / pace.as_secs_f64();
         #[allow(
@@ -148,12 +155,13 @@ impl Throttle {
         self.tide.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets nothing through before `moment`: over the limit, whatever is sent meanwhile only earns another refusal.
+    /// Admits no request before `moment`. While the account is over its limit, any further request would only be
+    /// refused again.
     pub fn pause_until(&self, moment: Instant) {
         self.paused_until.send_modify(|until| *until = moment.max(*until));
     }
 
-    /// Returns when no pause is in force.
+    /// Waits until no pause is in force.
     pub async fn pause_over(&self, watch: &Watch<'_>) {
         loop {
             let until = *self.paused_until.borrow();
@@ -167,13 +175,15 @@ impl Throttle {
     }
 }
 
-/// The burst and the steady pace of which a closed minute, wherever it begins, holds at most `requests_per_minute`.
+/// The burst and the steady pace that together admit at most `requests_per_minute` in any closed minute, wherever it
+/// begins.
 fn quota(requests_per_minute: f64) -> Quota {
     let requests = requests_per_minute.clamp(PACES.0, PACES.1);
-    // A fraction cannot be sent: 1.5 a minute would need minutes of two. Below one it is minutes of none.
+    // A fraction of a request cannot be sent: 1.5 per minute would need minutes with two requests. Below one per
+    // minute, there are minutes with none.
     let requests = if requests > 1.0 { requests.floor() } else { requests };
     let burst = (requests / 50.0).floor().max(1.0);
-    // The burst at once, then one at each further period: `burst + (requests - burst)` fit into a window.
+    // The burst is sent at once, then one request per period: `burst + (requests - burst)` fit into a window.
     let period = Duration::from_secs_f64(WINDOW.as_secs_f64() / (requests - burst + 1.0));
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number from 1 to 2,000,000")]
     let burst = NonZeroU32::new(burst as u32).unwrap_or(NonZeroU32::MIN);
@@ -193,7 +203,7 @@ mod tests {
 
     fn unwatched(_: &Wait) {}
 
-    /// When requests that come after these idle times are let through.
+    /// The times at which requests are admitted that arrive after these idle times.
     fn admissions(requests_per_minute: f64, idle: impl IntoIterator<Item = Duration>) -> Vec<Instant> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
@@ -210,7 +220,7 @@ mod tests {
         })
     }
 
-    /// Whether no closed 60 seconds, wherever they begin, hold more than `allowed`.
+    /// Whether every closed span of 60 seconds, wherever it begins, holds at most `allowed` admissions.
     fn every_minute_keeps_to(allowed: usize, admissions: &[Instant]) -> bool {
         admissions.windows(allowed + 1).all(|window| window[allowed] - window[0] > MINUTE)
     }
@@ -231,7 +241,7 @@ mod tests {
             let minutes = 20;
             let admissions = admissions(requests_per_minute, vec![Duration::ZERO; allowed * minutes]);
             assert!(every_minute_keeps_to(allowed, &admissions), "{requests_per_minute}");
-            // The last of n requests ends n - 1 periods.
+            // From the first of n requests to the last, n - 1 periods pass.
             let took = (*admissions.last().unwrap() - admissions[0]).as_secs_f64() / 60.0;
             let pace = f64::from(u32::try_from(admissions.len() - 1).unwrap()) / took;
             assert!(pace >= 0.97 * f64::from(u32::try_from(allowed).unwrap()), "{requests_per_minute}: {pace}");
@@ -283,7 +293,8 @@ mod tests {
         let throttle = Arc::new(Throttle::new(1.0));
         let order = Arc::new(std::sync::Mutex::new(Vec::new()));
         let mut tasks = tokio::task::JoinSet::new();
-        // The last comes at the very moment when the second is to be let through, and is awake before it.
+        // The last request arrives at the very moment when the second is due, and its task wakes before that of the
+        // second.
         let comes = (0..20).map(|number| (number, Duration::ZERO));
         for (number, comes_after) in std::iter::once((20, WINDOW)).chain(comes) {
             let (throttle, order) = (Arc::clone(&throttle), Arc::clone(&order));
@@ -356,7 +367,7 @@ mod tests {
         let throttle = Throttle::new(200.0);
         let useful = [0, 200, 300, 1_000, 2_000].map(|exchange| throttle.useful(rhythm(exchange, 10)));
         assert_eq!(useful, [1, 1, 2, 5, 9]);
-        // A pace that nobody keeps up with: who takes the answers decides.
+        // At a pace that no caller can keep up with, the caller's speed decides.
         let throttle = Throttle::new(1e8);
         let useful = [5, 10, 100].map(|exchange| throttle.useful(rhythm(exchange, 10)));
         assert_eq!(useful, [1, 1, 10]);
@@ -364,8 +375,9 @@ mod tests {
         assert!(throttle.useful(rhythm(1_000, 0)) > 1_000);
     }
 
-    /// How many requests each of two jobs gets through in each minute, from the second's beginning on, where both have the
-    /// account's whole quota configured; and the most refusals that one request met in a row.
+    /// Runs two jobs that are both configured with the account's whole quota. Returns how many requests each of them
+    /// got through per minute, counted from the start of the second job, and the most refusals that one request met in
+    /// a row.
     async fn two_jobs(minutes: usize, fixed_window: bool) -> ([Vec<usize>; 2], u32) {
         const QUOTA: usize = 200;
         let began = Instant::now();
@@ -404,7 +416,7 @@ mod tests {
                         in_a_row = if wait.is_some() { in_a_row + 1 } else { 0 };
                         worst.fetch_max(in_a_row, std::sync::atomic::Ordering::Relaxed);
                         if let Some(wait) = wait {
-                            // A service tells whole seconds.
+                            // The service's `Retry-After` is in whole seconds.
                             let wait = Duration::from_secs(wait.as_secs() + 1);
                             throttle.refused(sent);
                             throttle.pause_until(Instant::now() + wait);

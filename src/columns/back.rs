@@ -1,4 +1,4 @@
-//! Rows of a file on their way back to the JSON that they were made of.
+//! Converts rows of a file back to the JSON that they were made from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,10 +13,10 @@ use super::form::Form;
 use super::{EXTRA, EXTRACTED_AT, RUN_ID, value};
 use crate::json;
 
-/// What stands in `_extra` of a row: the JSON Pointers, and the texts of the values.
+/// The entries in `_extra` of a row: JSON Pointers, and the texts of the values.
 type Entries<'row> = BTreeMap<String, &'row str>;
 
-/// The JSON text of a row, but for one of its columns.
+/// The JSON text of a row, without the column `without`.
 pub fn record(batch: &RecordBatch, row: usize, without: Option<&str>) -> String {
     let extra = batch.column_by_name(EXTRA).and_then(|column| column.as_string_opt::<i32>());
     let extra = extra.filter(|extra| extra.is_valid(row)).map_or("{}", |extra| extra.value(row));
@@ -32,7 +32,7 @@ pub fn record(batch: &RecordBatch, row: usize, without: Option<&str>) -> String 
     text
 }
 
-/// The JSON text of a value.
+/// The JSON text of a column's value in a row; `None` if it is null.
 pub fn scalar(batch: &RecordBatch, row: usize, name: &str) -> Option<String> {
     let column = batch.column_by_name(name).filter(|column| column.is_valid(row))?;
     let mut text = String::new();
@@ -55,7 +55,7 @@ fn object<'row>(
     let mut first = true;
     let mut begin = |name: &str, out: &mut String| {
         out.push_str(if std::mem::take(&mut first) { "" } else { "," });
-        // Writing into a text does not fail.
+        // Writing to a string does not fail.
         let _ = write!(out, "{}:", Value::from(name));
     };
     for (name, form, column) in members {

@@ -1,4 +1,4 @@
-//! What the columns of a row cannot give back.
+//! The values of a row that its columns cannot give back.
 
 use std::collections::HashSet;
 
@@ -6,26 +6,27 @@ use serde_json::Value;
 
 use super::strict::strict;
 
-/// The entries of one row: the JSON Pointer of a value as far as it is known yet, from its end on, and the value's text.
+/// The entries of one row: JSON Pointers, and the texts of the values. A pointer is built from its end: each enclosing
+/// member or element is put in front.
 #[derive(Default)]
 pub struct Extra {
     entries: Vec<(String, String)>,
-    /// Whether a member came twice in one object.
+    /// Whether a member occurred twice in one object.
     pub repeated: bool,
 }
 
 impl Extra {
-    /// How many there are.
+    /// How many entries there are.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Keeps a value as it came, but for what keeps readers of JSON from reading it.
+    /// Keeps a value as it came, except for parts that some JSON readers reject: those are replaced.
     pub fn keep(&mut self, json: &str) {
         self.entries.push((String::new(), strict(json).into_owned()));
     }
 
-    /// Names the member or element in which all from that one on were found.
+    /// Puts the name of a member or element in front of the pointers of all entries from index `from` on.
     pub fn name(&mut self, from: usize, name: &str) {
         let name = name.replace('~', "~0").replace('/', "~1");
         for (pointer, _) in &mut self.entries[from..] {
@@ -34,7 +35,8 @@ impl Extra {
         }
     }
 
-    /// The entries of the row that ends, if there are any; none if a member came twice, for then they may be wrong.
+    /// Returns the row's entries, if there are any, and keeps none. If a member occurred twice, the entries may be
+    /// wrong, so that is an error.
     pub fn take(&mut self) -> Result<Option<String>, Repeated> {
         let entries = std::mem::take(&mut self.entries);
         let repeated = std::mem::take(&mut self.repeated);
@@ -46,7 +48,7 @@ impl Extra {
             return Err(Repeated);
         }
         let mut text = String::new();
-        // Nothing and null are the same.
+        // An absent member and null are the same.
         for (pointer, json) in entries.iter().filter(|(_, json)| json != "null") {
             text.push(if text.is_empty() { '{' } else { ',' });
             text.push_str(&Value::from(pointer.as_str()).to_string());
@@ -61,6 +63,6 @@ impl Extra {
     }
 }
 
-/// A member came twice in one object.
+/// A member occurred twice in one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repeated;

@@ -1,4 +1,4 @@
-//! What a JSON schema declares, as far as it decides what a column can hold.
+//! The part of a JSON schema that decides what a column can hold.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,11 +10,12 @@ use super::instant;
 use super::strict::names;
 use crate::json;
 
-/// In a file, beside a column of values of several types: what its text is where nothing else is said.
+/// In a file, the metadata key of a column of several types. Its value says how to read the column's text if `_extra`
+/// has no entry.
 const UNION: &str = "union";
-/// The text of a JSON string.
+/// The text is the content of a JSON string.
 const TEXT: &str = "text";
-/// JSON, if it is that of another type than a string.
+/// The text is JSON if it is valid JSON of a type other than string, and otherwise the content of a string.
 const JSON: &str = "json";
 
 /// What a column can hold.
@@ -32,7 +33,7 @@ pub enum Form {
     Text,
     /// Values of several types, as text.
     Union {
-        /// Whether the text is that of a JSON string where nothing else is said.
+        /// Whether the text is the content of a JSON string if `_extra` has no entry.
         of_text: bool,
     },
     /// Objects.
@@ -47,7 +48,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// What a schema declares.
+    /// The form that a schema declares.
     pub fn of(schema: &Value) -> Self {
         let declared = match &schema["type"] {
             Value::String(name) => vec![name.as_str()],
@@ -69,7 +70,7 @@ impl Form {
         }
     }
 
-    /// What a column of a file holds.
+    /// The form of a column in a file.
     pub fn of_field(field: &Field) -> Self {
         match field.data_type() {
             DataType::Int64 => Self::Integer,
@@ -117,7 +118,7 @@ impl Form {
         self.members().iter().map(|(name, form)| form.field(name)).collect()
     }
 
-    /// A field of that name; what its type does not say of the form stands beside it.
+    /// A field of that name. Its metadata holds the part of the form that its type cannot express.
     fn field(&self, name: &str) -> Field {
         let field = Field::new(name, self.data_type(), true);
         let Self::Union { of_text } = self else { return field };
@@ -143,8 +144,8 @@ impl Form {
         Arc::new(self.field(Field::LIST_FIELD_DEFAULT_NAME))
     }
 
-    /// A value's text in which no object, as far as the form goes, has a member twice: the last of them stays,
-    /// and names that only half a surrogate pair tells apart differ otherwise.
+    /// A value's text without repeated members in the objects that the form describes. Of equal names, the last one
+    /// stays; names that differ only by half a surrogate pair are changed so that they still differ.
     pub fn without_repeats(&self, json: &str) -> String {
         match self {
             Self::Struct { members: forms, .. } if json.starts_with('{') => {

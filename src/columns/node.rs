@@ -1,4 +1,4 @@
-//! One column, or a member of one, on its way.
+//! Builds one column, or one member of a nested column.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::json::scan::Scanner;
 pub struct Node {
     nulls: NullBufferBuilder,
     values: Values,
-    /// The number of the row that it was last given something for, from 1 on.
+    /// The last row for which it received a value, counted from 1.
     given: usize,
 }
 
@@ -35,7 +35,7 @@ enum Values {
 }
 
 impl Node {
-    /// A column of that form without values.
+    /// A column of a form, without values.
     pub fn new(form: &Form) -> Self {
         let values = match form {
             Form::Integer => Values::Integer(Vec::new()),
@@ -56,13 +56,14 @@ impl Node {
         Self { nulls: NullBufferBuilder::new(0), values, given: 0 }
     }
 
-    /// How many values it has; those that come after it in their rows may lag behind, and are null.
+    /// How many values it has. If later rows had no value, there are fewer values than rows, and the missing ones are
+    /// null.
     fn rows(&self) -> usize {
         self.nulls.len()
     }
 
-    /// Takes in the next value of a text that was checked before, unless it is null; what the column cannot give back
-    /// goes to `extra`.
+    /// Adds the next value of a text that was checked before. A null adds nothing. A value that the column cannot give
+    /// back goes to `extra`.
     fn push(&mut self, json: &mut Scanner<'_>, extra: &mut Extra) -> Result<(), Malformed> {
         let first = json.peek()?;
         match &mut self.values {
@@ -103,7 +104,7 @@ impl Node {
         Ok(())
     }
 
-    /// Takes in an object's members, and before them one that is added and wins over one of its name.
+    /// Adds an object's members. The member `added`, if there is one, is added first and wins over one of its name.
     pub fn push_members(
         &mut self,
         json: &mut Scanner<'_>,
@@ -116,7 +117,8 @@ impl Node {
             && let Some((_, member)) = members.iter_mut().find(|(name, _)| name == added)
         {
             member.fill(row);
-            // The key of a record is made of members that it has: what of them it cannot hold is told there.
+            // An added key is composed of members of the record: a value that it cannot hold exactly is kept with those
+            // members.
             member.push(&mut Scanner::new(value)?, &mut Extra::default())?;
         }
         let mut last = 0;
@@ -145,7 +147,7 @@ impl Node {
         Ok(())
     }
 
-    /// Takes in an array that stands for a struct, its elements for the members in their order.
+    /// Adds an array that stands for a struct: its elements are the members' values, in the order of the members.
     fn push_positions(&mut self, json: &mut Scanner<'_>, extra: &mut Extra) -> Result<(), Malformed> {
         let row = self.rows();
         let Values::Struct { members, .. } = &mut self.values else { return Ok(()) };
@@ -153,7 +155,7 @@ impl Node {
         extra.keep(whole);
         let mut members = members.iter_mut();
         Scanner::new(whole)?.array(|json| match members.next() {
-            // The whole is kept: nothing within it needs to be.
+            // The whole array is kept in `extra`, so its elements need not be.
             Some((_, member)) => {
                 member.fill(row);
                 member.push(json, &mut Extra::default())
@@ -182,7 +184,7 @@ impl Node {
         Ok(())
     }
 
-    /// Makes up for what lags behind that many rows.
+    /// Adds nulls until there are `rows` values.
     fn fill(&mut self, rows: usize) {
         let missing = rows.saturating_sub(self.rows());
         if missing == 0 {
@@ -199,7 +201,7 @@ impl Node {
         self.nulls.append_n_nulls(missing);
     }
 
-    /// Goes back to that many rows.
+    /// Removes all rows after the first `rows`.
     pub fn truncate(&mut self, rows: usize) {
         self.given = self.given.min(rows);
         match &mut self.values {
@@ -210,7 +212,7 @@ impl Node {
                 ends.truncate(rows + 1);
                 bytes.truncate(place(ends.last()));
             }
-            // Its members may be ahead of it where it was cut short.
+            // If adding a struct was interrupted, its members may have more values than it has.
             Values::Struct { members, .. } => members.iter_mut().for_each(|(_, member)| member.truncate(rows)),
             Values::List { item, ends, count, .. } => {
                 ends.truncate(rows + 1);
@@ -221,7 +223,7 @@ impl Node {
         self.nulls.truncate(rows.min(self.nulls.len()));
     }
 
-    /// The columns of a struct's members; none of their values are left.
+    /// Returns the columns of a struct's members, and keeps no values.
     pub fn finish_members(&mut self) -> Result<Vec<ArrayRef>, ArrowError> {
         let rows = self.rows();
         self.nulls.finish();
@@ -229,7 +231,7 @@ impl Node {
         members.iter_mut().map(|(_, member)| member.finish(rows)).collect()
     }
 
-    /// The column of that many rows; none of its values are left.
+    /// Returns the column with `rows` rows, and keeps no values.
     fn finish(&mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
         self.fill(rows);
         let nulls = self.nulls.finish();
@@ -257,12 +259,13 @@ impl Node {
     }
 }
 
-/// In which order members come: after each the one that came last time, and first of all the one that did. Objects of one
-/// kind have their members in one order, so that the name that is expected is nearly always the one that comes.
+/// The order in which an object's members are expected: after each member, the one that followed it last time. Objects
+/// of one kind list their members in one order, so the expected name is nearly always the right one.
 struct Order {
-    /// By the place of the one before, from 1 on: the place that is expected.
+    /// The expected place of a member, by the place of the member before it, counted from 1. Index 0 is for the first
+    /// member.
     expected: Vec<usize>,
-    /// The names with their quotes.
+    /// The members' names with their quotes.
     quoted: Vec<String>,
 }
 
@@ -272,8 +275,8 @@ impl Order {
         Self { expected: vec![0; members.len() + 1], quoted }
     }
 
-    /// Goes over the next key of an object, and gives its place among `members`, and its name where it has none; `last` is
-    /// the place of the one before, from 1 on.
+    /// Reads the next key of an object. Returns its place among `members` or, if it has none, its name. `last` is the
+    /// place of the key before it, counted from 1.
     fn next<'text>(
         &mut self,
         last: &mut usize,
@@ -296,7 +299,7 @@ impl Order {
     }
 }
 
-/// Takes in what a column holds of a value.
+/// Adds a converted value, and keeps the original in `extra` if the column cannot give it back.
 fn take<T: Default>(
     held: Exactness<T>,
     values: &mut Vec<T>,
@@ -312,17 +315,18 @@ fn take<T: Default>(
     }
 }
 
-/// A place in a column's values. Rows are made into columns long before there are so many; beyond that they are refused.
+/// The end of a value in a column's data. Rows become columns long before an end exceeds 32 bits. One that did would
+/// become negative, which `offsets` refuses.
 fn end(length: usize) -> i32 {
     i32::try_from(length).unwrap_or(i32::MIN)
 }
 
-/// The place that was named so.
+/// The position that `end` encoded.
 fn place(end: Option<&i32>) -> usize {
     end.and_then(|&end| usize::try_from(end).ok()).unwrap_or(0)
 }
 
-/// The places at which a column's values end, checked; none are left.
+/// Returns the offsets at which a column's values end, checked to be sorted, and keeps none.
 fn offsets(ends: &mut Vec<i32>) -> Result<OffsetBuffer<i32>, ArrowError> {
     if !ends.is_sorted() {
         return Err(ArrowError::OffsetOverflowError(ends.len()));
@@ -336,7 +340,7 @@ fn drained<T: arrow_buffer::ArrowNativeType>(values: &mut Vec<T>) -> ScalarBuffe
     renewed(values).into()
 }
 
-/// Takes values out, and leaves room for about as many: what grows bit by bit is copied again and again.
+/// Takes the values out, and leaves capacity for about as many: a vector that grows step by step is copied repeatedly.
 fn renewed<T>(values: &mut Vec<T>) -> Vec<T> {
     let room = values.len() + values.len() / 8;
     std::mem::replace(values, Vec::with_capacity(room))

@@ -1,4 +1,4 @@
-//! JSON that every reader takes, and takes for the same.
+//! Makes JSON that every reader accepts and understands in the same way.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::value;
 use crate::json::text::{paired, string_length};
 
-/// The same JSON with U+FFFD for each half of a surrogate pair, and with names in each object that differ.
+/// The same JSON with U+FFFD for each half of a surrogate pair, and with unique names in each object.
 ///
-/// It goes over the text without calling itself, so that no depth exhausts the stack.
+/// This is not recursive, so that deep nesting cannot exhaust the stack.
 pub fn strict(json: &str) -> Cow<'_, str> {
     let edits = if json.starts_with(['{', '[']) { edits(json) } else { Vec::new() };
     if edits.is_empty() && !json.contains("\\u") {
@@ -20,7 +20,7 @@ pub fn strict(json: &str) -> Cow<'_, str> {
     let mut mended = String::with_capacity(json.len());
     let mut done = 0;
     for (span, text) in edits {
-        // What lies within a member that was left out is left out with it.
+        // Edits within a removed member are dropped with it.
         if span.start >= done {
             mended.push_str(&paired(&json[done..span.start]));
             mended.push_str(&text);
@@ -31,13 +31,15 @@ pub fn strict(json: &str) -> Cow<'_, str> {
     Cow::Owned(mended)
 }
 
-/// From so many names on that were mended alike they are numbered.
+/// After this many attempts to make a name unique with U+FFFD, it gets a number instead.
 const NUMBERED: usize = 8;
 
-/// The names that the keys of one object, given without their quotes, go by: none where a later key is the same.
+/// The names to use for the keys of one object, which are given without their quotes: `None` for a key that occurs
+/// again later.
 ///
-/// Names that came whole stay as they are. One that equals another only since half a surrogate pair in it was replaced
-/// gets more of U+FFFD until no other has it, and from so many on a number, since names that grow would fill the memory.
+/// Names without halves of surrogate pairs stay as they are. If replacing such a half made a name equal to another one,
+/// more of U+FFFD is appended until the name is unique. After `NUMBERED` attempts a number is appended instead, because
+/// ever longer names would fill the memory.
 pub fn names<'json>(keys: &[&'json str]) -> Vec<Option<Cow<'json, str>>> {
     let names: Vec<Cow<'_, [u8]>> = keys.iter().map(|key| value::decoded(key)).collect();
     let mut later = HashSet::new();
@@ -53,7 +55,7 @@ pub fn names<'json>(keys: &[&'json str]) -> Vec<Option<Cow<'json, str>>> {
         .filter(|&index| whole(index))
         .filter_map(|index| names[index].as_deref().map(str::to_owned))
         .collect();
-    // So many were added to the last name that was mended alike.
+    // How many U+FFFD, or which number, the last name with the same replacement got.
     let mut added: HashMap<String, usize> = HashMap::new();
     for (index, name) in names.iter_mut().enumerate() {
         let Some(name) = name.as_mut().filter(|_| !whole(index)) else { continue };
@@ -73,16 +75,16 @@ pub fn names<'json>(keys: &[&'json str]) -> Vec<Option<Cow<'json, str>>> {
     names
 }
 
-/// A member of an object: where its key stands, quotes included, and the end of the comma after it.
+/// A member of an object: the range of its key, quotes included, and the end of the comma after it.
 struct Member {
     key: Range<usize>,
     end: usize,
 }
 
-/// What is to stand in the place of which stretches, in their order, so that names differ.
+/// The edits that make names unique, in order: ranges of the text, and the text that replaces each.
 fn edits(json: &str) -> Vec<(Range<usize>, String)> {
     let mut edits = Vec::new();
-    // The members of each object that is open so far; none of an array.
+    // The members so far of each open object; `None` for an open array.
     let mut open: Vec<Option<Vec<Member>>> = Vec::new();
     let mut before_key = false;
     let mut at = 0;
@@ -121,12 +123,12 @@ fn edits(json: &str) -> Vec<(Range<usize>, String)> {
     edits
 }
 
-/// Makes the names of one object differ.
+/// Makes the names of one object unique.
 fn rename(json: &str, members: &[Member], edits: &mut Vec<(Range<usize>, String)>) {
     let keys: Vec<&str> = members.iter().map(|member| &json[member.key.start + 1..member.key.end - 1]).collect();
     for (member, (name, key)) in members.iter().zip(names(&keys).into_iter().zip(&keys)) {
         match name {
-            // A comma follows, for a later member has the name.
+            // A comma follows, because a later member has the same name.
             None => edits.push((member.key.start..member.end, String::new())),
             Some(name) if name != value::plain(key) => edits.push((member.key.clone(), Value::from(name).to_string())),
             Some(_) => {}

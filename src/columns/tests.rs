@@ -1,4 +1,4 @@
-//! What goes into columns comes out again.
+//! Tests that columns give back the records that were put into them.
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
@@ -10,7 +10,7 @@ use super::*;
 use crate::source::page::{Page, Shape};
 use crate::source::streams;
 
-/// Puts records through columns and Parquet.
+/// Converts records to columns, writes them as Parquet, and reads them back.
 fn batch(stream: &str, records: &[String]) -> RecordBatch {
     let stream = streams::named(stream).unwrap();
     let page = Page::parse(Shape::List, format!("[{}]", records.join(",")).into_bytes()).unwrap();
@@ -32,7 +32,7 @@ fn record(batch: &RecordBatch, row: usize) -> Value {
     serde_json::from_str(&readable(&back::record(batch, row, None))).unwrap()
 }
 
-/// Text in which `serde_json` can read what it otherwise cannot: half a surrogate pair becomes U+FFFD.
+/// JSON that `serde_json` can read: half a surrogate pair becomes U+FFFD.
 fn readable(json: &str) -> String {
     let page = Page::parse(Shape::List, format!("[{json}]").into_bytes()).unwrap();
     let record = page.records().next().unwrap();
@@ -51,7 +51,7 @@ const NO_SCHEMA: Stream = Stream {
     project: Project::Whole,
 };
 
-/// A value as readers see it: absent members and null are the same, numbers are numbers, times are instants.
+/// A value as readers see it: absent members equal null, numbers are compared by value and times as instants.
 fn normal(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -77,7 +77,7 @@ fn normal(value: &Value) -> Value {
     }
 }
 
-/// Where two values differ, and how.
+/// The places where two values differ, and both values there.
 fn differences(one: &Value, other: &Value) -> Vec<String> {
     let within = |place: String, one: &Value, other: &Value| {
         differences(one, other).into_iter().map(move |difference| format!("/{place}{difference}")).collect::<Vec<_>>()
@@ -176,7 +176,7 @@ fn what_a_column_cannot_hold_stands_beside_it() {
     }
 }
 
-/// The text in `_extra` of a record of `chats` that no other reader reads alike.
+/// The text in `_extra` of a record of `chats` that JSON readers would read in different ways.
 fn mended(record: &str) -> String {
     let batch = batch("chats", &[record.to_owned()]);
     batch.column_by_name(EXTRA).unwrap().as_string::<i32>().value(0).to_owned()
@@ -186,7 +186,8 @@ fn mended(record: &str) -> String {
 fn one_cut_emoji_made_extra_unusable() {
     let record = r#"{"id":"a","new":{"a\ud83d":["\ud83d","\\ud83d\ud83d\ude00\ude00"],"big":123456789012345678901},"x\ud83d":1}"#;
     let expected = r#"{"/new":{"a�":["\ufffd","\\ud83d\ud83d\ude00\ufffd"],"big":123456789012345678901},"/x�":1}"#;
-    // A name is written anew, a text is mended where it stands.
+    // A name in a pointer is rewritten with U+FFFD itself, a text is mended in place with its escape. The nested name
+    // may have either form here.
     let extra = mended(record).replace(r"a\ufffd", "a�");
     assert_eq!(extra, expected);
     assert_eq!(serde_json::from_str::<Value>(&extra).unwrap()["/new"]["a\u{fffd}"][1], "\\ud83d\u{1f600}\u{fffd}");
@@ -227,7 +228,7 @@ fn what_is_nested_as_deep_as_can_be_is_kept() {
     assert_eq!(mended(&record), format!(r#"{{"/new":{}}}"#, deep(r#"{"b":"\ufffd"}"#)));
 }
 
-/// JSON as it is read by whoever refuses names that come twice.
+/// JSON as read by a parser that refuses repeated names.
 struct Strict;
 
 impl<'de> serde::Deserialize<'de> for Strict {
@@ -283,7 +284,7 @@ impl<'de> serde::de::Visitor<'de> for Strict {
     }
 }
 
-/// JSON whose names come twice, or differ by half a surrogate pair, as the text between their quotes.
+/// JSON whose names may occur twice, or differ only by half a surrogate pair.
 fn any_cut_json() -> impl Strategy<Value = String> {
     any_json().prop_recursive(3, 24, 5, |inner| {
         prop_oneof![
@@ -340,7 +341,7 @@ fn pages_that_came_as_arrays_become_objects() {
     assert_eq!([text("timestamp"), text("to"), text("from"), text("title")], ["1615000000", "http://to", "", "Title"]);
 }
 
-/// Any JSON, with what makes types differ.
+/// Any JSON, including values that are easily taken for another type.
 fn any_json() -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
         Just("null".to_owned()),
@@ -389,7 +390,7 @@ fn object(members: &[(String, String)]) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// JSON that fits a form, but for some of its parts.
+/// JSON that fits a form, except for some of its parts.
 fn shaped(form: &Form) -> BoxedStrategy<String> {
     let fitting = match form {
         Form::Integer => any::<i64>().prop_map(|value| value.to_string()).boxed(),
@@ -445,7 +446,7 @@ proptest! {
     }
 }
 
-/// The columns of a stream whose schema has these properties.
+/// A stream whose schema has these properties, and its columns.
 fn columns_of(properties: &Value) -> (&'static Stream, Columns) {
     let schema = json!({ "type": "object", "properties": properties }).to_string();
     let stream = Stream {
@@ -478,7 +479,7 @@ fn a_new_column_is_null_in_old_rows_which_keep_it_beside_them() {
     assert_eq!(fitted.schema(), after.schema());
     assert!(fitted.column_by_name("size").unwrap().is_null(0));
     assert_eq!(record(&fitted, 0), json!({ "id": 1, "size": 7 }));
-    // An older version that writes the rows anew does not lose what it has no column for.
+    // An older version that rewrites the rows keeps the values for which it has no column.
     let again = before.fitted(stream, filled(&after, stream, r#"{"id":1,"size":7}"#)).unwrap();
     assert_eq!((again.schema(), record(&again, 0)), (before.schema(), json!({ "id": 1, "size": 7 })));
 }
@@ -510,7 +511,7 @@ fn a_column_of_another_type_is_made_anew_from_what_the_old_one_gives_back() {
         assert_eq!(fitted.schema(), after.schema());
         assert_eq!(normal(&record(&fitted, 0)), normal(&serde_json::from_str(text).unwrap()), "{text}");
         assert_eq!(fitted, after.fitted(stream, fitted.clone()).unwrap());
-        // A union's text is of the same type whatever it is read as: what tells them apart stands beside the type.
+        // All columns of several types have the same Arrow type; only their metadata distinguishes them.
         assert!(retyped, "{text}");
         for name in [EXTRACTED_AT, RUN_ID] {
             assert_eq!(fitted.column_by_name(name), old.column_by_name(name));

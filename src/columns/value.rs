@@ -1,4 +1,4 @@
-//! JSON values as columns hold them, and whether that is all they say.
+//! Converts JSON values to the values of columns, and says whether the columns can give them back.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use crate::json::scan::{Half, surrogate};
 use crate::json::{is_json, unquoted};
 use crate::position;
 
-/// So many digits always survive a floating-point number of 64 bits.
+/// This many decimal digits always survive in a floating-point number of 64 bits.
 const SAFE_DIGITS: usize = 15;
 
 /// The length of an escape like `\u00e9`.
 const ESCAPE: usize = 6;
 
-/// What a column holds of a value, and whether it gives the value back.
+/// The value that a column holds, and whether it gives the JSON value back.
 pub type Exactness<T> = (Option<T>, bool);
 
 /// A value as a whole number.
@@ -29,11 +29,11 @@ pub fn integer(json: &str) -> Exactness<i64> {
         "false" => Some(0),
         _ => inner.parse().ok().or_else(|| whole(inner)),
     };
-    // A number without a fraction says the same in any notation.
+    // A number without a fraction means the same in any notation.
     (nearest, nearest.is_some() && json.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']))
 }
 
-/// A floating-point notation of a whole number that it names exactly.
+/// The whole number that a text in floating-point notation denotes exactly.
 #[allow(clippy::cast_possible_truncation, reason = "what is checked to be within 2^53 fits")]
 fn whole(text: &str) -> Option<i64> {
     let number: f64 = text.parse().ok()?;
@@ -51,7 +51,7 @@ pub fn number(json: &str) -> Exactness<f64> {
 
 /// Whether a number's digits are those of the decimal text that it was read from.
 fn reproduces(text: &str, number: f64) -> bool {
-    // Nearly all are short and plain, and need no closer look.
+    // Nearly all numbers are short and plain, and need no further check.
     let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'));
     if plain && text.len() <= SAFE_DIGITS && number.is_normal() {
         return true;
@@ -64,7 +64,7 @@ fn reproduces(text: &str, number: f64) -> bool {
     significant(&shortest) == (digits, exponent)
 }
 
-/// A decimal number's digits without zeros around them, and the power of ten of the first.
+/// The digits of a decimal number without zeros around them, and the power of ten of the first digit.
 fn significant(text: &str) -> (String, i64) {
     let text = text.trim_start_matches('-');
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
@@ -102,7 +102,7 @@ pub fn instant(json: &str) -> Exactness<i64> {
     }
     let exact = DateTime::parse_from_rfc3339(text).ok().filter(|time| {
         let nanos = time.timestamp_subsec_nanos();
-        // A leap second lies beyond what a count of microseconds tells.
+        // A count of microseconds cannot express a leap second.
         nanos % 1_000 == 0 && nanos < 1_000_000_000 && fraction(text).len() <= 9
     });
     match exact {
@@ -118,7 +118,7 @@ fn fraction(text: &str) -> &str {
     &fraction[..end]
 }
 
-/// A time as the service writes nearly all: `2025-01-02T03:04:05Z`, with up to six digits of a fraction.
+/// A time in the form that the service nearly always uses: `2025-01-02T03:04:05Z`, with up to six digits of a fraction.
 fn usual_instant(text: &[u8]) -> Option<i64> {
     let digits = |range: std::ops::Range<usize>| {
         let mut number = 0;
@@ -150,7 +150,8 @@ fn usual_instant(text: &[u8]) -> Option<i64> {
     Some(micros)
 }
 
-/// Appends a value as text, and tells whether that gives it back, as it does where the value is text.
+/// Appends a value as text. Returns whether the text gives the value back: it does if the value is a string without
+/// halves of surrogate pairs.
 pub fn text(json: &str, out: &mut Vec<u8>) -> bool {
     if json.starts_with('"') {
         return unescape(unquoted(json), out);
@@ -159,7 +160,7 @@ pub fn text(json: &str, out: &mut Vec<u8>) -> bool {
     false
 }
 
-/// Appends a value of any type as text, and tells whether the rule of unions gives it back.
+/// Appends a value of any type as text. Returns whether the rule for columns of several types gives the value back.
 pub fn union(json: &str, of_text: bool, out: &mut Vec<u8>) -> bool {
     let begin = out.len();
     if !json.starts_with('"') {
@@ -177,7 +178,7 @@ pub fn reads_as_another(text: &str) -> bool {
         || trimmed.starts_with(|first: char| first.is_ascii_digit()) && is_json(text)
 }
 
-/// The text of a JSON string, given without its quotes.
+/// Decodes a JSON string, which is given without its quotes.
 pub fn plain(inner: &str) -> Cow<'_, str> {
     if !inner.contains('\\') {
         return Cow::Borrowed(inner);
@@ -187,22 +188,23 @@ pub fn plain(inner: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }
 
-/// Bytes that two JSON strings, given without their quotes, share only if they are the same; UTF-8 if no half of a
-/// surrogate pair is among them.
+/// Decodes a JSON string, which is given without its quotes, so that different strings have different bytes. The bytes
+/// are UTF-8 if the string holds no half of a surrogate pair.
 pub fn decoded(inner: &str) -> Cow<'_, [u8]> {
     if !inner.contains('\\') {
         return Cow::Borrowed(inner.as_bytes());
     }
     let mut out = Vec::with_capacity(inner.len());
     unescape_with(inner, &mut out, |digits, out| {
-        // No UTF-8 has this byte.
+        // This byte never occurs in UTF-8.
         out.push(0xff);
         out.extend(digits.to_ascii_lowercase());
     });
     Cow::Owned(out)
 }
 
-/// Appends the text of a JSON string, given without its quotes; false if half a surrogate pair had to be replaced.
+/// Decodes a JSON string, which is given without its quotes, and appends it. Returns false if half a surrogate pair was
+/// replaced.
 fn unescape(inner: &str, out: &mut Vec<u8>) -> bool {
     let mut exact = true;
     unescape_with(inner, out, |_, out| {
@@ -212,8 +214,8 @@ fn unescape(inner: &str, out: &mut Vec<u8>) -> bool {
     exact
 }
 
-/// Appends the text of a JSON string, given without its quotes; `half` is handed the digits of each half of a surrogate
-/// pair and appends what stands for it.
+/// Decodes a JSON string, which is given without its quotes, and appends it. `half` receives the digits of each half of
+/// a surrogate pair and appends its replacement.
 fn unescape_with(inner: &str, out: &mut Vec<u8>, mut half: impl FnMut(&[u8], &mut Vec<u8>)) {
     let bytes = inner.as_bytes();
     let mut at = 0;
@@ -245,7 +247,7 @@ fn unescape_with(inner: &str, out: &mut Vec<u8>, mut half: impl FnMut(&[u8], &mu
     out.extend_from_slice(bytes.get(at..).unwrap_or_default());
 }
 
-/// The letter of the `\u` escape at `at`, unless it is half a surrogate pair, and the escape's length.
+/// The character of the `\u` escape at `at`, and the length of the escape. Half a surrogate pair has no character.
 fn escaped(bytes: &[u8], at: usize) -> (Option<char>, usize) {
     let unit = |at: usize| {
         let digits = bytes.get(at + 2..at + ESCAPE).and_then(|digits| std::str::from_utf8(digits).ok());

@@ -1,4 +1,4 @@
-//! An account that can be asked: the configuration of the flags, and the client that its credentials open.
+//! Access to an account: the configuration that the flags name, and a client with its credentials.
 
 use std::path::Path;
 
@@ -14,15 +14,15 @@ use crate::error::{Error, Kind};
 use crate::sandbox::Sandbox;
 use crate::stdout::Stdout;
 
-/// Where new tokens go.
+/// Where renewed tokens are stored.
 pub(super) struct TokenPlaces<'a> {
     /// The configuration file, if it may be changed.
     pub(super) file: Option<&'a Path>,
-    /// The reader of stdout, if it keeps configurations.
+    /// Stdout, if its reader stores configurations.
     pub(super) stdout: Option<Stdout>,
 }
 
-/// An account that can be asked, and the embedded one behind it, if it is that.
+/// An account with its configuration and client, and the embedded sandbox if that serves it.
 pub(super) struct Account {
     pub(super) config: Config,
     pub(super) client: Client,
@@ -30,7 +30,7 @@ pub(super) struct Account {
 }
 
 impl Context {
-    /// The configuration of the flags.
+    /// The configuration in the file that the flags name.
     pub(super) fn config(&self, path: &Path) -> Result<(Document, Config), Error> {
         self.parse(&read_file(path, Kind::ConfigFile, "configuration")?, &self.environment)
     }
@@ -41,21 +41,22 @@ impl Context {
         if let Ok(config) = &config {
             config.credentials.secrets().for_each(|secret| self.secrets.keep(secret));
         }
-        // A misspelt property is often why another is missing, so it is told of before that is.
+        // A misspelt property often explains why another one is missing, so unknown properties are logged before that
+        // error.
         for sentence in unknown(&document, &spec::specification()?) {
             warn!("{sentence}");
         }
         Ok((document, config?))
     }
 
-    /// The account of the flags of an Airbyte command, whose reader keeps configurations.
+    /// The account for the flags of an Airbyte command. The reader of its stdout stores renewed configurations.
     pub(super) async fn account_of(&self, args: &AccountArgs) -> Result<Account, Error> {
         let file = args.config.as_deref().filter(|_| !args.no_config_update);
         let tokens = TokenPlaces { file, stdout: Some(self.stdout.clone()) };
         self.account(args.config.as_deref(), args.sandbox, tokens).await
     }
 
-    /// The embedded account, or that of a configuration, or, without one, that of the environment.
+    /// The embedded account if `sandbox` is set, else that of the configuration file, else that of the environment.
     pub(super) async fn account(
         &self,
         config: Option<&Path>,
@@ -87,12 +88,12 @@ impl Context {
             }
         };
         let client = self.client(&config, access)?;
-        // A signal waits until a new token is where it is kept.
+        // A signal does not end the process until this client has stored a new token.
         let _ = self.client.set(client.clone());
         Ok(Account { config, client, sandbox })
     }
 
-    /// A client of a configuration's account.
+    /// A client for the account of a configuration.
     pub(super) fn client(&self, config: &Config, access: Access) -> Result<Client, Error> {
         let api = Api {
             origin: config.origin.clone(),

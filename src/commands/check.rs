@@ -14,13 +14,14 @@ use crate::source::streams::{self, PROBE_STREAM, Stream};
 use crate::source::walk::{Asked, Bounds, MARGIN, SETTLING, Walk};
 use crate::wire::{Body, Request};
 
-/// How far back an export is probed: enough to be allowed, little enough to be cheap.
+/// How far before now an export is probed: early enough for the service to allow it, late enough to be cheap.
 const BACK: Nanos = SETTLING + 2 * MARGIN;
 
-/// How the service begins to say that a subdomain belongs to nobody.
+/// The start of the service's message for a subdomain without an account.
 const NO_ACCOUNT: &str = "No help desk";
 
-/// Prints whether the configuration works. What the user must mend in it is a FAILED status; an outage, or that there is none, is an error.
+/// Prints whether the configuration works. A mistake that the user can correct in it is a FAILED status. An outage, or
+/// a configuration file that cannot be used, is an error.
 pub(super) async fn run(args: &AccountArgs, context: &Context) -> Result<(), Error> {
     let verdict = match context.account_of(args).await {
         Ok(account) => verdict(&account, context).await,
@@ -36,11 +37,11 @@ pub(super) async fn run(args: &AccountArgs, context: &Context) -> Result<(), Err
     context.stdout.write(status.into_bytes()).await
 }
 
-/// Whether the account can be read; what of it cannot is warned of.
+/// Whether the account can be read. Each stream that cannot be read is logged as a warning.
 pub(super) async fn verdict(account: &Account, context: &Context) -> Result<(), Error> {
     proof(account, context).await?;
     info!("the account answers, and the token may read it");
-    // A stream that refuses a token which works is not worth a refresh token.
+    // From here on, no token is renewed: if a stream refuses a token that works, a refresh token would be wasted.
     account.client.stay().await;
     let bounds = bounds(context);
     let mut probes = JoinSet::new();
@@ -70,7 +71,7 @@ fn bounds(context: &Context) -> Bounds {
     Bounds { start: nanos_of(context.clock.now()) - BACK, end: None, lookback: 0, chats_lookback: 0 }
 }
 
-/// Asks for one record of a stream.
+/// Requests one record of a stream.
 async fn probe(client: &Client, stream: &'static Stream, bounds: &Bounds) -> Result<(), Error> {
     let Some(Asked { request, .. }) = Walk::new(stream, bounds, None).next() else { return Ok(()) };
     let request = Request { limit: request.limit.map(|_| 1), ..request };
@@ -83,7 +84,7 @@ async fn probe(client: &Client, stream: &'static Stream, bounds: &Bounds) -> Res
     client.fetch(&request, None, &watch, parse).await.map(|_| ())
 }
 
-/// The refusal of the deciding request, told by what it means for the account.
+/// The error of the deciding request, reworded as what it means for the account.
 fn explained(error: Error, account: &Account) -> Error {
     let refusal: Option<&Refusal> = error.cause();
     let host = account.config.origin.host();
@@ -98,7 +99,7 @@ fn explained(error: Error, account: &Account) -> Error {
         Kind::Refused { status: 300..=399 } => format!("{host} is not the host of a Zendesk account: it sends elsewhere"),
         _ => return error,
     };
-    // What is no account of Zendesk is amended in the configuration, and no stream is to blame.
+    // If the host is not that of a Zendesk account, the mistake is in the configuration, not in a stream.
     let elsewhere = html || said.starts_with(NO_ACCOUNT) || matches!(error.kind(), Kind::Refused { .. });
     Error::new(if elsewhere { Kind::Config } else { error.kind() }, sentence).because(error)
 }

@@ -18,13 +18,14 @@ use crate::sink::parquet::{Limits, Summary};
 use crate::source::streams;
 use crate::source::walk::Bounds;
 
-/// LOOKBACK: how much of the chats is read again where the configuration does not say: a redaction may show late, and what
-/// did not change costs a dataset nothing.
+/// LOOKBACK: how much of the chats is read again if the configuration does not say. A redaction may appear late, and
+/// rows that did not change cost a dataset nothing.
 const CHATS_LOOKBACK: TimeDelta = TimeDelta::minutes(15);
 
-/// Reads the streams that are asked for into a dataset.
+/// Reads the chosen streams into a dataset.
 pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error> {
-    // Elsewhere `-` is stdout, which cannot take a dataset: whoever writes it does not mean a folder of that name.
+    // In many programs `-` means stdout, which cannot hold a dataset. A user who writes `-` does not mean a folder of
+    // that name.
     if args.out == "-" {
         let problem = "`--out -` is no place for a dataset, which is a folder of files: name a folder or a bucket (`./-` is the folder called -)";
         return Err(Error::new(Kind::Flags, problem));
@@ -65,7 +66,7 @@ pub(super) async fn run(args: &DumpArgs, context: &Context) -> Result<(), Error>
     result
 }
 
-/// Tells what a run would read.
+/// Prints what a run would read.
 async fn forecast(
     args: &DumpArgs,
     request: &DumpRequest,
@@ -84,13 +85,13 @@ async fn forecast(
     forecast.print(args.json, context).await
 }
 
-/// Without a start of its own a run begins where the dataset does, not two years before today.
+/// If the configuration has no start, the run begins at the dataset's start instead of two years before today.
 fn begun(bounds: Bounds, account: &Account, manifest: &Manifest) -> Bounds {
     let start = if account.config.start.is_none() { position::nanos_of(manifest.start) } else { bounds.start };
     Bounds { start, ..bounds }
 }
 
-/// Makes sure that the account lets us in before a new dataset is made for it: one request, the first time only.
+/// Checks the credentials with one request before a new dataset is created. An existing dataset needs no check.
 async fn prove(account: &Account, place: &str, context: &Context) -> Result<(), Error> {
     if let Some(store) = Store::find(place)?
         && !matches!(dataset::manifest_at(&store).await, Ok(None))
@@ -98,13 +99,13 @@ async fn prove(account: &Account, place: &str, context: &Context) -> Result<(), 
         return Ok(());
     }
     match check::proof(account, context).await {
-        // What one stream refuses is that stream's to tell.
+        // A refusal that may concern one stream only is reported when that stream is read.
         Err(error) if matches!(error.kind(), Kind::Forbidden | Kind::NotFound) => Ok(()),
         proven => proven,
     }
 }
 
-/// Whose data it is, as the dataset has it.
+/// The name of the account, as the dataset records it.
 fn name(account: &Account) -> String {
     match &account.sandbox {
         Some(sandbox) => format!("sandbox:{}", sandbox.account().seed()),
@@ -112,7 +113,7 @@ fn name(account: &Account) -> String {
     }
 }
 
-/// Tells what became of each stream.
+/// Prints the result of each stream.
 async fn print_summary(
     args: &DumpArgs,
     context: &Context,

@@ -1,4 +1,5 @@
-//! How a command ends that a signal ends: what is under way is settled, what is kept is told.
+//! How a signal ends a command: new tokens are stored, stdout is completed, the dataset is released, and a message says
+//! how to go on.
 
 use std::io::IsTerminal as _;
 use std::pin::Pin;
@@ -14,20 +15,20 @@ use crate::progress::Screen;
 use crate::signals::{self, INTERRUPT, Stop};
 use crate::stdout::Stdout;
 
-/// How long a stopped run waits for a reader to take the lines that are already on their way.
+/// How long a stopped run waits for its reader to take the pending lines, and then for its dataset to close.
 const PARTING: Duration = Duration::from_secs(5);
 
-/// How long a stopped run waits for new tokens that are on their way to where they are kept.
+/// How long a stopped run waits for new tokens to be stored.
 const SETTLING: Duration = Duration::from_secs(30);
 
-/// What a signal finds of a command.
+/// What is needed to end a command after a signal.
 pub(super) struct Ending {
     stdout: Stdout,
     screen: Screen,
     stop: Stop,
     held: Arc<OnceLock<Arc<Dataset>>>,
     client: Arc<OnceLock<Client>>,
-    /// What is told of a command that cannot go on: what it leaves, and how to go on from there.
+    /// The message for an interrupt at a terminal: what the command leaves, and how to go on from there.
     left: Option<String>,
     is_dump: bool,
 }
@@ -60,14 +61,15 @@ impl Ending {
         }
     }
 
-    /// A pair of tokens that was paid for with the last one must not be lost on its way.
+    /// Waits until new tokens are stored. The last refresh token was spent on them, so they must not be lost.
     pub(super) async fn tokens_stored(&self) {
         if let Some(client) = self.client.get() {
             let _ = tokio::time::timeout(SETTLING, client.tokens_stored()).await;
         }
     }
 
-    /// Ends a command by a signal. Whoever presses Ctrl-C at a terminal gets what a dump can keep first; who presses it again does not.
+    /// Ends a command after a signal. On Ctrl-C at a terminal, a dump first keeps what it has read; a second Ctrl-C
+    /// skips that.
     pub(super) async fn by(&self, signal: i32, mut command: Pin<Box<impl Future<Output = ExitCode>>>) -> ExitCode {
         let at_terminal = signal == INTERRUPT && std::io::stderr().is_terminal();
         let keeps = self.is_dump && self.held.get().is_some();
@@ -80,7 +82,7 @@ impl Ending {
                 again = signals::received() => by = again,
             }
         }
-        // It may hold what has to be free for an end in order.
+        // The command may hold resources that an orderly end needs.
         drop(command);
         self.screen.clear();
         tokio::select! {
@@ -93,13 +95,13 @@ impl Ending {
         signals::die_by(by)
     }
 
-    /// Returns when nothing is on its way any more that somebody may wait for.
+    /// Returns when new tokens are stored, stdout is closed and the dataset is released.
     async fn parted(&self) {
         self.tokens_stored().await;
-        // Whoever still reads pages must not begin a line that the end would cut off.
+        // Streams that are still being read must not begin a line that the end would cut off.
         self.stdout.close_within(PARTING).await;
         if let Some(dataset) = self.held.get() {
-            // The next run need not wait until the right to write has run out; it does if this fails.
+            // Releasing the lease spares the next run from waiting until it expires. If this fails, the next run waits.
             let _ = tokio::time::timeout(PARTING, dataset.close()).await;
         }
     }

@@ -1,4 +1,5 @@
-//! `--dry-run`: what a run would read, from when to when, with how many requests, and why. It asks nothing and writes nothing.
+//! `--dry-run`: what a run would read, over which time range, with how many requests, and why. It sends no request and
+//! writes nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,23 +17,23 @@ use crate::source::page::{Late, Shape};
 use crate::source::streams::{EXPORT_LIMIT, Stream};
 use crate::source::walk::{Bounds, Cutoff, Walk};
 
-/// What is told of one stream.
+/// The forecast of one stream.
 #[derive(Debug, Serialize)]
 struct StreamForecast {
     stream: &'static str,
-    /// Where it begins and ends, if it has a time.
+    /// Where reading begins and ends, for a stream with a time.
     from: Option<String>,
     to: Option<String>,
-    /// How many requests it takes, or at least.
+    /// The number of requests, or the minimum.
     requests: u64,
-    /// Whether it may take more, since nobody but the service knows how much there is.
+    /// Whether more requests may be needed, since only the service knows how much data there is.
     at_least: bool,
     #[serde(skip)]
     short: &'static str,
     why: &'static str,
 }
 
-/// Why a stream is read from where it is read, in a word and in a sentence.
+/// Why a stream is read from its starting position, in a word and in a sentence.
 type Why = (&'static str, &'static str);
 
 const WHOLE: Why = ("whole", "it has no time from which a run could go on: it is read whole");
@@ -50,7 +51,7 @@ const REDACTED: Why = (
     "it goes on, and `chats_lookback_minutes` before that are read again, since a redaction may show late",
 );
 
-/// What a run would do.
+/// The forecast of a run.
 pub(super) struct Forecast {
     streams: Vec<StreamForecast>,
     refused: Vec<(String, Error)>,
@@ -58,7 +59,7 @@ pub(super) struct Forecast {
 }
 
 impl Forecast {
-    /// That of a `read`.
+    /// The forecast of a `read`.
     pub(super) fn of_read(plan: Plan, bounds: &Bounds, account: &Account, context: &Context) -> Self {
         let why = |planned: &Planned| match (&planned.delivered, planned.stream.is_export()) {
             (Some(_), _) => STATE,
@@ -70,7 +71,7 @@ impl Forecast {
         Self::of(plan, why, |_| &none, bounds, (account, context))
     }
 
-    /// That of a `dump`.
+    /// The forecast of a `dump`.
     pub(super) fn of_dump(
         (plan, tasks): (Plan, &TableTasks),
         since: bool,
@@ -134,19 +135,20 @@ impl Forecast {
         }
     }
 
-    /// How many requests it takes, and whether it may take more.
+    /// The total number of requests, and whether more may be needed.
     fn requests(&self) -> (u64, bool) {
         (self.streams.iter().map(|stream| stream.requests).sum(), self.streams.iter().any(|stream| stream.at_least))
     }
 
-    /// How long it takes at least: the quota decides where much is read.
+    /// The minimum duration. The quota determines it when there is much to read.
     fn time(&self) -> Duration {
         let (requests, _) = self.requests();
         #[allow(clippy::cast_precision_loss, reason = "a time needs no more digits than a float has")]
         Duration::from_secs_f64((requests as f64 * 60.0 / self.requests_per_minute).ceil())
     }
 
-    /// Tells it, as a table for people or as one JSON object; a stream that cannot be read is the result.
+    /// Prints the forecast, as a table for people or as one JSON object. If a stream cannot be read, the result is an
+    /// error.
     pub(super) async fn print(self, as_json: bool, context: &Context) -> Result<(), Error> {
         if as_json {
             let (requests, at_least) = self.requests();
@@ -191,7 +193,7 @@ impl Forecast {
     }
 }
 
-/// LOOKBACK: why a stream begins before where it was read.
+/// LOOKBACK: why a stream is read from before the position that it had reached.
 fn again(planned: &Planned, bounds: &Bounds) -> Option<Why> {
     let Shape::Export { late, .. } = planned.stream.endpoint().shape else { return None };
     bounds.lookback_of(late).filter(|length| *length > 0)?;
@@ -203,7 +205,7 @@ fn again(planned: &Planned, bounds: &Bounds) -> Option<Why> {
 fn requests((planned, walk): (&Planned, &Walk), table: &Table, bounds: &Bounds, cutoff: Nanos) -> (u64, bool) {
     match planned.stream.endpoint().shape {
         Shape::Object { .. } | Shape::List => (1, false),
-        // A page behind the last record is what ends a walk.
+        // A walk of numbered pages ends with a page after the last record.
         Shape::Numbered { limit, .. } => match (table.rows(), &planned.delivered) {
             (rows @ 1.., None) => (rows.div_ceil(u64::from(limit)) + 1, false),
             _ => (1, true),
@@ -211,7 +213,7 @@ fn requests((planned, walk): (&Planned, &Walk), table: &Table, bounds: &Bounds, 
         Shape::Export { .. } => match (walk.axis().map_or(0, |axis| axis.left), pace(table)) {
             (..=0, _) => (0, false),
             (left, Some(pace)) => {
-                // What is read again is there for certain.
+                // The look-back certainly contains a record.
                 let again = again(planned, bounds).is_some();
                 #[allow(
                     clippy::cast_precision_loss,
@@ -229,7 +231,7 @@ fn requests((planned, walk): (&Planned, &Walk), table: &Table, bounds: &Bounds, 
     }
 }
 
-/// How many rows a table has for each nanosecond.
+/// The number of rows per nanosecond in a table.
 fn pace(table: &Table) -> Option<f64> {
     let first = table.live.iter().filter_map(|file| file.min).min()?;
     let last = table.live.iter().filter_map(|file| file.max).max()?;

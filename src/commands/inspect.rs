@@ -12,7 +12,7 @@ use crate::error::{Error, Kind};
 use crate::progress::{counted, size};
 use crate::sink::parquet;
 
-/// What is report of a table.
+/// The report on one table.
 #[derive(Debug, Serialize)]
 struct TableReport<'manifest> {
     rows: u64,
@@ -22,14 +22,14 @@ struct TableReport<'manifest> {
     /// The run that committed it last, and when.
     run: &'manifest str,
     committed: Option<String>,
-    /// A long read that is under way.
+    /// The rows of a long read that is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending: Option<u64>,
-    /// What is wrong with its files.
+    /// The problems of its files.
     problems: Vec<String>,
 }
 
-/// Tells what a dataset holds; that something of it is missing is the result.
+/// Prints what a dataset holds. If part of it is missing or damaged, the result is an error.
 pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<(), Error> {
     let (store, manifest) = opened(&args.place).await?;
     let has_its_views = dataset::has_its_views(&store).await?;
@@ -76,7 +76,7 @@ pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<(), Err
     Err(Error::new(Kind::Incomplete, problem))
 }
 
-/// A dataset to look at.
+/// Opens an existing dataset for reading.
 pub(super) async fn opened(place: &str) -> Result<(Store, Manifest), Error> {
     let store = Store::look(place)?;
     let manifest = dataset::manifest_at(&store).await?;
@@ -85,7 +85,7 @@ pub(super) async fn opened(place: &str) -> Result<(Store, Manifest), Error> {
     Ok((store, manifest))
 }
 
-/// What is wrong with a file, if anything is.
+/// The problem of a file, if it has one.
 async fn problem(store: &Store, file: &DataFile) -> Result<Option<String>, Error> {
     let Some(bytes) = store.size(&file.path).await? else { return Ok(Some(format!("{} is missing", file.path))) };
     if bytes != file.bytes {

@@ -1,4 +1,4 @@
-//! `login`: a token for the account by one command, and a configuration that holds it.
+//! `login`: gets a token for the account, and writes a configuration that holds it.
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
@@ -33,10 +33,10 @@ mod status;
 use loopback::{Brought, Loopback};
 use page::Page;
 
-/// How long somebody may take to allow the client in.
+/// How long a user may take to allow the client access.
 const PATIENCE: Duration = Duration::from_mins(15);
 
-/// Signs in, or tells what a configuration signs in with.
+/// Signs in, or describes how a configuration signs in.
 pub(super) async fn run(args: &LoginArgs, context: &Context) -> Result<(), Error> {
     if args.status {
         return status::run(&args.config, context).await;
@@ -63,7 +63,7 @@ pub(super) async fn run(args: &LoginArgs, context: &Context) -> Result<(), Error
     asking.conclude(&document, &issued).await
 }
 
-/// Somebody, or a program, who is being let in.
+/// A sign-in under way, by a user or by the client itself.
 struct SigningIn<'a> {
     args: &'a LoginArgs,
     context: &'a Context,
@@ -86,11 +86,11 @@ impl SigningIn<'_> {
         Client::new(api, self.context.clock.clone())
     }
 
-    /// Sends the browser for consent, and keeps what comes of it.
+    /// Sends the browser to the consent page, and stores the token that this yields.
     async fn by_browser(&self, door: &Client, origin: &Origin) -> Result<(Issued, Document), Error> {
         let response = if self.args.flow == Flow::Code { Response::Code } else { Response::Token };
         let (state, verifier) = (oauth::unguessable()?, oauth::unguessable()?);
-        // The account, or the browser, may repeat them in what is told of a failure.
+        // The account or the browser may repeat these secrets in an error message, so they are redacted.
         for secret in [&state, &verifier] {
             self.context.secrets.keep(secret);
         }
@@ -127,7 +127,7 @@ impl SigningIn<'_> {
             Ok(issued) => self.keep(Some(&issued)).await.map(|document| (issued, document)),
             Err(error) => Err(error),
         };
-        // The browser shows how it ended before the program goes on, or ends.
+        // The browser shows the result before the program goes on or ends.
         let page = match &kept {
             Ok(_) => Page::signed_in(),
             Err(error) => Page::failed(&self.context.secrets.hide(&error.to_string())),
@@ -136,7 +136,7 @@ impl SigningIn<'_> {
         kept
     }
 
-    /// Shows the address to people, and to their browser.
+    /// Prints the address, and opens it in the user's browser.
     fn send(&self, url: &url::Url) {
         self.context.screen.line(&format!(
             "Open this address in the browser in which you are an administrator of Zendesk Chat:\n\n  {url}\n"
@@ -149,7 +149,7 @@ impl SigningIn<'_> {
         }
     }
 
-    /// Writes the configuration, and gives what it holds.
+    /// Writes the configuration, and returns it.
     async fn keep(&self, issued: Option<&Issued>) -> Result<Document, Error> {
         let method = match self.args.flow {
             Flow::Code => "oauth2.0",
@@ -165,7 +165,8 @@ impl SigningIn<'_> {
         }
         let name = &self.args.config_out;
         free(name, self.args.overwrite)?;
-        // What stands there by now counts, and a run that is renewing it would put it back.
+        // The file is read again under its lock: only its present content counts, and a run that is renewing a token
+        // would otherwise overwrite the change.
         let _lock = lock(&self.path).await?;
         let mut document = read(name, &self.path)?;
         document.set("subdomain", self.subdomain.to_string());
@@ -180,7 +181,7 @@ impl SigningIn<'_> {
         Ok(document)
     }
 
-    /// Tries what was given, and tells how to go on.
+    /// Checks the new credentials, and prints the next step.
     async fn conclude(&self, document: &Document, issued: &Issued) -> Result<(), Error> {
         if self.args.print_token {
             let line = format!("{}\n", issued.access.expose_secret());
@@ -206,7 +207,7 @@ impl SigningIn<'_> {
     }
 }
 
-/// The configuration to begin with. Before anybody is asked anything it is known that there will be a place for the answer.
+/// The configuration to begin with. Checks that the result can be written before the user is asked for anything.
 async fn prepared(name: &Path, path: &Path, overwrite: bool) -> Result<Document, Error> {
     free(name, overwrite)?;
     let _lock = lock(path).await?;
@@ -214,7 +215,7 @@ async fn prepared(name: &Path, path: &Path, overwrite: bool) -> Result<Document,
     read(name, path)
 }
 
-/// The configuration that stands at a path, or an empty one.
+/// The configuration in a file, or an empty one if the file does not exist.
 fn read(name: &Path, path: &Path) -> Result<Document, Error> {
     match fs::read_to_string(path) {
         Ok(text) => Document::parse(&text).map_err(|error| error.at(&name.display().to_string())),
@@ -223,14 +224,14 @@ fn read(name: &Path, path: &Path) -> Result<Document, Error> {
     }
 }
 
-/// Locks a configuration that exists, which a run may be renewing.
+/// Locks an existing configuration, since a run may be renewing its tokens.
 async fn lock(path: &Path) -> Result<Option<File>, Error> {
     Ok(if path.exists() { Some(token_store::lock(path).await?) } else { None })
 }
 
-/// Refuses to overwrite what nobody said may be.
+/// Refuses to overwrite an existing file without `--overwrite`.
 fn free(path: &Path, overwrite: bool) -> Result<(), Error> {
-    // A link to what does not exist yet stands for a new file.
+    // A link to a file that does not exist yet counts as a new file.
     if overwrite || !path.try_exists().unwrap_or(true) {
         return Ok(());
     }
@@ -243,7 +244,7 @@ fn unwritable(path: &Path, error: io::Error) -> Error {
     Error::new(Kind::Output, format!("The configuration {} cannot be written", path.display())).because(error)
 }
 
-/// The client's secret: from the environment, or from who sits at the terminal; a public client may have none.
+/// The client's secret, from the environment or typed at the terminal. A public client may have none.
 async fn secret(args: &LoginArgs, context: &Context) -> Result<Option<SecretString>, Error> {
     let secret = if let Some(name) = &args.client_secret_env {
         let secret = std::env::var(name).ok().filter(|secret| !secret.is_empty());
@@ -267,7 +268,7 @@ async fn secret(args: &LoginArgs, context: &Context) -> Result<Option<SecretStri
     Ok(secret)
 }
 
-/// A secret typed without being shown; none where nothing is typed.
+/// A secret typed without being shown; none if nothing is typed.
 async fn prompted() -> Result<Option<String>, Error> {
     let typed = tokio::task::spawn_blocking(|| {
         let terminal = console::Term::stderr();
@@ -279,7 +280,7 @@ async fn prompted() -> Result<Option<String>, Error> {
     Ok(Some(typed).filter(|typed| !typed.trim().is_empty()))
 }
 
-/// What the account says of itself, if the token may see it.
+/// The company and the plan of the account, if the token may read them.
 async fn described(account: &Account) -> Option<String> {
     let bounds = Bounds { start: 0, end: None, lookback: 0, chats_lookback: 0 };
     let asked = Walk::new(streams::named("accounts")?, &bounds, None).next()?;

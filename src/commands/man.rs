@@ -10,7 +10,7 @@ use crate::error::{Error, Kind};
 /// Prints the page of the program, or of one of its commands.
 pub(super) async fn run(args: ManArgs, context: &Context) -> Result<(), Error> {
     let page = Man::new(args.command.map_or_else(Cli::command, |command| *command))
-        // A page has no date but that of its version; without any the next word would stand in its place.
+        // A page has no date besides its version. Without any date, the next field would be printed in its place.
         .date(" ")
         .source(concat!("source-zendesk-chat ", env!("CARGO_PKG_VERSION")))
         .manual("Zendesk Chat");

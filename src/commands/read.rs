@@ -20,10 +20,10 @@ use crate::sink::airbyte::state_file::{self, StateFile};
 use crate::source::state_format::Saved;
 use crate::source::walk::Bounds;
 
-/// Where reading begins when nobody said so: this long ago.
+/// How many years ago reading begins if no start is configured.
 const YEARS: u32 = 2;
 
-/// Reads the streams that are asked for.
+/// Reads the chosen streams.
 pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error> {
     let choice = match &args.catalog {
         Some(path) => Choice::Catalog(protocol::configured_catalog(&read_file(path, Kind::Catalog, "catalog")?)?),
@@ -54,7 +54,7 @@ pub(super) async fn run(args: &ReadArgs, context: &Context) -> Result<(), Error>
     run.read(plan::build(&choice, &saved, &bounds)).await
 }
 
-/// What the state file holds, and the file itself if it is to be kept up to date.
+/// The content of the state file, and the file itself if it is to be updated.
 fn state(args: &ReadArgs) -> Result<(Saved, Option<Arc<StateFile>>), Error> {
     let Some(path) = &args.state else { return Ok((Saved::default(), None)) };
     let (saved, file) = if args.update_state {
@@ -70,7 +70,7 @@ fn state(args: &ReadArgs) -> Result<(Saved, Option<Arc<StateFile>>), Error> {
     Ok((saved.unwrap_or_default(), file))
 }
 
-/// What is asked of all exports, where chats are read again so far back unless the configuration says how far.
+/// The bounds of all exports. `chats` is the look-back for chats if the configuration sets none.
 pub(super) fn bounds(config: &Config, chats: TimeDelta, now: DateTime<Utc>) -> Bounds {
     let start = config.start.unwrap_or_else(|| {
         let start = now.checked_sub_months(Months::new(12 * YEARS)).unwrap_or(DateTime::UNIX_EPOCH);

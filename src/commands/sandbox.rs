@@ -1,4 +1,4 @@
-//! The command `sandbox`: a Zendesk Chat account on loopback, for everybody who has none at hand.
+//! The command `sandbox`: a made-up Zendesk Chat account on loopback, for users who have no other at hand.
 
 use std::future::pending;
 use std::io::Write;
@@ -12,12 +12,12 @@ use crate::error::{Error, Kind};
 use crate::sandbox::options::{DEFAULT_TOKEN, PUBLIC_CLIENT};
 use crate::sandbox::{Account, Options, Sandbox};
 
-/// The credentials of the account that a command starts within itself.
+/// The credentials of the embedded account.
 pub fn embedded_credentials() -> Value {
     json!({ "credentials": "access_token", "access_token": DEFAULT_TOKEN })
 }
 
-/// The account that a command with `--sandbox` starts within itself.
+/// The options of the embedded account, which a command with `--sandbox` starts in its own process.
 pub fn embedded(clock: Clock) -> Options {
     Options { clock, ..Options::default() }
 }
@@ -32,7 +32,7 @@ pub fn config(sandbox: &Sandbox, credentials: &Value) -> Value {
     })
 }
 
-/// Serves the account until the future is dropped; first it tells how to use it.
+/// Prints how to use the account, then serves it until the future is dropped.
 pub async fn run(args: SandboxArgs, clock: Clock, mut out: impl Write) -> Result<(), Error> {
     let sign_in = args.sign_in.clone();
     let options = args.options(clock);

@@ -14,7 +14,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Error> {
     context.stdout.write(protocol::spec(&specification()?).into_bytes()).await
 }
 
-/// What a configuration may hold.
+/// The specification of the configuration.
 pub(super) fn specification() -> Result<Value, Error> {
     serde_json::from_str(SPECIFICATION)
         .map_err(|error| Error::new(Kind::Internal, "The built-in specification is not JSON").because(error))

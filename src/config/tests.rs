@@ -1,4 +1,4 @@
-//! What is accepted, and the one sentence for what is not.
+//! Accepted configurations, and the one-sentence error for each refused one.
 
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -112,7 +112,7 @@ fn each_method_of_signing_in_is_understood() {
     assert_eq!((access.unwrap().expose_secret(), refresh.expose_secret()), ("a", "r"));
     let bare = json!({ "credentials": "oauth2.0", "client_id": "c", "refresh_token": "r" });
     assert!(matches!(credentials(bare), Credentials::Pair { access: None, .. }));
-    // Without the client that it was given to, a refresh token is of no use.
+    // A refresh token is useless without the API client that it was issued to.
     let lone = json!({ "credentials": "oauth2.0", "access_token": "a", "refresh_token": "r" });
     assert!(matches!(credentials(lone), Credentials::AccessToken(_)));
     let by_itself = json!({ "credentials": "client_credentials", "client_id": "c", "client_secret": "s" });

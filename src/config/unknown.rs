@@ -1,14 +1,14 @@
-//! Properties of a configuration that nothing reads, which are misspelt ones more often than not.
+//! Finds properties of a configuration that nothing reads. Most of them are misspelt.
 
 use serde_json::{Map, Value};
 
 use crate::access::document::Document;
 use crate::nearest::nearest;
 
-/// As much of a property's name as is told.
+/// How many characters of a property's name are shown.
 const LONGEST: usize = 40;
 
-/// A sentence for each property that the specification does not know; values are never told.
+/// A sentence for each property that the specification does not know. Values are never shown.
 pub fn unknown(document: &Document, specification: &Value) -> Vec<String> {
     let properties = &specification["connectionSpecification"]["properties"];
     let mut unknown = strange("", document.members(), &names(properties));
@@ -25,7 +25,7 @@ fn names(properties: &Value) -> Vec<&str> {
 }
 
 fn strange(place: &str, members: &Map<String, Value>, known: &[&str]) -> Vec<String> {
-    // Platforms put in properties of their own, which begin with an underscore.
+    // Platforms add properties of their own, which begin with an underscore.
     let strange = members.keys().filter(|name| !name.starts_with('_') && !known.contains(&name.as_str()));
     let sentence = |name: &String| {
         let shown: String = name.chars().filter(|letter| !letter.is_control()).take(LONGEST).collect();

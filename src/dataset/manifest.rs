@@ -8,34 +8,34 @@ use serde_json::Value;
 
 use crate::error::{Error, Kind};
 
-/// The version of the form that this program writes.
+/// The format version that this program writes.
 const FORMAT: u32 = 1;
 
-/// A long read that nobody went on with for so long is begun anew.
+/// A long read that was not continued for this long starts over.
 const ABANDONED: TimeDelta = TimeDelta::days(1);
 
-/// Everything that a dataset says of itself.
+/// Everything that `_state.json` holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The version of this form.
+    /// The format version of this file.
     pub format: u32,
-    /// Whose data it is: a subdomain, or `sandbox:<seed>`.
+    /// The account that the data comes from: a subdomain, or `sandbox:<seed>`.
     pub account: String,
-    /// Where its first run began to read.
+    /// Where its first run started to read.
     pub start: DateTime<Utc>,
-    /// The run that wrote this.
+    /// The run that wrote this file.
     pub run: String,
-    /// Who may write, where the store has no locks.
+    /// The run that may write at present, where the store has no locks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
     /// The tables by name.
     pub tables: BTreeMap<String, Table>,
 }
 
-/// The right to write for a while.
+/// The right of one run to write for a limited time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Whose it is.
+    /// The run that holds the lease.
     pub run: String,
     /// When it was last renewed.
     pub renewed: DateTime<Utc>,
@@ -61,12 +61,12 @@ pub struct Table {
     /// When that run committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed: Option<DateTime<Utc>>,
-    /// The files that are the table.
+    /// The files that make up the table.
     pub live: Vec<DataFile>,
-    /// A long read that is under way and will take the table's place, or be added to it.
+    /// A long read that is under way. Once complete, it replaces the table or is added to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
-    /// Files that were the table until a while ago, and that somebody may still be reading.
+    /// Files that recently made up the table, and that somebody may still be reading.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired: Vec<Retired>,
 }
@@ -78,48 +78,48 @@ pub struct DataFile {
     pub path: String,
     /// How many rows it has.
     pub rows: u64,
-    /// How large it is.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// The least cursor in it.
+    /// The smallest cursor in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<i64>,
-    /// The greatest cursor in it.
+    /// The largest cursor in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<i64>,
 }
 
-/// What a dump does to a table.
+/// How a dump changes a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// Read everything, and put it in the table's place.
+    /// Read everything, and replace the table with it.
     Overwrite,
-    /// Read everything, and add what the table does not hold yet.
+    /// Read everything, and add the rows that the table does not hold yet.
     Append,
-    /// Read what is new, and add it.
+    /// Read new records, and add them.
     IncrementalAppend,
-    /// Read what is new, and keep one row a key, the latest.
+    /// Read new records, and keep only the latest row of each key.
     IncrementalDeduped,
 }
 
 /// A long read that is under way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pending {
-    /// What it will do when it is done.
+    /// How the table is changed once the read is complete.
     pub mode: Mode,
-    /// Where it began.
+    /// Where the read starts.
     pub start: DateTime<Utc>,
-    /// Where it will end, if not at the latest there is.
+    /// Where the read ends; if none, at the cutoff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<DateTime<Utc>>,
-    /// The run that read of it last.
+    /// The run that last continued the read.
     #[serde(default)]
     pub run: String,
     /// The types of its columns, by name.
     pub columns: BTreeMap<String, String>,
-    /// How far it has come.
+    /// How far the read has come.
     pub cursor: Option<Value>,
-    /// What it has brought.
+    /// The files that the read has brought so far.
     pub files: Vec<DataFile>,
 }
 
@@ -128,18 +128,18 @@ pub struct Pending {
 pub struct Retired {
     /// Where it is, below the dataset.
     pub path: String,
-    /// Since when.
+    /// When it was retired.
     pub at: DateTime<Utc>,
 }
 
 impl Manifest {
-    /// That of a dataset that holds nothing yet.
+    /// The manifest of a dataset that holds nothing yet.
     pub fn new(account: &str, start: DateTime<Utc>, run: &str) -> Self {
         let (account, run) = (account.to_owned(), run.to_owned());
         Self { format: FORMAT, account, start, run, lease: None, tables: BTreeMap::new() }
     }
 
-    /// Reads one that was written earlier.
+    /// Parses the text of a `_state.json`.
     pub fn parse(text: &[u8]) -> Result<Self, Error> {
         #[derive(Deserialize)]
         struct Format {
@@ -154,14 +154,14 @@ impl Manifest {
         serde_json::from_slice(text).map_err(broken)
     }
 
-    /// As it is written.
+    /// The text that is written to `_state.json`.
     pub fn text(&self) -> Result<String, Error> {
         let text = serde_json::to_string_pretty(self);
         text.map(|text| text + "\n")
             .map_err(|error| Error::new(Kind::Internal, "`_state.json` cannot be written").because(error))
     }
 
-    /// Every file that somebody may need.
+    /// The paths of all files that somebody may still need.
     pub fn needed(&self) -> impl Iterator<Item = &str> {
         self.tables.values().flat_map(|table| table.paths().chain(table.retired.iter().map(|file| file.path.as_str())))
     }
@@ -173,19 +173,19 @@ impl Table {
         self.live.iter().map(|file| file.rows).sum()
     }
 
-    /// The files that it names, but for retired ones.
+    /// The paths of the table's files and its pending read's, without retired ones.
     fn paths(&self) -> impl Iterator<Item = &str> {
         let pending = self.pending.iter().flat_map(|pending| &pending.files);
         self.live.iter().chain(pending).map(|file| file.path.as_str())
     }
 
-    /// Whether a file is part of it.
+    /// Whether a file belongs to the table or to its pending read.
     pub fn names(&self, path: &str) -> bool {
         self.paths().any(|known| known == path)
     }
 
-    /// Takes over the retired files of what it was before, and those that it no longer names. Gives away files of a long read that it
-    /// does not name: nobody could be reading them.
+    /// Retires the files of `before` that this table no longer names, and takes over those already retired. Returns the
+    /// files of a pending read that this table does not name: nobody can be reading them.
     pub fn retire(&mut self, before: Self, now: DateTime<Utc>) -> Vec<String> {
         let named: HashSet<&str> = self.paths().collect();
         let dropped = |files: Vec<DataFile>| -> Vec<String> {
@@ -197,15 +197,15 @@ impl Table {
         unseen
     }
 
-    /// Drops a long read that nobody should go on with, since another run has committed the table meanwhile, or for it is older than a day:
-    /// what was deleted since would stay. Gives away its files.
+    /// Drops a pending read that must not be continued: another run has committed the table meanwhile, or the last
+    /// commit is more than a day old, and rows deleted since would stay. Returns the files of the read.
     pub fn drop_stale(&mut self, now: DateTime<Utc>) -> Option<Vec<String>> {
         let recent = self.committed.is_some_and(|committed| now - committed <= ABANDONED);
         let stale = self.pending.take_if(|pending| !recent || pending.run != self.run)?;
         Some(stale.files.into_iter().map(|file| file.path).collect())
     }
 
-    /// Gives away the files that were retired until then.
+    /// Removes the files retired by `until` from the list and returns them.
     pub fn forget(&mut self, until: DateTime<Utc>) -> Vec<String> {
         let (gone, kept): (Vec<_>, _) =
             std::mem::take(&mut self.retired).into_iter().partition(|file| file.at <= until);

@@ -1,4 +1,4 @@
-//! Where a dataset lies: a folder, or a place in an object store.
+//! Where a dataset is stored: a folder, or a place in an object store.
 
 use std::error::Error as _;
 use std::fs::{self, File, TryLockError};
@@ -17,50 +17,50 @@ use url::Url;
 use super::STATE;
 use crate::error::{Error, Kind};
 
-/// What the folders of a table's months begin with.
+/// The prefix of the folders that hold a table's months.
 const MONTH: &str = "month=";
 
-/// Where the address of a store stands, the one that counts most first.
+/// The environment variables for a store's address, in order of precedence.
 const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
 
-/// Held by whoever writes into a folder; the system frees it when its holder dies.
+/// The lock file of a run that writes into a folder. The system releases the lock when the process dies.
 pub const LOCK: &str = "_lock";
 
 /// A place for a dataset.
 pub struct Store {
-    /// Its files.
+    /// Gives access to its files.
     pub objects: Arc<dyn ObjectStore>,
-    /// How its files are named to readers.
+    /// What the addresses begin with by which readers find its files.
     base: String,
     folder: Option<PathBuf>,
     bucket: Option<Bucket>,
     _lock: Option<File>,
 }
 
-/// The bucket around a place in an object store.
+/// The bucket that contains a place in an object store.
 struct Bucket {
     objects: Arc<dyn ObjectStore>,
     name: String,
-    /// Where in it the place is.
+    /// The path of the place in the bucket.
     prefix: Path,
 }
 
 /// Why something was not written.
 pub enum NotWritten {
-    /// Somebody else wrote meanwhile.
+    /// Another run wrote meanwhile.
     Overtaken,
-    /// The store did not do it.
+    /// The store failed.
     Failed(Error),
 }
 
 impl Store {
-    /// Opens a place to write at, and holds it against others where the system can.
+    /// Opens a place for writing. A folder is locked against other runs; an object store has no locks.
     pub fn open(place: &str) -> Result<Self, Error> {
         let Located::Folder(folder) = located(place)? else { return Self::cloud(place) };
         let unusable = |what: &str, error: io::Error| {
             Error::new(Kind::Place, format!("The folder {} {what}", folder.display())).because(error)
         };
-        // Before anything is made there.
+        // This is checked before anything is created there.
         if let Some(outer) = around(&folder) {
             return Err(within(&folder.display().to_string(), &outer));
         }
@@ -77,7 +77,7 @@ impl Store {
         Self::folder(&folder, Some(lock))
     }
 
-    /// Opens a place only to look at what is there.
+    /// Opens a place for reading only.
     pub fn look(place: &str) -> Result<Self, Error> {
         match located(place)? {
             Located::Folder(folder) => Self::folder(&folder, None),
@@ -85,7 +85,7 @@ impl Store {
         }
     }
 
-    /// Looks at a place where a dataset may be made: nothing is there while the folder is not.
+    /// Opens, for reading only, a place where a dataset may be created; none if it is a folder that does not exist yet.
     pub fn find(place: &str) -> Result<Option<Self>, Error> {
         let Located::Folder(folder) = located(place)? else { return Self::cloud(place).map(Some) };
         if let Some(outer) = around(&folder) {
@@ -116,7 +116,7 @@ impl Store {
         }
         let bare = url.username().is_empty() && url.password().is_none() && url.port().is_none();
         if !bare || url.query().is_some() || url.fragment().is_some() {
-            // Whatever stands there may be secret.
+            // The refused parts may be secret, so the error does not show them.
             let problem = "A place in a bucket is s3://bucket/path, without user or port; `?` and `#` in its path are written %3F and %23";
             return Err(Error::new(Kind::Place, problem));
         }
@@ -131,15 +131,15 @@ impl Store {
         Ok(Self::in_bucket(Arc::new(store), name, prefix))
     }
 
-    /// A place in a bucket that is called `name`, such as `s3://bucket`.
+    /// A place in a bucket with the address `name`, such as `s3://bucket`.
     pub fn in_bucket(objects: Arc<dyn ObjectStore>, name: String, prefix: Path) -> Self {
         let base = format!("{name}/{prefix}").trim_end_matches('/').to_owned();
         let place = Arc::new(PrefixStore::new(Arc::clone(&objects), prefix.clone()));
         Self { objects: place, base, folder: None, bucket: Some(Bucket { objects, name, prefix }), _lock: None }
     }
 
-    /// Refuses a place below another dataset, and folders of tables that are links into one: two datasets would take each
-    /// other's files for what killed runs of their own left.
+    /// Refuses a place inside another dataset, and table folders that are links into another dataset. Otherwise each of
+    /// the two would mistake the other's files for leftovers of its own killed runs.
     pub async fn refuse_other_datasets(&self, tables: &[&str]) -> Result<(), Error> {
         let outer = match (&self.folder, &self.bucket) {
             (Some(root), _) => around(root).or_else(|| linked(root, tables)),
@@ -149,7 +149,7 @@ impl Store {
         outer.map_or(Ok(()), |outer| Err(within(&self.address(""), &outer)))
     }
 
-    /// What lies at the top of the place, by name; hidden files do not count.
+    /// The names of the files and folders at the top of the place, without hidden ones.
     pub async fn names(&self) -> Result<Vec<String>, Error> {
         let mut names: Vec<String> = if let Some(root) = &self.folder {
             let entries = fs::read_dir(root).into_iter().flatten().flatten();
@@ -164,17 +164,17 @@ impl Store {
         Ok(names)
     }
 
-    /// Whether the system keeps other writers away.
+    /// Whether a lock of the operating system keeps other writers away. Otherwise a lease does.
     pub fn is_locked(&self) -> bool {
         self.folder.is_some()
     }
 
-    /// The name by which readers find a file.
+    /// The address by which readers find a file.
     pub fn address(&self, path: &str) -> String {
         format!("{}/{path}", self.base)
     }
 
-    /// What a file holds, and its version; none if there is no such file.
+    /// The content and the version of a file; none if there is no such file.
     pub async fn read(&self, path: &str) -> Result<Option<(Vec<u8>, UpdateVersion)>, Error> {
         let got = match self.objects.get(&Path::from(path)).await {
             Ok(got) => got,
@@ -186,7 +186,7 @@ impl Store {
         Ok(Some((bytes.to_vec(), version)))
     }
 
-    /// How large a file is; none if there is no such file.
+    /// The size of a file in bytes; none if there is no such file.
     pub async fn size(&self, path: &str) -> Result<Option<u64>, Error> {
         match self.objects.head(&Path::from(path)).await {
             Ok(meta) => Ok(Some(meta.size)),
@@ -195,7 +195,8 @@ impl Store {
         }
     }
 
-    /// Replaces a file as a whole. Where the system keeps no others away, only over the version that is given, or over none.
+    /// Replaces a whole file. Where no lock keeps other writers away, the file must still have the version `over`; if
+    /// `over` is none, the file must not exist.
     pub async fn replace(
         &self,
         path: &str,
@@ -217,13 +218,13 @@ impl Store {
         }
     }
 
-    /// Writes a file that nothing depends on.
+    /// Writes a file on which nothing depends, without a check for other writers.
     pub async fn write(&self, path: &str, text: String) -> Result<(), Error> {
         let payload = PutPayload::from(text.into_bytes());
         self.objects.put(&Path::from(path), payload).await.map(|_| ()).map_err(|error| failed(&error))
     }
 
-    /// Removes a file; one that is gone already is as good.
+    /// Removes a file. It is no error if the file is already gone.
     pub async fn remove(&self, path: &str) -> Result<(), Error> {
         match self.objects.delete(&Path::from(path)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -231,8 +232,8 @@ impl Store {
         }
     }
 
-    /// The paths of all files in the folder of a table and in its months, what a killed write left behind among them. What
-    /// lies deeper is not the table's, whatever it is called.
+    /// The paths of all files in a table's folder and in its month folders, including those that killed writes left
+    /// behind. Files in deeper folders do not belong to the table, whatever their names.
     pub async fn files(&self, table: &str) -> Result<Vec<String>, Error> {
         let Some(root) = &self.folder else {
             let listed = self.objects.list(Some(&Path::from(table)));
@@ -240,7 +241,7 @@ impl Store {
             let paths = paths.map_err(|error| failed(&error))?;
             return Ok(paths.into_iter().filter(|path| is_of(table, path)).collect());
         };
-        // The store hides what a killed write left; the file system does not.
+        // The store hides what killed writes left behind, so the file system is read instead.
         let mut files = Vec::new();
         let mut folders = vec![PathBuf::from(table)];
         while let Some(folder) = folders.pop() {
@@ -258,7 +259,7 @@ impl Store {
         Ok(files)
     }
 
-    /// Removes what killed writes of these files left beside them, which the store knows nothing of.
+    /// Removes what killed writes of these files left beside them. The store does not show such files.
     pub fn remove_leftovers_of(&self, files: &[&str]) {
         let Some(entries) = self.folder.as_ref().and_then(|root| fs::read_dir(root).ok()) else { return };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
@@ -267,17 +268,17 @@ impl Store {
         }
     }
 
-    /// Removes what a killed write left in a folder, which the store knows nothing of.
+    /// Removes what a killed write left in a folder. The store does not show such files.
     pub fn remove_leftover(&self, path: &str) {
         if let Some(root) = &self.folder {
-            // It is tried again by the next run.
+            // If this fails, the next run tries again.
             let _ = fs::remove_file(root.join(path));
         }
     }
 }
 
 impl Bucket {
-    /// The dataset that the place lies below, as far as it may be looked for.
+    /// The dataset that contains the place, as far as the credentials may look for one.
     async fn around(&self) -> Result<Option<String>, Error> {
         use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
         let parts: Vec<_> = self.prefix.parts().collect();
@@ -285,7 +286,8 @@ impl Bucket {
             let above = parts.iter().take(length).cloned().collect::<Path>();
             match self.objects.head(&above.clone().join(STATE)).await {
                 Ok(_) => return Ok(Some(format!("{}/{above}", self.name))),
-                // Who may see no more than the place itself cannot have a dataset around it.
+                // There is no dataset at this level. If access is denied, these credentials see no more than the place
+                // itself, and then no dataset can lie around it.
                 Err(NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. }) => {}
                 Err(error) => return Err(failed(&error)),
             }
@@ -294,7 +296,7 @@ impl Bucket {
     }
 }
 
-/// The dataset that a folder lies below, whatever links lead there; the folder itself need not exist yet.
+/// The dataset that contains a folder, with all links resolved. The folder itself need not exist yet.
 fn around(folder: &LocalPath) -> Option<String> {
     let absolute = std::path::absolute(folder).ok()?;
     let mut above = absolute.ancestors().filter_map(|folder| folder.canonicalize().ok());
@@ -304,7 +306,7 @@ fn around(folder: &LocalPath) -> Option<String> {
     outer.map(|outer| outer.display().to_string())
 }
 
-/// The dataset into which the folder of one of these tables is a link.
+/// The dataset that a table's folder leads into, if the folder of one of these tables is a link.
 fn linked(root: &LocalPath, tables: &[&str]) -> Option<String> {
     tables.iter().find_map(|table| {
         let folder = root.join(table).canonicalize().ok().filter(|folder| !folder.starts_with(root))?;
@@ -312,8 +314,8 @@ fn linked(root: &LocalPath, tables: &[&str]) -> Option<String> {
     })
 }
 
-/// The address of a store other than Amazon's, from the environment. What a store fails with names its address, so one with
-/// a password in it is refused.
+/// The address of a store other than Amazon's, from the environment. The store's errors show its address, so an address
+/// that contains a password is refused.
 fn endpoint(variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>, Error> {
     let mut endpoint = None;
     for name in ENDPOINTS {
@@ -339,7 +341,7 @@ fn within(place: &str, outer: &str) -> Error {
     Error::new(Kind::Place, problem)
 }
 
-/// Whether a path is that of a file in the folder of a table, or in one of its months.
+/// Whether a path is that of a file in a table's folder or in one of its month folders.
 fn is_of(table: &str, path: &str) -> bool {
     let within = path.strip_prefix(table).and_then(|rest| rest.strip_prefix('/'));
     within.is_some_and(|within| match within.split_once('/') {
@@ -348,7 +350,7 @@ fn is_of(table: &str, path: &str) -> bool {
     })
 }
 
-/// What an argument names.
+/// The kind of place that an argument names.
 enum Located {
     Folder(PathBuf),
     Cloud,
@@ -361,12 +363,12 @@ fn located(place: &str) -> Result<Located, Error> {
         let folder = url.to_file_path().map(Located::Folder);
         return folder.map_err(|()| Error::new(Kind::Place, format!("{place} names no folder of this machine")));
     }
-    // A slash too few would quietly make a folder of that name.
+    // `s3:/bucket` lacks a slash. Without this check, it would silently become a folder of that name.
     let cloud = place.contains("://") || place.starts_with("s3:");
     Ok(if cloud { Located::Cloud } else { Located::Folder(PathBuf::from(place)) })
 }
 
-/// A failure of the store in our words.
+/// Converts an error of the store into an error of this program.
 pub fn failed(error: &object_store::Error) -> Error {
     use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
     let closed = matches!(error, PermissionDenied { .. } | Unauthenticated { .. } | NotFound { .. });
@@ -378,7 +380,8 @@ pub fn failed(error: &object_store::Error) -> Error {
     Error::new(kind, format!("{what}: {}", concise(error)))
 }
 
-/// What a store says, once: its errors repeat each other, and hold whole XML bodies. What lies at the bottom is told, too.
+/// A store's error in short form: its causes repeat each other, and it may contain a whole XML body. Of such a body,
+/// only code and message are kept. Otherwise, the root cause is included.
 pub fn concise(error: &object_store::Error) -> String {
     let mut text = error.to_string();
     let causes = std::iter::successors(error.source(), |&error| error.source());

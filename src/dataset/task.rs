@@ -9,7 +9,7 @@ use super::{Mode, Pending};
 use crate::position::{self, Frontier};
 
 impl Mode {
-    /// What a mode means: whether only what is new is read, and whether what the table holds stays beside it.
+    /// What a mode means: whether only new records are read, and whether earlier rows of a key stay.
     fn meaning(self) -> (bool, bool) {
         match self {
             Self::Overwrite => (false, false),
@@ -19,7 +19,7 @@ impl Mode {
         }
     }
 
-    /// Whether only what is new is read.
+    /// Whether only new records are read.
     pub fn is_incremental(self) -> bool {
         self.meaning().0
     }
@@ -29,7 +29,7 @@ impl Mode {
         self.meaning().1
     }
 
-    /// What it does to a stream that can only be read whole.
+    /// The mode for a stream that can only be read whole.
     #[must_use]
     pub fn of_whole(self) -> Self {
         if self.appends() { Self::Append } else { Self::Overwrite }
@@ -39,19 +39,19 @@ impl Mode {
 /// What a dump does to one table.
 #[derive(Debug, Clone)]
 pub struct TableTask {
-    /// The mode, as the stream has it.
+    /// The mode, adapted to the stream.
     pub mode: Mode,
-    /// Whether what the read does not bring is gone.
+    /// Whether rows that the read does not bring are removed.
     pub replaces: bool,
-    /// Where it begins, if it begins anew.
+    /// Where the read starts, unless it continues an earlier one.
     pub start: DateTime<Utc>,
-    /// Where it ends, if not at the latest there is.
+    /// Where the read ends; if none, at the cutoff.
     pub end: Option<DateTime<Utc>>,
-    /// How far the table was read before; its cursor never falls behind that.
+    /// How far earlier runs read the table. The table's cursor never moves back behind that.
     pub reached: Option<Frontier>,
     /// Where the table begins, if it was read before.
     pub began: Option<DateTime<Utc>>,
-    /// The columns of its rows.
+    /// The types of its columns, by name.
     pub columns: BTreeMap<String, String>,
 }
 
@@ -59,7 +59,7 @@ pub struct TableTask {
 pub type TableTasks = BTreeMap<&'static str, TableTask>;
 
 impl TableTask {
-    /// Goes on with a table from where it stopped, or, if it brought nothing yet, from where it begins.
+    /// Continues a table from where it stopped or, if it brought no rows yet, from where it begins.
     pub fn goes_on(&mut self, name: &str, began: DateTime<Utc>, since: bool) {
         if since {
             info!("{name} was not read as far as `--since` yet: it goes on from where it stopped");
@@ -69,16 +69,18 @@ impl TableTask {
         self.start = began;
     }
 
-    /// Whether it can go on with a read that is under way.
+    /// Whether this task can continue a pending read.
     pub fn is_of(&self, pending: &Pending) -> bool {
         (pending.mode, pending.start, pending.end) == (self.mode, self.start, self.end)
             && pending.columns == self.columns
     }
 
-    /// How far the table is read once it is `now`: never less than before, and nothing that lies between is passed over.
+    /// The table's frontier once the read has come to `now`. It never moves back, and never past a part that was not
+    /// read.
     pub fn advance<'a>(&'a self, now: Option<&'a Frontier>) -> Option<&'a Frontier> {
         match (now, &self.reached) {
-            // A table that was read and brought nothing is read no further than where it begins.
+            // A table that was read but brought no rows has no frontier. A read that starts after the table's beginning
+            // leaves a gap, so the table still gets none.
             (_, None) if self.began.is_some_and(|began| self.start > began) => None,
             (Some(Frontier::Position(position, _)), Some(Frontier::Position(before, _))) => {
                 let forward = position.nanos() >= before.nanos() && position::nanos_of(self.start) <= before.nanos();
@@ -88,10 +90,10 @@ impl TableTask {
         }
     }
 
-    /// Where a table begins after this task, if it began there before.
+    /// Where the table begins after this task. `before` is where it began until now.
     pub fn beginning(&self, before: Option<DateTime<Utc>>, ended: bool) -> DateTime<Utc> {
         let Some(before) = before else { return self.start };
-        // An earlier beginning counts once there is no gap behind it.
+        // An earlier beginning counts only if no gap is left between it and the old one.
         let closed = ended && self.end.is_none_or(|end| end >= before);
         if closed { self.start.min(before) } else { before }
     }
@@ -115,12 +117,12 @@ mod tests {
         }
     }
 
-    /// A read from beyond what was reached would claim what lies between, which nobody read.
+    /// A read that starts beyond the frontier does not advance it: nobody has read the part between.
     #[test]
     fn a_table_is_read_only_as_far_as_nothing_is_left_out() {
         let at =
             |seconds: i64| Frontier::Position(Position::at(i128::from(seconds) * 1_000_000_000, Unit::Seconds), vec![]);
-        // Where the read begins, how far the table was read, how far the read came, how far the table is read then.
+        // The start of the read, the frontier before, where the read came to, the frontier afterwards.
         let table = [
             (0, Some(10), Some(30), Some(30)),
             (10, Some(10), Some(30), Some(30)),

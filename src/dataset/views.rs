@@ -1,20 +1,21 @@
-//! `views.sql`: one DuckDB view a table, over exactly the files that count.
+//! `views.sql`: one DuckDB view per table, over exactly the files that count.
 
 use std::fmt::Write as _;
 
 use super::{Manifest, Store};
 
-/// What a file of views of ours begins with.
+/// The beginning of every `views.sql` that this program writes.
 const HEAD: &str = "-- Written anew by each commit";
 
-/// The month of a row, of the dataset's own part of its file's path: the place may lie below folders that look like months,
-/// or like any other column, and DuckDB's own reading of a path would take those, too.
+/// The month of a row, read from the dataset's own part of its file's path. DuckDB would read the whole path, and the
+/// place may lie below folders that look like months or like other columns.
 const MONTH: &str =
     "nullif(regexp_extract(filename, '/month=([^/]*)/[^/]*$', 1), '__HIVE_DEFAULT_PARTITION__') AS month";
 
 /// The views over all tables that have files.
 ///
-/// The place stands in them once, as a macro: that is kept in a database file together with the views, as a variable is not.
+/// The place occurs in them once, as a macro. Unlike a variable, a macro is saved in a database file together with the
+/// views.
 pub fn text(manifest: &Manifest, store: &Store) -> String {
     let mut text = format!("{HEAD}: duckdb -init views.sql\n{}\n", place(store));
     for (name, table) in &manifest.tables {
@@ -29,7 +30,7 @@ pub fn text(manifest: &Manifest, store: &Store) -> String {
         } else {
             ("*".to_owned(), "")
         };
-        // Writing into a text does not fail.
+        // Writing into a `String` cannot fail.
         let _ = writeln!(
             text,
             "CREATE OR REPLACE VIEW \"{name}\" AS SELECT {columns} FROM read_parquet([\n  {files}\n], union_by_name = true, hive_partitioning = false{filename});"
@@ -38,22 +39,22 @@ pub fn text(manifest: &Manifest, store: &Store) -> String {
     text
 }
 
-/// Whether a file of views is one that this program wrote, or nobody's.
+/// Whether this program wrote a `views.sql`. An empty one may be replaced, too.
 pub fn is_ours(text: &[u8]) -> bool {
     text.is_empty() || text.starts_with(HEAD.as_bytes())
 }
 
-/// Whether a file of views is over the files of this place.
+/// Whether a `views.sql` points to this place.
 pub fn is_of(text: &str, store: &Store) -> bool {
     text.contains(&place(store))
 }
 
-/// What says where the files are.
+/// The macro that defines where the files are.
 fn place(store: &Store) -> String {
     format!("CREATE OR REPLACE MACRO lake() AS {};", quoted(&literally(&store.address(""))))
 }
 
-/// A path that DuckDB takes for nothing but itself.
+/// A path with its wildcards escaped, so that DuckDB takes it literally.
 fn literally(path: &str) -> String {
     let mut literal = String::with_capacity(path.len());
     for character in path.chars() {

@@ -1,11 +1,11 @@
-//! A reader of JSON that goes over the bytes once: it checks them, and tells where things lie.
+//! A scanner of JSON that reads the bytes once: it checks them, and reports where values lie.
 
 use crate::json::Malformed;
 
 /// How many levels deep a value may be nested.
 const DEEPEST: usize = 10_000;
 
-/// An integer of so many digits may not fit into 64 bits.
+/// An integer with this many digits or more may not fit into 64 bits.
 const LONG: usize = 19;
 
 /// The length of an escape like `\u00e9`.
@@ -27,7 +27,7 @@ impl Span {
     }
 }
 
-/// Goes over a text from its beginning to its end.
+/// Scans a text from its beginning to its end.
 pub(crate) struct Scanner<'text> {
     text: &'text str,
     bytes: &'text [u8],
@@ -43,7 +43,7 @@ enum Container {
 }
 
 impl<'text> Scanner<'text> {
-    /// A reader at the beginning of `text`.
+    /// A scanner at the beginning of `text`.
     pub fn new(text: &'text str) -> Result<Self, Malformed> {
         if u32::try_from(text.len()).is_err() {
             return Err(Malformed("it is larger than four gigabytes".to_owned()));
@@ -51,7 +51,7 @@ impl<'text> Scanner<'text> {
         Ok(Self { text, bytes: text.as_bytes(), at: 0, unsound: false, open: Vec::new() })
     }
 
-    /// Whether there was half a surrogate pair or an integer beyond 64 bits since this was last asked.
+    /// Whether half a surrogate pair or an integer beyond 64 bits was scanned since the last call.
     pub fn take_unsound(&mut self) -> bool {
         std::mem::take(&mut self.unsound)
     }
@@ -67,7 +67,7 @@ impl<'text> Scanner<'text> {
         Err(self.ended())
     }
 
-    /// Goes over a value of any kind.
+    /// Scans a value of any kind, and returns where it lies.
     pub fn value(&mut self) -> Result<Span, Malformed> {
         self.peek()?;
         let start = self.at;
@@ -75,7 +75,7 @@ impl<'text> Scanner<'text> {
         Ok(self.span(start))
     }
 
-    /// Goes over a value of any kind, and gives its text.
+    /// Scans a value of any kind, and returns its text; a string's text includes the quotes.
     pub fn value_text(&mut self) -> Result<&'text str, Malformed> {
         if self.peek()? != b'"' {
             return self.value().map(|span| self.slice(span));
@@ -85,7 +85,7 @@ impl<'text> Scanner<'text> {
         Ok(&self.text[start..self.at])
     }
 
-    /// Goes over a key and its colon if it is written just so, with its quotes and right before the colon.
+    /// Scans a key and its colon if they come next exactly as in `quoted`, without spaces. Returns whether they do.
     pub fn key_is(&mut self, quoted: &str) -> bool {
         let is = self.bytes[self.at..].strip_prefix(quoted.as_bytes()).is_some_and(|rest| rest.first() == Some(&b':'));
         if is {
@@ -99,7 +99,7 @@ impl<'text> Scanner<'text> {
         &self.text[span.start as usize..span.end as usize]
     }
 
-    /// Goes over an object; `member` is handed each key, without its quotes, and goes over the value.
+    /// Scans an object. `member` is given each key, without its quotes, and must scan the value.
     pub fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, Span) -> Result<(), Malformed>,
@@ -110,7 +110,7 @@ impl<'text> Scanner<'text> {
         })
     }
 
-    /// Goes over an object; `member` goes over each key and its value.
+    /// Scans an object. `member` must scan each key and its value.
     pub fn members(&mut self, mut member: impl FnMut(&mut Self) -> Result<(), Malformed>) -> Result<Span, Malformed> {
         self.expect(b'{')?;
         let start = self.at - 1;
@@ -127,7 +127,7 @@ impl<'text> Scanner<'text> {
         }
     }
 
-    /// Goes over an array; `element` goes over each of its values.
+    /// Scans an array. `element` must scan each of its values.
     pub fn array(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), Malformed>) -> Result<(), Malformed> {
         self.expect(b'[')?;
         if self.peek()? == b']' {
@@ -142,12 +142,12 @@ impl<'text> Scanner<'text> {
         }
     }
 
-    /// Makes sure that nothing follows.
+    /// Makes sure that nothing but whitespace follows.
     pub fn end(&mut self) -> Result<(), Malformed> {
         if self.peek().is_ok() { Err(self.unexpected()) } else { Ok(()) }
     }
 
-    /// Goes over a value without calling itself, so that no depth exhausts the stack.
+    /// Scans a value without recursion, so that no depth exhausts the stack.
     fn skip(&mut self) -> Result<(), Malformed> {
         self.open.clear();
         loop {
@@ -189,7 +189,7 @@ impl<'text> Scanner<'text> {
         Ok(())
     }
 
-    /// After a value: closes what ends here, and tells whether everything is closed.
+    /// Closes the containers that end after a value, and returns whether all are closed.
     fn ascend(&mut self) -> Result<bool, Malformed> {
         while let Some(&container) = self.open.last() {
             let close = if container == Container::Object { b'}' } else { b']' };
@@ -204,7 +204,7 @@ impl<'text> Scanner<'text> {
         Ok(true)
     }
 
-    /// Goes over what stands between two values of a container: true for a comma, false for its end.
+    /// Scans the separator after a value in a container: true for a comma, false for the container's end.
     fn goes_on(&mut self, close: u8) -> Result<bool, Malformed> {
         let byte = self.peek()?;
         if byte != b',' && byte != close {
@@ -214,7 +214,7 @@ impl<'text> Scanner<'text> {
         Ok(byte == b',')
     }
 
-    /// Goes over a key and its colon, and gives what lies between its quotes.
+    /// Scans a key and its colon, and returns what lies between the key's quotes.
     pub fn key(&mut self) -> Result<Span, Malformed> {
         self.peek()?;
         let key = self.string()?;
@@ -238,7 +238,7 @@ impl<'text> Scanner<'text> {
         Ok(())
     }
 
-    /// Goes over a string, and gives what lies between its quotes.
+    /// Scans a string, and returns what lies between its quotes.
     fn string(&mut self) -> Result<Span, Malformed> {
         if self.bytes[self.at] != b'"' {
             return Err(self.unexpected());
@@ -309,7 +309,7 @@ impl<'text> Scanner<'text> {
         Ok(())
     }
 
-    /// Goes over one digit or more.
+    /// Scans one digit or more, and returns how many.
     fn digits(&mut self) -> Result<usize, Malformed> {
         let count = self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
@@ -321,7 +321,7 @@ impl<'text> Scanner<'text> {
     }
 
     fn span(&self, start: usize) -> Span {
-        // That the whole text is short enough was checked before anything was read.
+        // `new` has checked that the whole text is short enough.
         let short = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Span { start: short(start), end: short(self.at) }
     }
@@ -360,14 +360,16 @@ pub(crate) fn fits(integer: &[u8]) -> bool {
     std::str::from_utf8(integer).is_ok_and(|text| text.parse::<i64>().is_ok())
 }
 
-/// How far a string goes on from `at` before a quote, a backslash or what no string may hold: eight bytes at a time.
+/// Where the plain part of a string ends that begins at `at`: before a quote, a backslash or a control character. It
+/// reads eight bytes at a time.
 #[inline]
 fn plain(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     while let Some(eight) = bytes[at..].first_chunk::<8>() {
         let eight = u64::from_le_bytes(*eight);
-        // Each marks the lowest byte that it looks for; what it marks above that one may be wrong, and does not matter.
+        // Each term marks the lowest byte that it looks for. Marks above that byte may be wrong, but only the lowest
+        // one counts.
         let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGHS;
         let special = below(eight, 0x20)
             | below(eight ^ (ONES * u64::from(b'"')), 1)
@@ -424,7 +426,7 @@ mod tests {
     }
 
     proptest! {
-        /// It takes for JSON just what serde_json takes for it.
+        /// It accepts as JSON exactly the texts that `serde_json` accepts.
         #[test]
         fn it_agrees_with_serde_json(text in r#"(\{|\}|\[|\]|:|,|"|\\|\\"|\\u[0-9a-f]{3,4}|"[a-z\\n]{0,12}"|[-+.eE]|[0-9]{1,3}|true|false|null|nul| |\n|é|\t){0,14}"#) {
             prop_assert_eq!(accepts(&text), serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok(), "{}", text);

@@ -1,4 +1,4 @@
-//! What JSON allows and its readers choke on: halves of surrogate pairs, and integers beyond 64 bits.
+//! Replaces valid JSON that many readers reject: halves of surrogate pairs, and integers beyond 64 bits.
 
 use crate::json::scan::{Half, fits, surrogate};
 
@@ -19,12 +19,12 @@ pub(crate) fn paired(json: &str) -> String {
     mended + rest
 }
 
-/// The text that a sound JSON string without its quotes stands for.
+/// Decodes a sound JSON string, which is given without its quotes.
 pub fn read(string: &str) -> String {
     serde_json::from_str(&format!("\"{string}\"")).unwrap_or_else(|_| string.to_owned())
 }
 
-/// Where the first escape stands that is half of a surrogate pair.
+/// The place of the first escape that is half of a surrogate pair.
 fn half_pair(json: &str) -> Option<usize> {
     let bytes = json.as_bytes();
     let mut at = 0;
@@ -39,7 +39,7 @@ fn half_pair(json: &str) -> Option<usize> {
     None
 }
 
-/// Copies strings as they are and puts null in the place of integers that do not fit.
+/// The same JSON with null for each integer beyond 64 bits. Digits inside strings are left alone.
 fn bounded(json: &str) -> String {
     let mut mended = String::with_capacity(json.len());
     let mut rest = json;

@@ -1,4 +1,4 @@
-//! stderr as people see it: lines, and below them bars where it is a terminal.
+//! stderr for people: lines, with progress bars below them if it is a terminal.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{IsTerminal as _, Write as _};
@@ -10,23 +10,23 @@ use tokio::time::{Instant, interval};
 use super::{Progress, Reach, duration};
 use crate::position;
 
-/// How often bars move.
+/// How often the bars are redrawn.
 const FRAME: Duration = Duration::from_millis(200);
 
-/// What a quota counts requests in.
+/// The period in which a quota counts requests.
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// The steps of a bar.
+/// The number of steps of a bar.
 const STEPS: f64 = 1_000.0;
 
-/// Where lines and bars go; clones share it.
+/// The output for lines and bars. Clones share it.
 #[derive(Clone, Default)]
 pub struct Screen {
     bars: Option<MultiProgress>,
 }
 
 impl Screen {
-    /// stderr, with bars if they are wanted and it is a terminal.
+    /// stderr, with bars if they are wanted and stderr is a terminal.
     pub fn of_stderr(with_bars: bool) -> Self {
         let with_bars = with_bars && std::io::stderr().is_terminal();
         Self { bars: with_bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr())) }
@@ -36,12 +36,12 @@ impl Screen {
     pub fn line(&self, text: &str) {
         let shown = self.bars.as_ref().is_some_and(|bars| bars.println(text).is_ok());
         if !shown {
-            // Nobody is left to be told that stderr cannot be written.
+            // If stderr cannot be written, there is nowhere left to report that.
             let _ = writeln!(std::io::stderr(), "{text}");
         }
     }
 
-    /// Shows how far a run is for as long as it is awaited.
+    /// Shows how far a run is, for as long as this future is awaited.
     pub async fn show(&self, progress: &Progress, requests: impl Fn() -> u64, requests_per_minute: f64) -> ! {
         let Some(bars) = &self.bars else { std::future::pending().await };
         let mut view = View {
@@ -57,10 +57,10 @@ impl Screen {
         }
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     pub fn clear(&self) {
         if let Some(bars) = &self.bars {
-            // What cannot be cleared stays, and does no harm.
+            // Bars that cannot be cleared stay, which does no harm.
             let _ = bars.clear();
         }
     }
@@ -71,7 +71,7 @@ struct View<'screen> {
     bars: &'screen MultiProgress,
     total: ProgressBar,
     streams: BTreeMap<&'static str, ProgressBar>,
-    /// How many requests there had been at each frame of the last minute.
+    /// The total of requests at each frame of the last minute.
     past: VecDeque<(Instant, u64)>,
 }
 
@@ -106,7 +106,7 @@ impl View<'_> {
         ));
     }
 
-    /// The requests of the last minute.
+    /// The number of requests in the last minute.
     #[allow(clippy::cast_precision_loss, reason = "a share needs no more digits than a float has")]
     fn last_minute(&mut self, requests: u64) -> f64 {
         let now = Instant::now();
@@ -123,12 +123,12 @@ fn describe(reach: &Reach) -> String {
     format!("{at}{} rows  {}", counted(reach.records), size(reach.bytes))
 }
 
-/// A number with its thousands parted.
+/// A number with separators between its thousands.
 pub fn counted(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
-/// A size as people say it.
+/// A number of bytes in readable form.
 pub fn size(bytes: u64) -> String {
     HumanBytes(bytes).to_string()
 }
@@ -136,7 +136,7 @@ pub fn size(bytes: u64) -> String {
 fn bar(template: &str) -> ProgressBar {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 1,000")]
     let bar = ProgressBar::new(STEPS as u64);
-    // A template is checked where it is written; one that is wrong leaves the bar as it is by default.
+    // All templates are literals of this file. If one is wrong, the bar keeps its default style.
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style.progress_chars("━╸ ")),
         Err(_) => bar,

@@ -1,4 +1,4 @@
-//! Messages as other readers of the protocol expect them, and catalogs as they write them.
+//! Messages in the form that other implementations of the protocol expect, and catalogs in the form that they write.
 
 use super::*;
 

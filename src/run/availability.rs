@@ -1,23 +1,24 @@
-//! Which failure of a stream only means that the account does not have it.
+//! Decides whether a stream's failure only means that the account does not have the stream.
 
 use crate::error::Kind;
 
-/// What is known of a stream that failed.
+/// What is known about a stream that failed.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
 pub struct Circumstances {
-    /// Whether a page of it came before.
+    /// Whether one of its pages arrived before the failure.
     pub begun: bool,
     /// Whether an earlier run has read it.
     pub known: bool,
-    /// Whether the user asked for it by name.
+    /// Whether the user named it.
     pub named: bool,
-    /// Whether what the account does not have is passed over, though it was named.
+    /// Whether a stream that the account does not have is skipped even if the user named it.
     pub skip_unavailable: bool,
 }
 
-/// Whether a stream is passed over, as the account does not have it. One that an earlier run has read is missed, one that
-/// was named is wanted, and of one that has begun something is lost: those are errors.
+/// Whether a stream is skipped, because the account does not have it. In three cases the failure is an error instead:
+/// an earlier run has read the stream, the user named it (unless `skip_unavailable` is set), or it failed after its
+/// first page, so that records are missing.
 pub fn is_unavailable(kind: Kind, circumstances: Circumstances) -> bool {
     let Circumstances { begun, known, named, skip_unavailable } = circumstances;
     let absent = matches!(kind, Kind::Forbidden | Kind::NotFound) && !begun;
@@ -30,7 +31,7 @@ mod tests {
 
     #[test]
     fn only_what_is_absent_new_and_not_asked_for_is_passed_over() {
-        // Begun, known, named, skipped: passed over?
+        // Begun, known, named, `skip_unavailable`: is the stream skipped?
         let table = [
             (false, false, false, false, true),
             (false, false, true, false, false),

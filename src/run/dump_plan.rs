@@ -1,5 +1,5 @@
-//! What a dump will read, and what it will do to each table: the flags, the table of streams and the dataset, joined
-//! before any request is made.
+//! Plans what a dump will read and what it will do to each table: joins the flags, the table of streams and the dataset
+//! before any request is sent.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -14,21 +14,21 @@ use crate::source::state_format::Saved;
 use crate::source::streams::{self, Stream};
 use crate::source::walk::Bounds;
 
-/// What a dump is asked for.
+/// What the user requests from a dump.
 #[derive(Debug, Clone)]
 pub struct DumpRequest {
-    /// The streams by name; none means all.
+    /// The names of the streams; no name means all streams.
     pub streams: Vec<String>,
-    /// What is done to tables.
+    /// How the tables are changed.
     pub mode: Mode,
-    /// Where tables begin that were not read before; deduped ones that were are read again from there.
+    /// Where a table begins that was not read before. A deduped table that was read before is read again from there.
     pub since: Option<DateTime<Utc>>,
     /// Where exports end.
     pub until: Option<DateTime<Utc>>,
 }
 
 impl DumpRequest {
-    /// The streams, and whether they were named.
+    /// The streams to read, each with whether the user named it.
     pub fn wanted(&self) -> Result<Vec<(&'static Stream, bool)>, Error> {
         if self.since.zip(self.until).is_some_and(|(since, until)| until <= since) {
             return Err(Error::new(Kind::Flags, "`--until` is not after `--since`"));
@@ -49,7 +49,8 @@ impl DumpRequest {
         Ok(wanted)
     }
 
-    /// Refuses a bound that bounds nothing: whoever asks for a part of the rows would get all of them.
+    /// Refuses `--since` or `--until` if it bounds no stream: the user asked for a part of the rows and would get all
+    /// of them.
     fn bounds(&self, wanted: &[(&'static Stream, bool)]) -> Result<(), Error> {
         let flag = match (self.since, self.until) {
             (Some(_), _) => "--since",
@@ -70,7 +71,8 @@ impl DumpRequest {
         Err(Error::new(Kind::Flags, problem))
     }
 
-    /// What is read of each stream, and what is done to its table. Where no stream may be read as it is asked for, nothing is.
+    /// Plans what is read of each stream and what is done to its table. If one stream must not be read as requested,
+    /// nothing is read. A table's cursor that cannot be used excludes only its own stream.
     pub fn plan(&self, manifest: &Manifest, bounds: &Bounds) -> Result<(Plan, TableTasks), Error> {
         let bounds = &Bounds { end: self.until.map(position::nanos_of).or(bounds.end), ..*bounds };
         let mut plan = Plan::default();
@@ -109,7 +111,7 @@ impl DumpRequest {
         Ok((plan, tasks))
     }
 
-    /// What is done to a table, and behind what its read begins.
+    /// Plans what is done to a table, and finds the frontier that its read continues from.
     fn task(
         &self,
         stream: &'static Stream,
@@ -122,7 +124,7 @@ impl DumpRequest {
         let end = bounds.end.map(position::utc);
         let mode = if stream.is_export() { self.mode } else { self.mode.of_whole() };
         let overwrites = !mode.is_incremental() && !mode.appends();
-        // A configured end is a moment of the exports: what has no time is read whole all the same.
+        // A configured `end_date` bounds the exports only: a stream without a time axis is still read whole.
         let ends = if stream.is_export() { end.is_some() } else { self.until.is_some() };
         let bounded = self.since.is_some() || ends;
         let whole = !bounded && (!stream.is_export() || table.start.is_none_or(|began| start <= began));
@@ -139,7 +141,7 @@ impl DumpRequest {
             let delivered = task.reached.clone();
             return Ok((task, delivered));
         }
-        // What has no time is read whole whatever the bounds are, so nothing of it lies beyond them.
+        // A stream without a time axis is read whole whatever the bounds are, so none of its rows lies outside of them.
         if stream.is_export() && overwrites && !whole && table.rows() > 0 {
             warn!("{name} holds more than this read goes over: what it does not bring stays");
         }
@@ -149,7 +151,8 @@ impl DumpRequest {
     }
 }
 
-/// Whether `--since` lies before what was read; a table that brought nothing was read from where it begins.
+/// Whether `--since` lies before the table's frontier. A table that brought no records has no frontier; it was read
+/// from its beginning, so that counts instead.
 fn is_before(since: DateTime<Utc>, reached: Option<&Frontier>, began: Option<DateTime<Utc>>) -> bool {
     match reached {
         Some(Frontier::Position(reached, _)) => position::nanos_of(since) < reached.nanos(),
@@ -158,7 +161,7 @@ fn is_before(since: DateTime<Utc>, reached: Option<&Frontier>, began: Option<Dat
     }
 }
 
-/// How far a stream was read, as its table says.
+/// The frontier that a saved cursor describes; none without a cursor.
 fn frontier(stream: &'static Stream, cursor: Option<&Value>) -> Result<Option<Frontier>, Error> {
     let mut saved = Saved::default();
     if let Some(cursor) = cursor {

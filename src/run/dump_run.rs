@@ -16,26 +16,26 @@ use crate::signals::Stop;
 use crate::sink::parquet::{Limits, Parquet};
 use crate::source::walk::Bounds;
 
-/// How a dataset is filled.
+/// The parts and settings of a run that fills a dataset.
 pub struct DumpRun {
-    /// The door to the account.
+    /// The client for the account's API.
     pub client: Client,
     /// The machine's time of day.
     pub clock: Clock,
-    /// Whether streams that the account does not have are passed over, though they were named.
+    /// Whether a stream that the account does not have is skipped even if the user named it.
     pub skip_unavailable: bool,
-    /// What is asked of all exports.
+    /// Where exports start and end, and how much of them is read again.
     pub bounds: Bounds,
-    /// How much is held, and how large files become.
+    /// How much data is held in memory, and how large files become.
     pub limits: Limits,
-    /// How far it is.
+    /// How far each stream is.
     pub progress: Arc<Progress>,
-    /// Ends it early.
+    /// Ends the run early.
     pub stop: Stop,
 }
 
 impl DumpRun {
-    /// Fills a dataset with what is wished for, and gives it free.
+    /// Reads the requested streams into a dataset, then releases the dataset.
     pub async fn fill(self, dataset: Arc<Dataset>, request: &DumpRequest) -> (Parquet, Result<(), Error>) {
         let (plan, tasks, refused) = match request.plan(&dataset.manifest().await, &self.bounds) {
             Ok((plan, tasks)) => (plan, tasks, None),

@@ -1,4 +1,4 @@
-//! What a run will read: the catalog, the table and the state, joined before any request is made.
+//! Plans what a run will read: joins the catalog, the table of streams and the state before any request is sent.
 
 use crate::error::{Error, Kind};
 use crate::nearest::nearest;
@@ -11,11 +11,11 @@ use crate::source::walk::{Bounds, Walk};
 /// One stream to be read.
 #[derive(Debug)]
 pub struct Planned {
-    /// Which one.
+    /// The stream, as the table of streams declares it.
     pub stream: &'static Stream,
-    /// Whether the user asked for it by name.
+    /// Whether the user named it.
     pub named: bool,
-    /// Whether it is read incrementally, from its state.
+    /// Whether it is read incrementally, from its saved state.
     pub incremental: bool,
     /// Whether an earlier run has read it.
     pub known: bool,
@@ -39,7 +39,7 @@ impl Planned {
 pub struct Plan {
     /// The streams that can be read.
     pub streams: Vec<Planned>,
-    /// The streams that cannot, by name, and why.
+    /// The streams that cannot be read, each with the reason.
     pub refused: Vec<(String, Error)>,
 }
 
@@ -59,15 +59,15 @@ pub fn families(streams: Vec<Planned>) -> Vec<Vec<Planned>> {
 /// Which streams are read, and how.
 #[derive(Debug, Clone)]
 pub enum Choice {
-    /// All, incrementally where that misses no change.
+    /// All streams, each incrementally if that misses no change.
     All,
-    /// These, in the same way.
+    /// These streams, read in the same way.
     Streams(Vec<&'static Stream>),
-    /// What a catalog says.
+    /// The streams of a catalog, read as it says.
     Catalog(Vec<Configured>),
 }
 
-/// The streams of these names, each once.
+/// Looks up streams by name; a name that occurs twice counts once.
 pub fn chosen(names: &[String]) -> Result<Vec<&'static Stream>, Error> {
     let mut chosen: Vec<&'static Stream> = Vec::new();
     for name in names {
@@ -86,7 +86,7 @@ pub fn chosen(names: &[String]) -> Result<Vec<&'static Stream>, Error> {
     Ok(chosen)
 }
 
-/// Joins what is asked for with what there is.
+/// Builds the plan from the user's choice and the saved state.
 pub fn build(choice: &Choice, saved: &Saved, bounds: &Bounds) -> Plan {
     let mut plan = Plan::default();
     let (chosen, named) = match choice {
@@ -115,7 +115,7 @@ fn of_catalog(catalog: &[Configured], saved: &Saved, bounds: &Bounds) -> Plan {
     plan
 }
 
-/// How one stream is asked for.
+/// How one stream is to be read.
 #[derive(Clone, Copy)]
 struct StreamRequest<'a> {
     named: bool,

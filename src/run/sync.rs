@@ -1,5 +1,5 @@
-//! Drives the walks in parallel: fetches their requests, writes the records that they deliver, and checkpoints their frontiers.
-//! It decides nothing about cursors.
+//! Drives the walks in parallel: fetches the pages that they request, writes the records that they deliver, and
+//! checkpoints their frontiers. This module decides nothing about cursors.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -24,29 +24,29 @@ use crate::source::streams::{self, PROBE_STREAM, SECOND_PROBE_STREAM, Stream};
 use crate::source::walk::{Asked, Bounds, Cutoff, Walk};
 use crate::wire::{Body, Request};
 
-/// How often a run says that it is alive.
+/// How often a run logs its progress, as a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// What a refusal of the credential means, in front of what the service said.
 const REFUSED: &str = "The account does not accept the access token: it is wrong, was revoked, or belongs to Zendesk Support rather than Zendesk Chat";
 
-/// What all streams of a run share.
+/// The state that all streams of a run share.
 pub struct Run<S> {
-    /// The door to the account.
+    /// The client for the account's API.
     pub client: Client,
     /// The machine's time of day.
     pub clock: Clock,
-    /// Where everything goes.
+    /// Receives the records and the status of every stream.
     pub sink: S,
-    /// Whether streams that the account does not have are passed over, though they were named.
+    /// Whether a stream that the account does not have is skipped even if the user named it.
     pub skip_unavailable: bool,
-    /// CUTOFF: fixed by the run's first answer.
+    /// CUTOFF: the moment where exports end; fixed by the run's first response.
     pub cutoff: OnceLock<Nanos>,
-    /// How far it is.
+    /// How far each stream is.
     pub progress: Arc<Progress>,
-    /// Held by whoever finds out whether the account refuses one stream or all of them.
+    /// Held while a 401 is examined: does the account refuse one stream, or all of them?
     pub doubted: Mutex<()>,
-    /// Ends it early.
+    /// Ends the run early.
     pub stop: Stop,
 }
 
@@ -58,7 +58,7 @@ pub enum Outcome {
     Unavailable(Error),
     /// It was not read to its end.
     Failed(Error),
-    /// For a reason that is told once, of the whole run.
+    /// Ended early for a reason that concerns the whole run and is reported once.
     Stopped(Error),
 }
 
@@ -66,7 +66,7 @@ pub enum Outcome {
 pub type Fetched = Result<Answer<Page>, Error>;
 
 impl<S: Sink> Run<S> {
-    /// Reads every stream of a plan. One that fails does not stop the others; that it failed is the result.
+    /// Reads every stream of a plan. A failed stream does not stop the others, but it makes the result an error.
     pub async fn read(self, plan: Plan) -> Result<(), Error> {
         let run = Arc::new(self);
         let streams = plan.streams.len() + plan.refused.len();
@@ -83,7 +83,8 @@ impl<S: Sink> Run<S> {
         let mut closed = Vec::new();
         loop {
             for (name, outcome) in ended.drain(..) {
-                // A reader who has gone is told nothing more, and nothing more is read for nobody.
+                // The output cannot be written any more: nothing further is reported, and the other streams are not
+                // read on.
                 if let Outcome::Failed(error) = &outcome
                     && matches!(error.kind(), Kind::OutputClosed | Kind::Output)
                 {
@@ -107,7 +108,7 @@ impl<S: Sink> Run<S> {
         run.conclude(closed).await
     }
 
-    /// Tells how a stream ended.
+    /// Reports how a stream ended.
     fn close(&self, name: &str, outcome: &Outcome) {
         match outcome {
             Outcome::Complete => self.sink.status(name, Status::Complete),
@@ -128,7 +129,7 @@ impl<S: Sink> Run<S> {
 
     /// The result of a whole run.
     async fn conclude(&self, mut closed: Vec<(String, Outcome)>) -> Result<(), Error> {
-        // Which stream ended first is chance; what a run says of itself is not.
+        // Streams end in no fixed order; sorting gives the run's summary one.
         closed.sort_by(|(one, _), (other, _)| one.cmp(other));
         info!("{} requests were made", self.client.requests());
         let all = closed.len();
@@ -164,10 +165,10 @@ impl<S: Sink> Run<S> {
             return Err(Error::new(Kind::Interrupted, what));
         }
         Err(match self.client.ended().await {
-            // Where nothing could be read, the reason is all there is to tell.
+            // If every stream failed the reason alone says everything.
             Some(error) if failed.len() == all => error,
             Some(error) => error.at(&what),
-            // Some see nothing of a run but its last line.
+            // Some users see only the last line of a run, so it names the stream whose error is chained.
             None => {
                 let what = if failed.len() > 1 { format!("{what}; {}", failed[0]) } else { what };
                 first.into_iter().fold(Error::new(Kind::Streams(failure_type), what), Error::because)
@@ -182,7 +183,7 @@ impl<S: Sink> Run<S> {
         // Streams that meet the same refusal at the same time wait for what the first of them finds out.
         let _turn = self.doubted.lock().await;
         if let Some(ended) = self.client.ended().await {
-            // One that failed by itself keeps its own error.
+            // A stream that failed for another reason keeps its own error.
             return matches!(error.kind(), Kind::Unauthorized | Kind::SignIn).then_some(ended);
         }
         if error.kind() != Kind::Unauthorized {
@@ -226,7 +227,7 @@ impl<S: Sink> Run<S> {
         self.client.fetch(&asked.request, slot, &|wait| self.waiting(stream.name, wait), parse).await
     }
 
-    /// Tells of a wait where people look: in the log, and if it comes from the quota, as the stream's status.
+    /// Reports a wait, if it matters, in the log. A wait for the quota is also reported as the stream's status.
     fn waiting(&self, stream: &str, wait: &Wait) {
         if !wait.matters() {
             return;

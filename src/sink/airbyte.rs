@@ -1,4 +1,4 @@
-//! The sink of `read`: Airbyte messages on stdout, and the state file if there is one to keep.
+//! The sink of `read`: Airbyte messages on stdout and, if one is configured, the state file.
 
 pub mod coerce;
 pub mod state_file;
@@ -21,7 +21,7 @@ use crate::source::state_format;
 use crate::source::streams::Stream;
 use crate::stdout::Stdout;
 
-/// How many bytes of lines are handed over at once.
+/// About how many bytes of lines are handed to stdout at once.
 const CHUNK: usize = 512 * 1024;
 
 /// Writes the messages of a run; clones share stdout.
@@ -49,7 +49,7 @@ struct StreamWriter {
 }
 
 impl Airbyte {
-    /// A sink onto `stdout`; with a state file, every checkpoint is kept there once its lines are out.
+    /// A sink that writes to `stdout`. With a state file, each checkpoint is saved there once its lines are written.
     pub fn new(stdout: Stdout, clock: Clock, secrets: Secrets, state_file: Option<Arc<StateFile>>) -> Self {
         Self { stdout, clock, secrets, state_file }
     }
@@ -76,7 +76,7 @@ impl Sink for Airbyte {
     }
 
     fn stopped(&self, _: &Error, _: &str) {
-        // That the stream is incomplete is its status; the protocol has no other word for it.
+        // The stream's status already says that it is incomplete; the protocol has no other message for that.
     }
 
     fn now(&self) -> i64 {

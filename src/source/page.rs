@@ -1,4 +1,5 @@
-//! The pagination shapes, pure: what to ask for, and what an answer holds. Records stay the bytes that arrived.
+//! The pagination shapes, without I/O: which query to send, and what a response holds. Records stay the bytes that
+//! arrived.
 
 use std::fmt;
 
@@ -14,27 +15,27 @@ use outline::{Entry, Outline};
 /// A pagination shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// One JSON object, or the object under a member of it.
+    /// One JSON object, or the object in one of its members.
     Object {
         /// The member that holds the object.
         under: Option<&'static str>,
     },
-    /// One JSON array of everything.
+    /// One JSON array with all records.
     List,
-    /// Arrays in the order of the records' numbers, asked from a number on.
+    /// Arrays in the order of the records' numbers, requested from a number on.
     Numbered {
-        /// The members that hold the arrays; none: the answer itself is the array.
+        /// The members that hold the arrays. If there are none, the response itself is the array.
         arrays: &'static [&'static str],
         /// How many records a request may ask for.
         limit: u32,
     },
-    /// An incremental export, asked from a point in time on.
+    /// An incremental export, requested from a point in time on.
     Export {
         /// The member that holds the records.
         records: &'static str,
-        /// What its times count.
+        /// The unit in which it counts time.
         unit: Unit,
-        /// Whether it must be told to send whole records.
+        /// Whether requests must ask for whole records.
         expand: bool,
         /// Which of its records appear, or change, after their own time.
         late: Late,
@@ -52,7 +53,7 @@ pub enum Late {
     Redacted,
 }
 
-/// One answer, taken apart down to the top-level members of its records.
+/// One response, parsed down to the top-level members of its records.
 pub struct Page {
     text: String,
     outline: Outline,
@@ -68,7 +69,8 @@ pub struct Record<'page> {
 }
 
 impl Page {
-    /// Takes apart the answer of an endpoint of that shape. Bytes that are no UTF-8 are replaced, and `repaired` tells of it.
+    /// Parses the response of an endpoint of this shape. Bytes that are not UTF-8 are replaced, which `repaired`
+    /// reports.
     pub fn parse(shape: Shape, body: impl Into<Body>) -> Result<Self, Malformed> {
         let (bytes, held) = body.into().into_parts();
         let (text, repaired) = match String::from_utf8(bytes) {
@@ -84,7 +86,7 @@ impl Page {
         self.outline.entries.len()
     }
 
-    /// How large it is.
+    /// Its length in bytes.
     pub fn bytes(&self) -> usize {
         self.text.len()
     }
@@ -94,12 +96,12 @@ impl Page {
         self.outline.entries.is_empty()
     }
 
-    /// The position after it, as the service names it.
+    /// The position after its records, as the service names it.
     pub fn next(&self) -> Option<&Position> {
         self.outline.next.as_ref()
     }
 
-    /// Whether bytes that are no UTF-8 were replaced.
+    /// Whether bytes that are not UTF-8 were replaced.
     pub fn repaired(&self) -> bool {
         self.repaired
     }
@@ -109,7 +111,7 @@ impl Page {
         self.outline.entries.iter().map(|&entry| Record { page: self, entry })
     }
 
-    /// Leaves only those records in whose place `keep` holds true.
+    /// Keeps only the records for which `keep` is true at their index.
     pub fn retain(&mut self, keep: &[bool]) {
         let mut keep = keep.iter();
         self.outline.entries.retain(|_| keep.next().copied().unwrap_or(true));
@@ -123,7 +125,7 @@ impl Drop for Page {
 }
 
 impl fmt::Debug for Page {
-    /// Tells its size, never its content.
+    /// Shows the page's size, never its content.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Page({} records, {} bytes)", self.len(), self.text.len())
     }
@@ -140,16 +142,16 @@ impl<'page> Record<'page> {
         self.spans().iter().map(move |&(key, value)| (slice(&self.page.text, key), slice(&self.page.text, value)))
     }
 
-    /// Where its members lie.
+    /// Where the keys and values of its members lie.
     fn spans(self) -> &'page [(Span, Span)] {
         let first = self.entry.first_member;
         &self.page.outline.members[first..first + self.entry.members]
     }
 
-    /// The text of a member's value; the last one if it comes twice, none if it is null.
+    /// The text of a member's value. If the member comes twice, the last one counts; a null is `None`.
     pub fn member(self, name: &str) -> Option<&'page str> {
         let text = self.page.text.as_bytes();
-        // Most names are told apart by their length, without a look at them.
+        // Most names differ in length, so their bytes are not compared.
         let is = |key: Span| key.len() == name.len() && text[key.start as usize..key.end as usize] == *name.as_bytes();
         let &(_, value) = self.spans().iter().rfind(|&&(key, _)| is(key))?;
         Some(slice(&self.page.text, value)).filter(|&value| value != "null")
@@ -166,13 +168,13 @@ impl<'page> Record<'page> {
         self.entry.array
     }
 
-    /// Whether it holds, anywhere, half a surrogate pair or an integer beyond 64 bits.
+    /// Whether it holds, at any depth, half a surrogate pair or an integer beyond 64 bits.
     pub fn unsound(self) -> bool {
         self.entry.unsound
     }
 }
 
-/// The query that asks an export for what lies after a position.
+/// The query that requests an export's records after a position.
 pub fn export_query(records: &str, expand: bool, time: String, id: Option<&str>) -> Vec<(&'static str, String)> {
     let mut query = vec![("start_time", time)];
     if let Some(id) = id {
@@ -184,7 +186,7 @@ pub fn export_query(records: &str, expand: bool, time: String, id: Option<&str>)
     query
 }
 
-/// The query that asks for records from a number on.
+/// The query that requests records from a number on.
 pub fn numbered_query(since: i64) -> Vec<(&'static str, String)> {
     vec![("since_id", since.to_string())]
 }

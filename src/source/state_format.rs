@@ -1,4 +1,5 @@
-//! How far each stream has been delivered, as the STATE of the Airbyte protocol: reads every form that was ever written, writes one.
+//! How far each stream is delivered, as the STATE of the Airbyte protocol. It reads every form that any version wrote,
+//! and writes one form.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +11,18 @@ use crate::protocol;
 use crate::source::page::Shape;
 use crate::source::streams::{self, Stream};
 
-/// The member that says that a stream has no cursor.
+/// The member that marks the state of a stream without a cursor.
 const NO_CURSOR: &str = "__ab_no_cursor_state_message";
 
-/// The states of an earlier run, by stream, each still in the form in which it was written.
+/// The states of an earlier run, by stream, each in the form in which it was written.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Saved {
     streams: BTreeMap<String, Value>,
 }
 
 impl Saved {
-    /// Reads a state file: a list of STREAM, GLOBAL or LEGACY states, one of them by itself, an old plain object, or nothing.
+    /// Reads a state file: a list of STREAM, GLOBAL or LEGACY states, a single one of these, an old plain object, or
+    /// nothing.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut saved = Self::default();
         if text.trim().is_empty() {
@@ -60,17 +62,17 @@ impl Saved {
             .ok_or_else(|| unusable(&format!("does not say in `{cursor}` how far the stream was delivered")))
     }
 
-    /// Whether an earlier run has read a stream, be it one without a cursor.
+    /// Whether an earlier run has read a stream, even one without a cursor.
     pub fn knows(&self, stream: &str) -> bool {
         self.streams.get(stream).is_some_and(|state| !state.is_null())
     }
 
-    /// Keeps what a stream's state is now.
+    /// Sets the current state of a stream.
     pub fn keep(&mut self, stream: &str, state: Value) {
         self.streams.insert(stream.to_owned(), state);
     }
 
-    /// The content of a state file that holds all of them.
+    /// The content of a state file that holds the states of all streams.
     pub fn text(&self) -> String {
         let messages: Vec<Value> =
             self.streams.iter().map(|(name, state)| protocol::stream_state(name, state)).collect();
@@ -81,7 +83,7 @@ impl Saved {
         let Value::Object(mut message) = message else {
             return Err(Error::new(Kind::State, "The state holds something that is no object"));
         };
-        // A whole line of an earlier run's output is as good as the state in it.
+        // A whole STATE message from an earlier run's output is accepted as well: only its `state` member counts.
         if let Some(state @ Value::Object(_)) = message.remove("state") {
             return self.take(state);
         }
@@ -103,7 +105,7 @@ impl Saved {
         }
     }
 
-    /// Takes an object from streams to their states.
+    /// Takes an object that maps streams to their states.
     fn take_plain(&mut self, streams: Map<String, Value>) -> Result<(), Error> {
         let a_stream_is_named = streams.keys().any(|name| streams::named(name).is_some());
         if !a_stream_is_named && streams.values().any(|state| !state.is_object() && !state.is_null()) {
@@ -123,7 +125,7 @@ impl Saved {
     }
 }
 
-/// The state of a stream that has been delivered so far.
+/// The state of a stream that is delivered up to a frontier.
 pub fn of(stream: &'static Stream, delivered: Option<&Frontier>) -> Value {
     match (delivered, stream.cursor) {
         (Some(Frontier::Position(position, beyond)), Some(cursor)) => {
@@ -150,12 +152,13 @@ fn exported(state: &Map<String, Value>, cursor: &str, unit: Unit) -> Option<Posi
         return Some(Position::at(at, unit));
     }
     let at = position::epoch(time).filter(|&at| at >= 0)?;
-    // A number in the stream's own unit is kept as it was written; one of another size is converted, and an id beside it kept.
+    // A number in the stream's own unit is kept as it was written. A number in another unit is converted. Either keeps
+    // its id.
     let own = Position::received(time, id.as_deref(), unit).filter(|position| position.nanos() == at);
     own.or_else(|| Position::received(&unit.text(at), id.as_deref(), unit))
 }
 
-/// What was delivered beyond the position, as it stands in a state.
+/// A span beyond the position, in the form that a state holds.
 fn window(span: &Span) -> Value {
     let mut window = Map::new();
     window.insert("start_time".to_owned(), span.start.time().into());
@@ -166,7 +169,8 @@ fn window(span: &Span) -> Value {
     Value::Object(window)
 }
 
-/// What was delivered beyond the position, in the order of time. What cannot be read of it is read again from the service.
+/// The spans beyond the position, in order of time. An unreadable span is left out, so it is read from the service
+/// again.
 fn spans(windows: Option<&Value>, unit: Unit) -> Vec<Span> {
     let read = |window: &Value| {
         let text = |member: &str| scalar(window.get(member)?);
@@ -179,7 +183,8 @@ fn spans(windows: Option<&Value>, unit: Unit) -> Vec<Span> {
     spans
 }
 
-/// The end of the first stretch of finished slices that leaves no gap, as Airbyte's low-code connectors keep them.
+/// The end of the first stretch of finished slices without a gap. Slices are the form in which Airbyte's low-code
+/// connectors keep a state.
 fn contiguous_end(slices: &Value) -> Option<Nanos> {
     let instant = |slice: &Value, member: &str| {
         let text = scalar(slice.get(member)?)?;
@@ -200,7 +205,7 @@ fn contiguous_end(slices: &Value) -> Option<Nanos> {
     Some(end)
 }
 
-/// A string's or a number's text.
+/// The text of a string or a number.
 fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

@@ -1,15 +1,16 @@
-//! The table of all streams. Discovery, reading, the README and the tests iterate it; a new stream is a new row.
+//! The table of all streams. Discovery, reading and the tests use it, and the README is tested against it. A new stream
+//! is a new row.
 
 use crate::json;
 use crate::position::Unit;
 use crate::source::page::{Late, Record, Shape};
 
-/// One resource of the service and what it is turned into.
+/// One resource of the service, and the streams made of it.
 #[derive(Debug)]
 pub struct Endpoint {
     /// The path below the account's host.
     pub path: &'static str,
-    /// How it is asked for and what its answers look like.
+    /// How it is requested, and what its responses look like.
     pub shape: Shape,
     /// The streams that are made of its records.
     pub streams: &'static [Stream],
@@ -22,13 +23,13 @@ pub struct Stream {
     pub name: &'static str,
     /// Its JSON schema.
     pub schema: &'static str,
-    /// The member that tells its records apart.
+    /// The member that identifies a record.
     pub key: Option<&'static str>,
-    /// The member that it can be read incrementally from.
+    /// The member by which it can be read incrementally.
     pub cursor: Option<&'static str>,
-    /// The member by whose month the rows of a dataset are parted.
+    /// The member whose month decides the partition of a dataset's row.
     pub created: Option<&'static str>,
-    /// Whether it is read incrementally, rather than in full, where nobody asked for either.
+    /// Whether it is read incrementally by default, rather than in full.
     pub incremental: bool,
     /// How a record of the endpoint becomes a record of the stream.
     pub project: Project,
@@ -39,17 +40,17 @@ pub struct Stream {
 pub enum Project {
     /// It is passed on whole.
     Whole,
-    /// It is passed on whole, under a key made of the texts of two members, joined by `|`.
+    /// It is passed on whole, with an added key: the texts of two members, joined by `|`.
     Keyed(&'static str, &'static str),
 }
 
-/// How many records of an export a request may ask for.
+/// The most records of an export that one request may ask for.
 pub const EXPORT_LIMIT: u32 = 1_000;
 
 /// The stream whose first page proves that host, token and role are right.
 pub const PROBE_STREAM: &str = "agents";
 
-/// The stream that stands in for it where that one is in doubt itself.
+/// The stream that is used instead where `PROBE_STREAM` itself is in doubt.
 pub const SECOND_PROBE_STREAM: &str = "accounts";
 
 macro_rules! stream {
@@ -132,16 +133,16 @@ impl Stream {
     /// The endpoint that its records come from.
     pub fn endpoint(&self) -> &'static Endpoint {
         let feeds = |endpoint: &&Endpoint| endpoint.streams.iter().any(|stream| stream.name == self.name);
-        // Every stream stands in the table.
+        // Every stream is in the table, so the fallback is never used.
         ENDPOINTS.iter().find(feeds).unwrap_or(&ENDPOINTS[0])
     }
 
-    /// Whether its records come in the order of time, from a moment on.
+    /// Whether it comes from an incremental export.
     pub fn is_export(&self) -> bool {
         matches!(self.endpoint().shape, Shape::Export { .. })
     }
 
-    /// The members of an endpoint's record that its key is made of.
+    /// The members of an endpoint's record that form its key.
     pub fn key_members(&self) -> impl Iterator<Item = &'static str> {
         let (first, second) = match self.project {
             Project::Whole => (self.key, None),
@@ -150,10 +151,10 @@ impl Stream {
         first.into_iter().chain(second)
     }
 
-    /// The key of an endpoint's record: the text that the service sent for it, still escaped as it came.
+    /// The key of an endpoint's record: the text that the service sent, still escaped as it came.
     pub fn key_text(&self, record: Record<'_>) -> String {
         let part = |member| match record.member(member).unwrap_or_default() {
-            // What is no scalar holds quotes of its own.
+            // An object or array holds quotes itself, so it is escaped like a string.
             nested if nested.starts_with(['{', '[']) => {
                 json::unquoted(&serde_json::Value::from(nested).to_string()).to_owned()
             }
@@ -174,7 +175,7 @@ pub fn names() -> Vec<&'static str> {
     all().map(|stream| stream.name).collect()
 }
 
-/// The stream of that name.
+/// The stream with this name.
 pub fn named(name: &str) -> Option<&'static Stream> {
     all().find(|stream| stream.name == name)
 }

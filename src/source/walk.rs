@@ -1,7 +1,8 @@
-//! The cursor rules, without I/O: what to ask for next, and what of an answer is delivered.
+//! The cursor rules, without I/O: which request comes next, and which records of a page are passed on.
 //!
-//! Each rule has an ID, which comments and tests name; docs/cursor-rules.md explains them. A walk hands out a request, is given
-//! the page that came of it, and says which records to pass on and how far the stream is delivered then.
+//! Each rule has an ID, which comments and tests name; docs/cursor-rules.md explains them. A walk hands out a request
+//! and accepts the page that answers it. It then says which records to pass on, and how far the stream is delivered
+//! after that.
 
 mod cutoff;
 mod dedup;
@@ -26,16 +27,17 @@ use numbered::Numbered;
 pub struct Bounds {
     /// Where a stream without a state begins.
     pub start: Nanos,
-    /// Where every walk ends at the latest.
+    /// Where every walk ends at the latest, if the user set an end.
     pub end: Option<Nanos>,
-    /// LOOKBACK: how much before its frontier an export is read again whose spans appear late.
+    /// LOOKBACK: how much before its frontier is read again in an export whose spans appear late.
     pub lookback: Nanos,
-    /// LOOKBACK: the same for one whose records are redacted late.
+    /// LOOKBACK: the same for an export whose records are redacted late.
     pub chats_lookback: Nanos,
 }
 
 impl Bounds {
-    /// LOOKBACK: how much of such an export is read again; none if its records appear in time.
+    /// LOOKBACK: how much of an export is read again; `None` if its records appear in time, or if the length is 0 for
+    /// redactions.
     pub fn lookback_of(&self, late: Late) -> Option<Nanos> {
         match late {
             Late::None => None,
@@ -45,7 +47,7 @@ impl Bounds {
     }
 }
 
-/// A stream being read.
+/// The read of one stream.
 #[derive(Debug)]
 pub struct Walk {
     endpoint: &'static Endpoint,
@@ -57,21 +59,21 @@ pub struct Walk {
 
 #[derive(Debug)]
 enum Pagination {
-    /// One request for everything; whether it was handed out.
+    /// One request returns everything. True once it has been handed out.
     Once(bool),
     Numbered(Numbered),
     Export(Box<Export>),
 }
 
-/// A request, and the part of the walk that it is for.
+/// A request, and the window that it belongs to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
-    /// What is asked.
+    /// The request to send.
     pub request: Request,
     window: u32,
 }
 
-/// What of a page goes to the sink, and how far the stream is delivered once it is there.
+/// The records of a page that go to the sink, and how far the stream is delivered once the sink has them.
 #[derive(Debug)]
 pub struct Delivery {
     /// The page with only the records to pass on.
@@ -80,11 +82,11 @@ pub struct Delivery {
     pub frontier: Option<Frontier>,
     /// LOUD: how many of the page's records lack a readable cursor.
     pub without_cursor: usize,
-    /// STOP: from where on the page showed nothing, if it was empty and yet leads on.
+    /// STOP: if the page was empty but is followed, the moment from which it showed nothing.
     pub nothing_after: Option<Nanos>,
 }
 
-/// What a pagination makes of a page.
+/// A pagination's decision about a page.
 #[derive(Default)]
 struct Verdict {
     keep: Vec<bool>,
@@ -94,7 +96,7 @@ struct Verdict {
 }
 
 impl Walk {
-    /// A walk over a stream from its start, or from how far it has been delivered.
+    /// A walk over a stream from its start, or from its saved frontier.
     pub fn new(stream: &'static Stream, bounds: &Bounds, delivered: Option<&Frontier>) -> Self {
         let endpoint = stream.endpoint();
         let pagination = match (endpoint.shape, delivered.cloned()) {
@@ -111,22 +113,22 @@ impl Walk {
         Self { endpoint, stream: endpoint.lead(), pagination, pages: 0, duplicates: 0 }
     }
 
-    /// CUTOFF: ends the walk at the cutoff, if it would reach further; called again, the earliest one holds.
+    /// CUTOFF: ends the walk at the cutoff, if it would go further. After several calls the earliest cutoff holds.
     pub fn cut_at(&mut self, cutoff: Nanos) {
         if let Pagination::Export(export) = &mut self.pagination {
             export.cut_at(cutoff);
         }
     }
 
-    /// WINDOW: takes note of the latest moment that the service's clock can show: a page that ends later is an error.
+    /// WINDOW: sets the latest moment that the service's clock can show. A page that ends later is an error.
     pub fn set_latest(&mut self, latest: Nanos) {
         if let Pagination::Export(export) = &mut self.pagination {
             export.set_latest(latest);
         }
     }
 
-    /// The next request in a part of the stream that is being read; none while all that can be asked is under way, and
-    /// when everything is read.
+    /// The next request of a window that has begun, or of a new one if no request is in flight. `None` while every such
+    /// window waits for a response, and when everything has been read.
     #[allow(clippy::should_implement_trait, reason = "what is next depends on what was accepted meanwhile")]
     pub fn next(&mut self) -> Option<Asked> {
         match &mut self.pagination {
@@ -145,14 +147,15 @@ impl Walk {
         }
     }
 
-    /// One more request beside those that are under way, if it is worth it: the first of another part of the stream.
+    /// One more request to send beside those in flight, if that is worthwhile. It is the first one of another window,
+    /// unless a window that has begun can go on.
     pub fn beside(&mut self) -> Option<Asked> {
         let Pagination::Export(export) = &mut self.pagination else { return None };
         let window = export.beside()?;
         self.ask(window)
     }
 
-    /// Takes the page that a request brought, asked with `limit` in the end.
+    /// Accepts the page that answers a request. `limit` is the one with which the request was finally sent.
     pub fn accept(&mut self, asked: &Asked, limit: Option<u32>, mut page: Page) -> Result<Delivery, Error> {
         self.pages += 1;
         let name = self.stream.name;
@@ -169,21 +172,22 @@ impl Walk {
         Ok(Delivery { page, frontier, without_cursor, nothing_after })
     }
 
-    /// Takes note that a request brought nothing, for good: its part of the stream is left to the next run, what is
-    /// under way in others goes on, and no other is begun.
+    /// Gives up a request that failed for good. The rest of its window is left to the next run. Other windows that have
+    /// begun are read on, and no further window is begun.
     pub fn give_up(&mut self, asked: &Asked) {
         if let Pagination::Export(export) = &mut self.pagination {
             export.give_up(asked.window);
         }
     }
 
-    /// CUTOFF: whether a refusal with that status only means that nothing is to be read yet; the walk has ended then.
+    /// CUTOFF: whether a refusal with this status only means that there is nothing to read yet. If so, the walk has
+    /// ended.
     pub fn excuses(&mut self, asked: &Asked, status: u16, server_clock: Nanos) -> bool {
         let Pagination::Export(export) = &mut self.pagination else { return false };
         status == 400 && export.excuses(asked.window, server_clock - SETTLING)
     }
 
-    /// Where it is on the time axis, if it has one.
+    /// How far the walk has come on the time axis, if it has one.
     pub fn axis(&self) -> Option<Axis> {
         match &self.pagination {
             Pagination::Export(export) => Some(export.axis()),
@@ -196,12 +200,13 @@ impl Walk {
         self.pages == 0
     }
 
-    /// Whether it has, or may come to have, parts that are not being read.
+    /// Whether there is a window to request beside those in flight, or one to divide.
     pub fn can_ask_beside(&self) -> bool {
         matches!(&self.pagination, Pagination::Export(export) if export.can_ask_beside())
     }
 
-    /// STOP: from where on the service showed nothing, although it showed what lies later; the next run asks again.
+    /// STOP: the moment from which the service showed nothing, although it showed later records. The next run reads
+    /// from there again.
     pub fn gap(&self) -> Option<Nanos> {
         match &self.pagination {
             Pagination::Export(export) => export.gap(),
@@ -209,7 +214,7 @@ impl Walk {
         }
     }
 
-    /// Up to where it went over everything, once it has ended: none if the service left out a part.
+    /// The moment up to which an ended walk has read everything; `None` if the service left a gap.
     pub fn end(&self) -> Option<Nanos> {
         match &self.pagination {
             Pagination::Export(export) => export.gap().is_none().then(|| export.end()),
@@ -217,7 +222,7 @@ impl Walk {
         }
     }
 
-    /// In how many windows it was read.
+    /// How many windows it was read in.
     pub fn windows(&self) -> u32 {
         match &self.pagination {
             Pagination::Export(export) => export.windows(),
@@ -230,7 +235,7 @@ impl Walk {
         self.pages
     }
 
-    /// How many records came and were not passed on, since others had brought them or will.
+    /// How many records were dropped: repeated ones, and ones outside their window.
     pub fn duplicates(&self) -> u64 {
         self.duplicates
     }
@@ -242,7 +247,7 @@ impl Walk {
         Some(Asked { request, window })
     }
 
-    /// LOUD: a record without its key cannot be told from others, so it is never passed on as if all were well.
+    /// LOUD: a record without its key cannot be distinguished from others, so it is an error and never passed on.
     fn require_keys(&self, page: &Page) -> Result<(), Error> {
         let stream = self.stream;
         let is_key = |value: &str| !value.starts_with(['{', '[']);
@@ -257,13 +262,13 @@ impl Walk {
     }
 }
 
-/// What to ask for after a page that came with `limit`: one too large for the client was asked for with a smaller limit
-/// than the largest, and from there it grows again.
+/// The limit of the next request. A page too large for the client is requested again with a smaller limit than
+/// `largest`; from there the limit doubles with each page.
 fn next_limit(limit: Option<u32>, largest: u32) -> u32 {
     limit.map_or(largest, |limit| limit.saturating_mul(2).min(largest))
 }
 
-/// The number that a record's member holds, be it written as a number or as text.
+/// The number in a record's member, whether it is written as a number or as text.
 fn number(record: Record<'_>, member: &str) -> Option<i64> {
     crate::json::unquoted(record.member(member)?).parse().ok()
 }

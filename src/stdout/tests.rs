@@ -1,10 +1,10 @@
-//! The thread behind stdout.
+//! Tests of the thread that writes to stdout.
 
 use std::sync::mpsc;
 
 use super::*;
 
-/// A writer that hands what it is given to a test, or fails.
+/// A writer that passes its input on to a test, or fails.
 struct Tap {
     lines: mpsc::Sender<Vec<u8>>,
     fail: Option<ErrorKind>,

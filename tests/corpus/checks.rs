@@ -1,4 +1,4 @@
-//! What must hold of every parser whatever bytes it is given: the fuzz targets and the tests of the corpus share it.
+//! Checks of every parser that must hold for any bytes. The fuzz targets and the tests of the corpus share them.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -26,10 +26,11 @@ const TERMS: Bounds =
 
 const SECOND: Nanos = 1_000_000_000;
 
-/// Between these the size of an epoch number tells its unit: 1973-03-03 and 5138-11-16.
+/// Within this range, the size of an epoch number shows its unit: from 1973-03-03 to 5138-11-16.
 const TOLD_BY_SIZE: std::ops::Range<Nanos> = 100_000_000_000_000_000..100_000_000_000_000_000_000;
 
-/// An answer, taken apart in every shape: what is taken for JSON is JSON, down to the members, and nothing unsound is overlooked.
+/// A response, parsed in every shape: whatever is accepted as JSON is JSON, down to the members, and nothing unsound is
+/// overlooked.
 pub fn page(bytes: &[u8]) {
     for stream in streams::all() {
         let Ok(page) = Page::parse(stream.endpoint().shape, bytes.to_vec()) else { continue };
@@ -54,7 +55,8 @@ pub fn walk(bytes: &[u8]) {
     }
 }
 
-/// The frontier never moves backwards, only what the page holds is delivered, and only what came before or lies outside the window is not.
+/// The frontier never moves backwards. Only records of the page are delivered. Only records that came before or lie
+/// outside the window are left out.
 fn walk_over(stream: &'static Stream, mut frontier: Option<Frontier>, pages: &[&[u8]]) {
     let mut walk = Walk::new(stream, &TERMS, frontier.as_ref());
     walk.cut_at(CUTOFF);
@@ -85,7 +87,7 @@ fn walk_over(stream: &'static Stream, mut frontier: Option<Frontier>, pages: &[&
     }
 }
 
-/// A state file, read for every stream: what is read is read the same when it is written again.
+/// A state file, read for every stream: writing a state and reading it again gives the same state.
 pub fn state(bytes: &[u8]) {
     let saved = match Saved::parse(&String::from_utf8_lossy(bytes)) {
         Ok(saved) => saved,
@@ -105,14 +107,14 @@ pub fn state(bytes: &[u8]) {
             let mut again = Saved::default();
             again.keep(stream.name, state_format::of(stream, Some(before)));
             let after = again.delivered(stream).unwrap().unwrap();
-            // A state counts whole units: what lies between two is written as the earlier one.
+            // A state counts whole units: a position between two units is written as the earlier one.
             assert!((at(before) - SECOND..=at(before)).contains(&at(&after)), "{after:?} after {before:?}");
             assert!(at(before) % SECOND != 0 || after == *before, "{after:?} after {before:?}");
         }
     }
 }
 
-/// A configuration: whatever is accepted leads to the account's own host, or to where `base_url` says, in safety.
+/// A configuration: if it is accepted, it leads safely to the account's own host or to `base_url`.
 pub fn config(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let config = match Document::parse(&text).and_then(|document| Config::of(&document, &Environment::default())) {
@@ -149,7 +151,7 @@ pub fn catalog(bytes: &[u8]) {
     assert_eq!((names.len(), plan.streams.len() + plan.refused.len()), (catalog.len(), catalog.len()));
 }
 
-/// A list of records, written by the rules of every stream: one line of JSON that no reader chokes on, and what is changed is told.
+/// A list of records, written by the rules of every stream: one valid line of JSON, and every change is reported.
 pub fn conform(bytes: &[u8]) {
     let Ok(page) = Page::parse(Shape::List, bytes.to_vec()) else { return };
     for stream in streams::all() {
@@ -171,7 +173,7 @@ pub fn conform(bytes: &[u8]) {
     }
 }
 
-/// Whether a walk lets the record through at all.
+/// Whether the record has a key, without which a walk does not deliver it.
 fn has_key(stream: &'static Stream, record: Record<'_>) -> bool {
     stream.key_members().all(|key| record.member(key).is_some_and(|value| !value.starts_with(['{', '['])))
 }
@@ -199,7 +201,7 @@ fn is_sound(json: &str) -> bool {
     true
 }
 
-/// What tells a record from another one that may come in its place.
+/// What distinguishes a record from another one that may come in its place.
 fn identity(stream: &'static Stream, record: Record<'_>) -> String {
     match stream.endpoint().shape {
         Shape::Numbered { .. } => {

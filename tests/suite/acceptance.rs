@@ -1,5 +1,5 @@
-//! What Airbyte's connector acceptance tests ask of a source, and its newer standard tests no longer do, under the names
-//! that they have there.
+//! The checks of Airbyte's connector acceptance tests that its newer standard tests no longer make, under their
+//! original names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +17,10 @@ use crate::binary::{Ended, Place, names, stream_of};
 const READ: &str = "read --config config.json --catalog catalog.json";
 const RESUME: &str = "read --config config.json --catalog catalog.json --state state.json";
 
-/// A moment as a form has it.
+/// A point in time, as a form accepts it.
 const MOMENT: &str = "20[0-9]{2}-0[1-9]-[01][1-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9]Z";
 
-/// The specification of the last release: whoever set it up then is not asked again.
+/// The specification of the last release: users who configured that release are not asked again.
 const RELEASED: &str = include_str!("../data/released-spec.json");
 
 fn specification() -> Value {
@@ -55,7 +55,7 @@ fn text<'schema>(schema: &'schema Map<String, Value>, member: &str) -> &'schema 
     schema.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What anybody may have put into a form of this schema.
+/// Any input that users may have entered in a form of this schema.
 fn filled_in(schema: &Value) -> BoxedStrategy<Value> {
     if let Some(only) = schema.get("const") {
         return Just(only.clone()).boxed();
@@ -103,7 +103,7 @@ fn filled_in(schema: &Value) -> BoxedStrategy<Value> {
 mod spec {
     use super::*;
 
-    /// Words that a form cannot be made of.
+    /// Schema keywords that a form cannot be built from.
     const FORBIDDEN: [&str; 11] = [
         "not",
         "anyOf",
@@ -191,7 +191,7 @@ mod spec {
     fn test_date_pattern_and_test_date_format() {
         for (path, schema) in schemas(&specification()["connectionSpecification"]) {
             let dated = ["date", "date-time"].contains(&text(schema, "format"));
-            // What nobody fills in needs no pattern.
+            // A hidden field needs no pattern.
             let shown = schema.get("airbyte_hidden") != Some(&json!(true));
             assert_eq!(dated && shown, text(schema, "pattern").contains("{4}-"), "{path}");
         }
@@ -251,7 +251,7 @@ mod spec {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// What the last release took is still taken, and so is what Airbyte's own connector took.
+        /// Configurations that the last release or Airbyte's own connector accepted are still accepted.
         #[test]
         fn test_backward_compatibility(
             before in filled_in(&serde_json::from_str::<Value>(RELEASED).unwrap()["connectionSpecification"]),
@@ -267,7 +267,8 @@ mod spec {
         }
     }
 
-    /// The same with what no form can ask for: a token that is one, an address that is one, and an end behind the start.
+    /// The same configuration with values that no form can enforce: a real token, a real address, and an end after the
+    /// start.
     fn usable(mut config: Value) -> Value {
         let members = config.as_object_mut().unwrap();
         members.remove("base_url");
@@ -307,7 +308,7 @@ mod spec {
 mod discovery {
     use super::*;
 
-    /// What the last release discovered.
+    /// The catalog that the last release discovered.
     const RELEASED: &str = include_str!("../data/released-catalog.json");
 
     #[test]
@@ -438,7 +439,7 @@ mod incremental {
         streams::all().filter_map(|stream| Some((stream.name, stream.cursor?))).collect()
     }
 
-    /// A cursor's value, be it text, seconds, microseconds or a number: times in microseconds.
+    /// The value of a cursor that is text, seconds, microseconds or a number; times become microseconds.
     fn value(cursor: &Value) -> i64 {
         let Some(text) = cursor.as_str() else { return cursor.as_i64().unwrap() };
         if let Ok(time) = text.parse::<DateTime<Utc>>() {
@@ -450,7 +451,8 @@ mod incremental {
         if whole.len() > 12 { number } else { number * 1_000_000 + fraction }
     }
 
-    /// How far before a state a run that goes on from it may begin: a unit, for bounds may be exclusive, and what appears late.
+    /// How far before a state the next run may begin: one unit, since bounds may be exclusive, and the look-back for
+    /// late records.
     fn threshold(stream: &str) -> i64 {
         match stream {
             "agent_timeline" => 24 * 3_600_000_000,
@@ -468,7 +470,7 @@ mod incremental {
             .collect()
     }
 
-    /// What a platform keeps of states: the last one of each stream.
+    /// The states that a platform keeps: the last one of each stream.
     fn latest(states: &[Value]) -> BTreeMap<String, Value> {
         let name = |state: &Value| state["stream"]["stream_descriptor"]["name"].as_str().unwrap().to_owned();
         states.iter().map(|state| (name(state), state.clone())).collect()
@@ -487,7 +489,7 @@ mod incremental {
         place
     }
 
-    /// Where a stream's state stands.
+    /// The cursor value in a stream's state.
     fn reached(states: &BTreeMap<String, Value>, stream: &str, cursor: &str) -> i64 {
         value(&states[stream]["stream"]["stream_state"][cursor])
     }
@@ -525,7 +527,7 @@ mod incremental {
         }
         assert!(all.len() > 3 * incremental().len(), "there are checkpoints on the way");
         let mut seen = 0;
-        // Their sample, too, is of a few checkpoints only.
+        // Airbyte's test, too, samples only a few checkpoints.
         for end in [all.len() / 4, all.len() / 2, all.len() * 3 / 4, all.len()] {
             let slice = latest(&all[..end]);
             let rest = records(&resumed(&place, &all[..end]));
@@ -584,7 +586,7 @@ mod connector_attributes {
         let catalog = place.run("discover --config config.json").messages();
         for stream in catalog[0]["catalog"]["streams"].as_array().unwrap() {
             let key = stream["source_defined_primary_key"].as_array().is_some_and(|key| !key.is_empty());
-            // The routing settings of an account are one object, which nothing tells from others.
+            // The routing settings of an account are one object, so they have no key.
             assert_eq!(key, stream["name"] != "routing_settings", "{}", stream["name"]);
         }
     }

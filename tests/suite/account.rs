@@ -1,4 +1,4 @@
-//! A sandbox account under a clock that stands still, read in this process.
+//! A sandbox account with a fixed clock, read within this process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -30,31 +30,31 @@ use source_zendesk_chat::stdout::Stdout;
 use crate::lake::LIMITS;
 use crate::transcript;
 
-/// The moment at which the tests are run.
+/// The time at which the tests run.
 pub const NOW: &str = "2025-03-01T12:00:00Z";
 
-/// The cutoff of a run at that moment.
+/// The cutoff of a run at that time.
 pub const CUTOFF: &str = "2025-03-01T11:54:00Z";
 
-/// An instant of the text that names it.
+/// Parses an instant.
 pub fn instant(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-/// An account, and how a run asks it.
+/// An account, and the settings of the runs that read it.
 pub struct Account {
     pub sandbox: Sandbox,
     pub bounds: Bounds,
     pub token: String,
     pub skip_unavailable: bool,
     pub requests_per_minute: f64,
-    /// What stdout passes through.
+    /// The tap through which stdout passes.
     pub tap: Arc<Tap>,
     now: Arc<Mutex<DateTime<Utc>>>,
 }
 
 impl Account {
-    /// An account of 1,800 chats a year, about 300 of them so far, as `arrange` changes it.
+    /// An account of 1,800 chats a year, about 300 of them so far, modified by `arrange`.
     pub async fn open(arrange: impl FnOnce(&mut Options)) -> Self {
         let now = Arc::new(Mutex::new(instant(NOW)));
         let told = Arc::clone(&now);
@@ -81,12 +81,12 @@ impl Account {
         }
     }
 
-    /// Sets the clock of both sides.
+    /// Sets the clock of the account and of the runs.
     pub fn set_now(&self, now: &str) {
         *self.now.lock().unwrap() = instant(now);
     }
 
-    /// Reads streams as a catalog asks for them; no name at all means a run without a catalog.
+    /// Reads streams with a catalog; without names, the run has no catalog.
     pub async fn read(&self, mode: &str, names: &[&str], state: &str) -> Reading {
         let now = Arc::clone(&self.now);
         self.read_by(Clock::from_fn(move || *now.lock().unwrap()), mode, names, state).await
@@ -111,7 +111,7 @@ impl Account {
         Reading { messages: lines.messages(), result, requests }
     }
 
-    /// Carries out a plan, whatever becomes of what it reads.
+    /// Executes a plan with any sink.
     pub async fn read_into(&self, sink: impl Sink, clock: Clock, plan: Plan) -> Result<(), Error> {
         let (client, skip_unavailable) = (self.client(clock.clone()), self.skip_unavailable);
         Run {
@@ -128,7 +128,7 @@ impl Account {
         .await
     }
 
-    /// Fills a dataset, which is as if made on the first day of the year.
+    /// Fills a dataset whose start is the first day of the year.
     pub async fn dump(&self, store: Store, request: &DumpRequest) -> Result<(), Error> {
         let now = Arc::clone(&self.now);
         let clock = Clock::from_fn(move || *now.lock().unwrap());
@@ -164,7 +164,7 @@ impl Account {
         Client::new(api, clock).unwrap()
     }
 
-    /// The keys of the records that a stream has at `now` within the window from the start to `to`.
+    /// The keys of a stream's records at `now`, between the start and `to`.
     pub fn truth(&self, stream: &str, to: &str) -> BTreeSet<String> {
         let Stream { cursor, .. } = streams::named(stream).unwrap();
         let records = self.sandbox.account().truth(stream, *self.now.lock().unwrap()).unwrap();
@@ -177,14 +177,14 @@ impl Account {
     }
 }
 
-/// A configured catalog of these streams, as a platform makes it of what `discover` says.
+/// A configured catalog of these streams, as a platform derives it from the output of `discover`.
 pub fn catalog(mode: &str, names: &[&str]) -> Vec<protocol::Configured> {
     let configured: Vec<Value> =
         names.iter().map(|name| json!({ "stream": { "name": name }, "sync_mode": mode })).collect();
     configured_catalog(&json!({ "streams": configured }).to_string()).unwrap()
 }
 
-/// What tells a record of a stream from others, as the service sent it.
+/// The key that distinguishes a record of a stream, as the service sent it.
 pub fn key(stream: &str, record: &Value) -> String {
     match (stream, streams::named(stream).unwrap().key) {
         ("agent_timeline", _) => format!("{}|{}", record["agent_id"], record["start_time"].as_str().unwrap()),
@@ -193,7 +193,7 @@ pub fn key(stream: &str, record: &Value) -> String {
     }
 }
 
-/// What a run wrote, and what it asked for.
+/// The output of a run, and its requests.
 pub struct Reading {
     pub messages: Vec<Value>,
     pub result: Result<(), Error>,
@@ -230,7 +230,7 @@ impl Reading {
             .collect()
     }
 
-    /// The errors that were told, with the stream that each is about.
+    /// The reported errors, each with its stream.
     pub fn errors(&self) -> Vec<(&str, &str)> {
         let errors = self.messages.iter().map(|message| &message["trace"]["error"]).filter(|error| !error.is_null());
         errors
@@ -247,7 +247,7 @@ impl Reading {
         Value::Array(states.collect()).to_string()
     }
 
-    /// Everything before the `count`th state of a stream, and that state, as if the run had been killed there.
+    /// Everything up to the `count`th state of a stream, including it, as if the run had been killed there.
     pub fn killed_after(&self, stream: &str, count: usize) -> Self {
         let mut seen = 0;
         let is_state = |message: &Value| message["state"]["stream"]["stream_descriptor"]["name"] == stream;
@@ -259,7 +259,7 @@ impl Reading {
         Self { messages, result: Ok(()), requests: Vec::new() }
     }
 
-    /// How often each record of a stream came.
+    /// How many times each record of a stream was emitted.
     pub fn counts(&self, stream: &str) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for key in self.keys(stream) {
@@ -269,7 +269,7 @@ impl Reading {
     }
 }
 
-/// What lets nothing through while it is closed, as a pipe whose reader rests.
+/// A valve for stdout. While it is closed, nothing passes, as in a pipe whose reader does not read.
 #[derive(Default)]
 pub struct Tap {
     closed: Mutex<bool>,
@@ -299,7 +299,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// All of them.
+    /// All lines.
     pub fn text(&self) -> String {
         String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
     }

@@ -19,14 +19,14 @@ use tokio::runtime::Runtime;
 use crate::account::{NOW, instant};
 use crate::transcript;
 
-/// Longer than anything here takes on the slowest machine.
+/// Longer than any run takes here on the slowest machine.
 pub const DEADLINE: Duration = Duration::from_mins(2);
 
-/// What every snapshot leaves out: ports, and the version of this program.
+/// The filters of every snapshot: ports, and the version of this program.
 pub const FILTERS: [(&str, &str); 2] =
     [(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"), (concat!(r"\b", env!("CARGO_PKG_VERSION"), r"\b"), "VERSION")];
 
-/// Pins what a run did, in the form that `Ended::told` gives it.
+/// Pins the outcome of a run as an inline snapshot: its exit code and its output.
 macro_rules! assert_told {
     ($ended:expr, @$snapshot:literal) => {
         insta::with_settings!({ filters => crate::binary::FILTERS.to_vec() }, {
@@ -36,8 +36,8 @@ macro_rules! assert_told {
 }
 pub(crate) use assert_told;
 
-/// What differs from run to run in what is told to people: where a dataset is, when and by whom it was written, how large it
-/// is, and when a token dies.
+/// The filters for values that differ from run to run: the place of a dataset, the time and run of a commit, sizes, and
+/// the expiry of a token.
 pub const DATASET_FILTERS: [(&str, &str); 9] = [
     (r"(/\S*)?/lake\b", "PLACE/lake"),
     (r"\d{8}T\d{6}Z-[0-9a-f]{8}-", "RUN-"),
@@ -50,7 +50,7 @@ pub const DATASET_FILTERS: [(&str, &str); 9] = [
     (r"has \d+ bytes instead of \d+", "has N bytes instead of M"),
 ];
 
-/// Pins what a run wrote, where that is no protocol.
+/// Pins the output of a run that is not protocol.
 macro_rules! assert_page {
     ($ended:expr, @$snapshot:literal) => {
         let crate::binary::Ended { code, stdout, stderr } = $ended;
@@ -62,7 +62,7 @@ macro_rules! assert_page {
 }
 pub(crate) use assert_page;
 
-/// An account, and a folder in which the binary is run; its clock stands still, that of the binary does not.
+/// An account, and a folder in which the binary is run. The account's clock is fixed, the binary's is not.
 pub struct Place {
     pub sandbox: Sandbox,
     token: String,
@@ -71,7 +71,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// An account of about 60 chats without a quota, as `arrange` changes it, and a `config.json` for it.
+    /// An account of about 60 chats without a quota, modified by `arrange`, and a `config.json` for it.
     pub fn open(arrange: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options { clock: Clock::fixed(instant(NOW)), ..Options::default() };
         options.holdings.chats = 360;
@@ -87,7 +87,7 @@ impl Place {
         place
     }
 
-    /// Writes `config.json` with these members changed; null takes one away.
+    /// Writes `config.json` with these members changed; null removes a member.
     pub fn configure(&self, changes: &Value) {
         let mut config = json!({
             "subdomain": "sandbox",
@@ -102,7 +102,7 @@ impl Place {
         self.write("config.json", &config.to_string());
     }
 
-    /// Writes `catalog.json` that asks for these streams in this mode.
+    /// Writes a `catalog.json` that asks for these streams in this mode.
     pub fn choose(&self, mode: &str, names: &[&str]) {
         let streams: Vec<Value> = names
             .iter()
@@ -121,7 +121,8 @@ impl Place {
         fs::write(self.path(name), content).unwrap();
     }
 
-    /// The binary with these arguments, parted by spaces, in the folder and with nothing of this process's environment that it looks at.
+    /// The binary with these arguments, separated by spaces, in the folder. The environment variables that it reads are
+    /// removed.
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_source-zendesk-chat"));
         command.args(arguments.split_whitespace()).current_dir(self.folder.path());
@@ -146,7 +147,7 @@ impl Place {
     }
 }
 
-/// A running binary, whose stderr is a pipe; it does not outlive its test.
+/// A running binary whose stderr is a pipe. It is killed when its test ends.
 pub struct Running(pub Child);
 
 impl Running {
@@ -155,14 +156,14 @@ impl Running {
         Self(command.stderr(Stdio::piped()).spawn().unwrap())
     }
 
-    /// One whose stdout is a pipe.
+    /// Starts a command whose stdout is a pipe.
     pub fn piped(mut command: Command) -> (Self, BufReader<ChildStdout>) {
         let mut running = Self::start(command.stdout(Stdio::piped()));
         let stdout = running.0.stdout.take().unwrap();
         (running, BufReader::new(stdout))
     }
 
-    /// Kills it.
+    /// Kills the process.
     pub fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -171,13 +172,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // One that has ended needs no end.
+        // A process that has already ended need not be killed.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// What a run did.
+/// The outcome of a run.
 pub struct Ended {
     pub code: Option<i32>,
     pub stdout: String,
@@ -200,12 +201,13 @@ impl Ended {
         ended
     }
 
-    /// The lines of stdout, each of which is a message.
+    /// The lines of stdout, each parsed as a message.
     pub fn messages(&self) -> Vec<Value> {
         messages(&self.stdout)
     }
 
-    /// How it ended and what it wrote: the messages of each stream in their order, records only counted, and all others sorted, since streams are read side by side.
+    /// The exit code and the output. The messages of each stream are in order, with records only counted. All other
+    /// lines are sorted, since streams are read in parallel.
     pub fn told(&self) -> String {
         let mut general = Vec::new();
         let mut by_stream: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -234,20 +236,21 @@ impl Ended {
         told
     }
 
-    /// The same without what is only logged: streams are read side by side, and the account's clock stands still.
+    /// The same outcome without log lines, since streams are read in parallel, and without the warning about the fixed
+    /// clock.
     pub fn unlogged(mut self) -> Self {
         let logged = |line: &&str| line.starts_with(" INFO ") || line.contains("clock and the service's differ");
         self.stderr = self.stderr.split_inclusive('\n').filter(|line| !logged(line)).collect();
         self
     }
 
-    /// Whether it says this anywhere.
+    /// Whether stdout or stderr contains this text.
     pub fn says(&self, text: &str) -> bool {
         self.stdout.contains(text) || self.stderr.contains(text)
     }
 }
 
-/// The messages of whole lines.
+/// Parses whole lines as messages.
 pub fn messages(lines: &str) -> Vec<Value> {
     assert!(lines.is_empty() || lines.ends_with('\n'), "only whole lines are written: {lines}");
     transcript::keep(lines);
@@ -268,7 +271,7 @@ pub fn stream_of(message: &Value) -> Option<String> {
     places.iter().find_map(|place| message.pointer(place)?.as_str()).map(str::to_owned)
 }
 
-/// A message on one line, without what differs from run to run.
+/// A message on one line, without values that differ from run to run.
 fn short(message: &Value) -> String {
     let text = |place: &str| message.pointer(place).and_then(Value::as_str).unwrap_or_default();
     match text("/type") {
@@ -289,7 +292,7 @@ pub fn names() -> Vec<&'static str> {
     streams::names()
 }
 
-/// Returns once something holds, which it must some time.
+/// Waits until a condition holds; fails after the deadline.
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {

@@ -1,4 +1,4 @@
-//! What the commands write and how they end, pinned word by word.
+//! The output and the exit code of each command, pinned word by word.
 
 mod check;
 mod command_line;

@@ -1,4 +1,5 @@
-//! The parsers of outside bytes, given every file of `tests/corpus`. The targets in `fuzz` make the same checks of any bytes.
+//! Feeds every file of `tests/corpus` to the parsers of outside bytes. The targets in `fuzz` make the same checks with
+//! arbitrary bytes.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +7,7 @@ use std::path::Path;
 #[path = "../corpus/checks.rs"]
 mod checks;
 
-/// Makes a check of each file of a target's corpus.
+/// Runs a check on each file of a target's corpus.
 fn each(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(target);
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

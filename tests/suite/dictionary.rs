@@ -1,5 +1,6 @@
-//! The data dictionary: a page in `docs/streams` for each stream of the table, made of its schema, of the table, of a record
-//! of the sandbox, and of what `tests/data/dictionary.json` says of it. `UPDATE_DOCS=1 cargo test dictionary` writes it anew.
+//! The data dictionary: a page in `docs/streams` for each stream of the table. It is built from the stream's schema,
+//! the table, a sandbox record, and the descriptions in `tests/data/dictionary.json`. `UPDATE_DOCS=1 cargo test
+//! dictionary` writes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,20 +17,20 @@ use crate::account::{NOW, instant};
 use crate::markdown;
 use crate::table::{schema, written};
 
-/// What people wrote of the streams.
+/// The hand-written descriptions of the streams.
 const TOLD: &str = include_str!("../data/dictionary.json");
 
-/// Where the pages are.
+/// The folder of the pages.
 const FOLDER: &str = "docs/streams";
 
-/// A sample should not be longer, in bytes, where there is a shorter one.
+/// The preferred maximum length of a sample, in bytes.
 const LONGEST_SAMPLE: usize = 4_000;
 
 /// The width of the samples.
 const WIDTH: usize = 120;
 
-/// The joins that find nothing in the sandbox: whom it bans has never written, no engagement asks for a skill, and no event
-/// reports a conversion.
+/// The joins without a match in the sandbox: banned visitors have never written, no engagement asks for a skill, and no
+/// event reports a conversion.
 const UNSEEN: [&str; 4] = [
     "bans.visitor_id = chats.visitor.id",
     "bans.ip_address = chats.session.ip",
@@ -37,13 +38,13 @@ const UNSEEN: [&str; 4] = [
     "chats.history[].conversion.goal_id = goals.id",
 ];
 
-/// What people wrote of a stream.
+/// The hand-written description of a stream.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Told {
-    /// What a row is.
+    /// What a row represents.
     row: String,
-    /// Members that say the same as one of another stream: stream, dot and member.
+    /// Members with the same meaning as a member of another stream, written as stream, dot and member.
     #[serde(default)]
     joins: Map<String, Value>,
     /// A query over the joins, line by line.
@@ -51,7 +52,7 @@ struct Told {
     query: Vec<String>,
 }
 
-/// Two members that say the same, each of a stream.
+/// Two members with the same meaning, each with its stream.
 struct Join<'told> {
     here: (&'told str, &'told str),
     there: (&'told str, &'told str),
@@ -68,7 +69,7 @@ fn told() -> BTreeMap<String, Told> {
     serde_json::from_str(TOLD).unwrap()
 }
 
-/// Every join that people wrote of.
+/// Every join in the descriptions.
 fn joins(all: &BTreeMap<String, Told>) -> Vec<Join<'_>> {
     let mut joins = Vec::new();
     for (name, told) in all {
@@ -80,7 +81,7 @@ fn joins(all: &BTreeMap<String, Told>) -> Vec<Join<'_>> {
     joins
 }
 
-/// All members of a stream, those of objects behind a dot, and those of the objects of a list behind `[].`.
+/// All members of a stream. Members of an object follow a dot, members of objects in a list follow `[].`.
 fn members(stream: &'static Stream) -> Vec<Member> {
     let mut found = Vec::new();
     collect("", &schema(stream), &mut found);
@@ -97,7 +98,7 @@ fn collect(before: &str, level: &Value, found: &mut Vec<Member>) {
     }
 }
 
-/// The types of a member in words, apart from null, which any may be.
+/// The types of a member in words, without null, which every member may be.
 fn kind(member: &Value) -> String {
     let types = match &member["type"] {
         Value::Array(types) => types.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect(),
@@ -120,14 +121,14 @@ fn sample_records(account: &Account, stream: &'static Stream) -> Vec<String> {
     records.iter().map(|record| written(stream, record).0).collect()
 }
 
-/// The record that shows most of the members in the least room.
+/// The record that shows the most members in the least space.
 fn sample(account: &Account, stream: &'static Stream) -> Value {
     let short = |line: &String| (line.len() > LONGEST_SAMPLE, std::cmp::Reverse(shown(line)), line.len());
     let chosen = sample_records(account, stream).into_iter().min_by_key(short).unwrap();
     serde_json::from_str(&chosen).unwrap()
 }
 
-/// How many members of a record hold something.
+/// How many members of a record have a value.
 fn shown(line: &str) -> usize {
     let mut paths = BTreeSet::new();
     visit("", &serde_json::from_str(line).unwrap(), &mut |path, value| {
@@ -139,7 +140,7 @@ fn shown(line: &str) -> usize {
     paths.len()
 }
 
-/// Calls for every value at any depth, with its path as in the table of members.
+/// Calls `each` for every value at any depth, with its path as in the table of members.
 fn visit(path: &str, value: &Value, each: &mut dyn FnMut(&str, &Value)) {
     each(path, value);
     match value {
@@ -153,7 +154,7 @@ fn visit(path: &str, value: &Value, each: &mut dyn FnMut(&str, &Value)) {
     }
 }
 
-/// A value as text that is broken only where it would be too wide.
+/// A value as text, broken into lines only where it would be too wide.
 fn pretty(value: &Value, indent: usize) -> String {
     let line = spaced(value);
     let inner = indent + 2;
@@ -171,7 +172,7 @@ fn pretty(value: &Value, indent: usize) -> String {
     format!("{open}\n{inner}{}\n{outer}{close}", lines.join(&format!(",\n{inner}")))
 }
 
-/// A value in one line, with room between its parts.
+/// A value on one line, with spaces between its parts.
 fn spaced(value: &Value) -> String {
     match value {
         Value::Object(members) => {
@@ -184,7 +185,7 @@ fn spaced(value: &Value) -> String {
     }
 }
 
-/// What the table of streams says, as rows of two cells.
+/// The facts from the table of streams, as rows of two cells.
 fn facts(stream: &'static Stream) -> Vec<(&'static str, String)> {
     let output = stream;
     let none = || "none".to_owned();
@@ -211,7 +212,7 @@ fn facts(stream: &'static Stream) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What the endpoint answers, in words.
+/// The endpoint's response, in words.
 fn answer(stream: &'static Stream) -> String {
     match stream.endpoint().shape {
         Shape::Object { under: None } => "one object".to_owned(),
@@ -233,7 +234,7 @@ fn answer(stream: &'static Stream) -> String {
     }
 }
 
-/// The types of a member, as a path names it.
+/// The types of the member at a path.
 fn kind_at((stream, path): (&str, &str)) -> String {
     let mut level = &schema(streams::named(stream).unwrap());
     for part in path.split('.') {
@@ -244,11 +245,11 @@ fn kind_at((stream, path): (&str, &str)) -> String {
     kind(level)
 }
 
-/// The rows of the table of joins of a stream: where it points, and then what points to it.
+/// The rows in a stream's table of joins: first its references to other streams, then the references to it.
 fn join_rows(name: &str, all: &BTreeMap<String, Told>) -> Vec<String> {
     let row = |here: (&str, &str), there: (&str, &str)| {
         let kinds = [kind_at(here), kind_at(there)];
-        // Where the types differ, one must be cast.
+        // If the types differ, one side must be cast.
         let told = kinds.clone().map(|kind| if kinds[0] == kinds[1] { String::new() } else { format!(" ({kind})") });
         let ((_, here), (stream, there), [kind, other]) = (here, there, told);
         format!("| `{here}`{kind} | [`{stream}`]({stream}.md) | `{there}`{other} |\n")
@@ -260,12 +261,12 @@ fn join_rows(name: &str, all: &BTreeMap<String, Told>) -> Vec<String> {
     rows
 }
 
-/// A text as it stands in a table, where a bar would end its cell.
+/// A text escaped for a table, where a bar would end its cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
-/// A page as it should be.
+/// The expected text of a page.
 fn page(stream: &'static Stream, account: &Account, all: &BTreeMap<String, Told>) -> String {
     let name = stream.name;
     let told = &all[name];
@@ -340,7 +341,7 @@ fn every_member_at_any_depth_has_a_type_and_a_meaning() {
     }
 }
 
-/// A pair of members that say the same has values in common; a made-up account that is consistent shows it.
+/// The members of each join have values in common. The made-up account is consistent, so it can show that.
 #[test]
 fn every_join_but_four_finds_rows_in_the_sandbox() {
     let account = Account::new(&Holdings::default());

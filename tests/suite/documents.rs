@@ -1,4 +1,4 @@
-//! What holds of every document: its links and paths lead somewhere, and its commands and names are ones that there are.
+//! Checks of every document: its links and paths exist, and so do the commands and names in it.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -14,24 +14,24 @@ use crate::markdown::{self, Document};
 /// The name of the program.
 const PROGRAM: &str = "source-zendesk-chat";
 
-/// The most lines of a README that are still read.
+/// The maximum number of lines in the README.
 const README_LINES: usize = 200;
 
-/// What blocks of commands are marked with.
+/// The languages of blocks that hold commands.
 const COMMANDS: [&str; 4] = ["sh", "bash", "console", "crontab"];
 
-/// What ends a word outside quotes, and with it a command.
+/// The characters that end a word outside quotes, and with it a command.
 const SEPARATORS: &str = "|;&<>()\n";
 
 /// Flags of other programs that documents for users name by themselves.
 const FOREIGN_FLAGS: [&str; 0] = [];
 
-/// All that is wrong, so that one run of the tests tells it.
+/// Reports all problems at once.
 fn require_nothing(wrong: &[String]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A path without `.` and `..`, as a link from a folder means it; none if it leads out of the project.
+/// A path without `.` and `..`, for a link from a folder; none if it leads out of the project.
 fn resolved(folder: &Path, link: &str) -> Option<PathBuf> {
     let mut path = PathBuf::new();
     for part in folder.join(link).components() {
@@ -45,7 +45,7 @@ fn resolved(folder: &Path, link: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// What is wrong with a link, if it is one within the project.
+/// The problem of a link within the project, if it has one.
 fn wrong_link(document: &Document, link: &str, all: &[Document]) -> Option<String> {
     let elsewhere = ["https:", "http:", "mailto:"].iter().any(|scheme| link.starts_with(scheme));
     let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
@@ -95,7 +95,7 @@ fn the_summary_lists_every_page_once() {
     require_nothing(&wrong);
 }
 
-/// The commands of a text, as a shell takes it apart, as far as that matters here.
+/// The commands of a text, split as a shell would, as far as that matters here.
 fn commands(text: &str) -> Vec<Vec<String>> {
     let (mut commands, mut words, mut word): (Vec<_>, Vec<String>, Option<String>) = (Vec::new(), Vec::new(), None);
     let text = text.replace("\\\n", " ") + "\n";
@@ -108,7 +108,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
             }
             '#' if word.is_none() => while letters.next_if(|letter| *letter != '\n').is_some() {},
             _ if SEPARATORS.contains(letter) => {
-                // What stands before `>` is no word if it is a number, as in `2>file`.
+                // A number before `>` is no word, as in `2>file`.
                 let number = word.as_ref().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
                 words.extend(word.take().filter(|_| !(number && letter == '>')));
                 commands.push(std::mem::take(&mut words));
@@ -121,19 +121,20 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     commands
 }
 
-/// What our program is given by a command, if it is one of ours: what stands behind its name, or behind `cargo run --`.
+/// The arguments that a command passes to our program: the words after its name or after `cargo run --`. None if the
+/// command is not ours.
 fn ours(words: &[String]) -> Option<&[String]> {
     let is_name = |word: &String| word.rsplit('/').next().unwrap().split(':').next() == Some(PROGRAM);
     let named = words.iter().position(is_name);
     let cargo = words.starts_with(&["cargo".to_owned(), "run".to_owned()]);
     let place = if cargo { words.iter().position(|word| word == "--") } else { named }?;
     let given = &words[place + 1..];
-    // Elsewhere the name is that of a package, an image or a unit.
+    // Elsewhere the name means a package, an image or a unit.
     let is_command = given.first()?.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
     (is_command && (place == 0 || cargo || !given[0].starts_with('-'))).then_some(given)
 }
 
-/// What is wrong with the names of a command and of its flags.
+/// The problem of the names of a command and its flags, if there is one.
 fn wrong_names(given: &[String]) -> Option<String> {
     let mut program = Cli::command();
     program.build();
@@ -148,19 +149,19 @@ fn wrong_names(given: &[String]) -> Option<String> {
     names.find(|flag| !known.contains(flag)).map(|flag| format!("{name} has no --{flag}"))
 }
 
-/// What is wrong with a whole command, as it would be typed.
+/// The problem of a whole command, parsed as it would be typed, if there is one.
 fn wrong_command(given: &[String]) -> Option<String> {
     let abridged = given.iter().any(|word| word.contains("...") || word.contains('…') || word.starts_with('['));
     let refused = Cli::command().no_binary_name(true).try_get_matches_from(given).err()?;
     (!abridged && refused.use_stderr()).then(|| refused.to_string())
 }
 
-/// The commands of ours in the blocks of a document, each with its place and whether it is whole.
+/// Our commands in the blocks of a document, each with its place and whether it is whole.
 fn in_blocks(document: &Document) -> Vec<(String, Vec<String>, bool)> {
     let mut found = Vec::new();
     for block in document.blocks() {
         let is_session = block.language == "console";
-        // In a session the other lines are what was answered.
+        // In a console session, the other lines are output.
         let lines = block.text.lines().filter(|line| !is_session || line.starts_with("$ "));
         let text: String = lines.flat_map(|line| [line.strip_prefix("$ ").unwrap_or(line), "\n"]).collect();
         let place = format!("{}:{}", document.path.display(), block.line);
@@ -254,7 +255,7 @@ fn every_block_of_json_can_be_parsed() {
     require_nothing(&wrong);
 }
 
-/// Whether a span is a path from the root, as far as it has the form of one.
+/// Whether a span has the form of a path from the project's root.
 fn is_path(span: &str) -> bool {
     let folders = ["src/", "tests/", "docs/", "benches/", "examples/", "schemas/", "fuzz/", ".ci/", ".github/"];
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
@@ -273,16 +274,16 @@ fn every_path_in_the_text_leads_to_a_file() {
     require_nothing(&wrong);
 }
 
-/// A name of four words and more is that of a test or a function, and is looked for in all that is no document.
+/// A name of four words or more is that of a test or a function, and must occur in a file that is no document.
 #[test]
 fn every_long_name_in_the_text_is_one_of_the_code() {
     let code: String = ["src", "tests", "benches", "examples"].into_iter().map(markdown::code).collect();
     let (mut wrong, mut count) = (Vec::new(), 0);
-    // What lies with the checks by others tells of the tests of others.
+    // The documents of the checks by other programs may name tests of other projects.
     let ours = markdown::documents().into_iter().filter(|document| !document.path.starts_with("tests/ecosystem"));
     for document in ours {
         for span in document.spans() {
-            // Of several tests that begin alike only that is told.
+            // If several tests begin alike, the document names only that beginning.
             let name = span.rsplit("::").next().unwrap().trim_end_matches(['*', '…', '.']);
             let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
             if plain && name.split('_').count() > 3 {

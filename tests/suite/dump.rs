@@ -1,4 +1,4 @@
-//! Datasets: what a run makes of what was there, whatever happened to the runs before it.
+//! Datasets: the result of a run, whatever happened to the runs before it.
 
 mod crashes;
 mod model;

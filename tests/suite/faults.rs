@@ -1,5 +1,5 @@
-//! What goes wrong at the service, at every request of a run: each fault ends in the complete set or in the error that it
-//! is bound to end in, with the state up to there kept, and in time.
+//! Faults of the service at every request of a run. Each fault ends, in time, in the complete set of records or in its
+//! expected error, with the state up to there kept.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -14,19 +14,19 @@ use tokio::time::Instant;
 
 use crate::account::{Account, CUTOFF, NOW, Reading, instant};
 
-/// One stream a way of paging, each of several pages.
+/// One stream for each way of paging, with several pages each.
 const STREAMS: [&str; 3] = ["agents", "chats", "agent_timeline"];
 
 /// Longer than a run waits for a silent service.
 const SILENCE: Duration = Duration::from_secs(90);
 
-/// The most time that a single fault costs beyond its own: one back-off.
+/// The maximum delay that a single fault adds to its own duration: one back-off.
 const BACK_OFF: Duration = Duration::from_secs(3);
 
-/// The longest that a run keeps trying: ten minutes of patience and the attempt that ends them.
+/// The longest that a run keeps retrying: ten minutes of patience and the last attempt.
 const PATIENCE: Duration = Duration::from_mins(12);
 
-/// A run that met something.
+/// A run that met a fault.
 struct Trial {
     account: Account,
     reading: Reading,
@@ -46,7 +46,7 @@ async fn account(rules: Vec<Rule>) -> Account {
     account
 }
 
-/// Reads all streams while some of the requests meet a fault.
+/// Reads all streams while some requests meet a fault.
 async fn trial(requests: RangeInclusive<u64>, fault: &Fault) -> Trial {
     let account = account(vec![Rule::of_all(requests.clone(), fault.clone())]).await;
     let began = Instant::now();
@@ -55,7 +55,7 @@ async fn trial(requests: RangeInclusive<u64>, fault: &Fault) -> Trial {
     Trial { account, reading, took: began.elapsed(), place }
 }
 
-/// The numbers of the requests of a run that meets nothing.
+/// The request numbers of a run without faults.
 async fn numbers() -> RangeInclusive<u64> {
     let reading = account(Vec::new()).await.read("incremental", &STREAMS, "").await;
     assert!(reading.requests.len() > 8, "{:?}", reading.requests);
@@ -63,7 +63,7 @@ async fn numbers() -> RangeInclusive<u64> {
 }
 
 impl Trial {
-    /// The complete set came, each record once, within this time.
+    /// Asserts that the complete set came within this time, each record once.
     fn is_whole(&self, within: Duration) {
         self.misses_nothing(within);
         for stream in STREAMS {
@@ -72,7 +72,7 @@ impl Trial {
         }
     }
 
-    /// The complete set came within this time; where a page came in another form than before, some records came twice.
+    /// Asserts that the complete set came within this time. If a page changed its form, some records came twice.
     fn misses_nothing(&self, within: Duration) {
         let Self { account, reading, took, place } = self;
         assert!(reading.result.is_ok(), "{place}: {:?}", reading.result);
@@ -83,7 +83,8 @@ impl Trial {
         assert!(*took <= within, "{place}: took {took:?}");
     }
 
-    /// At least one stream failed in this way, the others are complete, and a second run without faults brings what is missing.
+    /// Asserts that at least one stream failed in this way, that the others are complete, and that a second run without
+    /// faults brings the missing records.
     async fn fails(self, failure_type: &str, within: Duration) {
         let Self { account, reading, took, place } = self;
         assert!(reading.result.is_err(), "{place}");
@@ -295,7 +296,7 @@ async fn six_failures_of_a_request_pass_and_seven_do_not() {
 async fn a_page_that_moves_backwards_is_an_error_and_nothing_is_lost() {
     for number in numbers().await {
         let trial = trial(number..=number, &Fault::Backwards).await;
-        // Agents have no position in their answers.
+        // The responses for agents contain no position.
         if trial.reading.result.is_ok() {
             trial.is_whole(Duration::ZERO);
         } else {

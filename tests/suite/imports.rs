@@ -1,12 +1,13 @@
-//! Who may import whom: the rooms of the house, from the ground up.
+//! Which module may import which, from the bottom layer up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Each room, and the rooms below it that it may import. A room stands below all that import it, so there is no circle.
+/// Each module, and the modules below it that it may import. A module stands below all its importers, so there is no
+/// cycle.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    // The ground: what knows nothing of Zendesk, of streams or of runs.
+    // The bottom layer: modules that know nothing of Zendesk, streams or runs.
     ("atomic_file", &[]),
     ("clock", &[]),
     ("error", &[]),
@@ -20,17 +21,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("stdout", &["error"]),
     ("progress", &["position"]),
     ("logging", &["progress", "protocol", "secrets", "stdout"]),
-    // The account on loopback, which shares nothing with the connector but the time.
+    // The account on loopback, which shares only the clock with the connector.
     ("sandbox", &["clock"]),
     // What the service offers, without I/O.
     ("source", &["error", "json", "position", "protocol", "wire"]),
     ("columns", &["error", "json", "position", "source"]),
     ("dataset", &["clock", "error", "position"]),
-    // The way to the account.
+    // Access to the account.
     ("access", &["atomic_file", "clock", "error", "protocol", "stdout"]),
     ("config", &["access", "error", "nearest", "position"]),
     ("client", &["access", "clock", "error", "json", "secrets", "wire"]),
-    // Where records go, and what drives them there.
+    // The sinks, and the runs that write to them.
     (
         "sink",
         &[
@@ -54,7 +55,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "sink", "source", "wire",
         ],
     ),
-    // What people run.
+    // The commands.
     ("cli", &["access", "clock", "dataset", "position", "sandbox"]),
     (
         "commands",
@@ -84,7 +85,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The files of a folder and of those within it, tests left out.
+/// The files of a folder and its subfolders, without tests.
 fn files(folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -97,7 +98,7 @@ fn files(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
-/// What a file imports of the crate, its own tests left out: the first name behind each `crate::`.
+/// The modules of the crate that a file imports outside its tests: the first name after each `crate::`.
 fn imported(text: &str) -> BTreeSet<String> {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
@@ -115,7 +116,7 @@ fn imported(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// Each room with the files in which it imports another.
+/// Each import of one module by another, with the files that contain it.
 fn graph() -> BTreeMap<(String, String), BTreeSet<String>> {
     let src = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
     let mut paths = Vec::new();

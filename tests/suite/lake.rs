@@ -1,4 +1,4 @@
-//! A dataset that runs of this process fill, in a folder or in an object store, and what readers find in it.
+//! A dataset that runs of this process fill, in a folder or an object store, and the rows that readers find in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -26,7 +26,7 @@ use source_zendesk_chat::source::page::{Page, Shape};
 use source_zendesk_chat::source::streams;
 use tokio::sync::Notify;
 
-/// Small enough that a run of a few hundred records commits, merges and parts files several times.
+/// Limits so small that a run of a few hundred records commits, merges and splits files several times.
 pub const LIMITS: Limits = Limits {
     waiting: 40_000,
     open: 1,
@@ -38,16 +38,16 @@ pub const LIMITS: Limits = Limits {
     keys: 50,
 };
 
-/// What is wished for in a mode.
+/// A dump request with a mode.
 pub fn request(mode: Mode, streams: &[&str]) -> DumpRequest {
     let streams = streams.iter().map(|&name| name.to_owned()).collect();
     DumpRequest { streams, mode, since: None, until: None }
 }
 
-/// The rows of each table, without what tells runs apart, and how often each is there.
+/// The rows of each table without the columns that differ from run to run, and how often each row occurs.
 pub type Contents = BTreeMap<String, BTreeMap<Vec<u8>, usize>>;
 
-/// What a reader finds in a folder that `_state.json` and `views.sql` name.
+/// The rows that readers find in a folder through `_state.json` and `views.sql`.
 pub fn contents(folder: &Path) -> Contents {
     let manifest = manifest(folder);
     let mut contents = Contents::new();
@@ -69,7 +69,7 @@ pub fn contents(folder: &Path) -> Contents {
     contents
 }
 
-/// What a table must hold: these records, once each.
+/// The expected rows of a table: these records, once each.
 pub fn expected(stream: &str, records: &[String]) -> BTreeMap<Vec<u8>, usize> {
     let stream = streams::named(stream).unwrap();
     let columns = Columns::of(stream);
@@ -79,12 +79,13 @@ pub fn expected(stream: &str, records: &[String]) -> BTreeMap<Vec<u8>, usize> {
     distinct(&rows.finish().unwrap()).into_iter().map(|row| (row, 1)).collect()
 }
 
-/// The commit of a dataset.
+/// The committed manifest of a dataset.
 pub fn manifest(folder: &Path) -> Manifest {
     Manifest::parse(&fs::read(folder.join("_state.json")).unwrap()).unwrap()
 }
 
-/// The files that `views.sql` names, which must all be there; `url` is where the dataset is if not in the folder.
+/// The files that `views.sql` names, all of which must exist. `url` is the place of the dataset if it is not the
+/// folder.
 pub fn viewed(folder: &Path, url: Option<&str>) -> BTreeSet<String> {
     let text = fs::read_to_string(folder.join("views.sql")).unwrap();
     let text_of = |line: &str, before: &str| Some(line.strip_prefix(before)?.rsplit_once('\'')?.0.to_owned());
@@ -98,7 +99,7 @@ pub fn viewed(folder: &Path, url: Option<&str>) -> BTreeSet<String> {
     local.inspect(|file| assert!(Path::new(file).is_file(), "{file}")).collect()
 }
 
-/// The files of tables that are there.
+/// The table files that exist.
 pub fn files(folder: &Path) -> BTreeSet<String> {
     let mut files = BTreeSet::new();
     let mut folders = vec![folder.to_owned()];
@@ -121,7 +122,7 @@ pub fn batches(path: &Path) -> Vec<RecordBatch> {
     reader.map(Result::unwrap).collect()
 }
 
-/// The rows as bytes that are the same for the same values.
+/// Each row as bytes. Equal values give equal bytes.
 fn distinct(batch: &RecordBatch) -> Vec<Vec<u8>> {
     let schema = batch.schema();
     let kept: Vec<usize> = (0..batch.num_columns())
@@ -133,14 +134,14 @@ fn distinct(batch: &RecordBatch) -> Vec<Vec<u8>> {
     rows.iter().map(|row| row.as_ref().to_vec()).collect()
 }
 
-/// A store that does no more after so many calls, as if the process had been killed at the next.
+/// A store that stops after a number of calls, as if the process had been killed at the next call.
 #[derive(Debug, Clone)]
 pub struct Mortal {
     inner: Arc<dyn ObjectStore>,
     life: Arc<Life>,
 }
 
-/// How many calls there were, and how many there may be.
+/// The number of calls so far, and the maximum.
 #[derive(Debug)]
 pub struct Life {
     calls: AtomicUsize,
@@ -149,17 +150,17 @@ pub struct Life {
 }
 
 impl Life {
-    /// A life of so many calls.
+    /// A life of this many calls.
     pub fn of(most: usize) -> Arc<Self> {
         Arc::new(Self { calls: AtomicUsize::new(0), most, ended: Notify::new() })
     }
 
-    /// How many calls there were.
+    /// The number of calls so far.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// Returns when the last call that may be was made, and another was tried.
+    /// Returns when a call beyond the maximum was tried.
     pub async fn ended(&self) {
         self.ended.notified().await;
     }
@@ -258,14 +259,14 @@ impl MultipartUpload for MortalUpload {
     }
 }
 
-/// A store of which the first conditional writes are answered with a conflict.
+/// A store that answers its first conditional writes with a conflict.
 #[derive(Debug)]
 pub struct Conflicting {
     /// The store itself.
     pub inner: Arc<dyn ObjectStore>,
-    /// How many writes are answered so.
+    /// How many writes get that answer.
     pub answers: AtomicUsize,
-    /// Whether they are carried out all the same.
+    /// Whether these writes are carried out nevertheless.
     pub carried_out: bool,
 }
 

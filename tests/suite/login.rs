@@ -1,4 +1,4 @@
-//! `login`, with this test as the browser: what is asked, what comes back, and what is written.
+//! `login`, with this test as the browser: its requests, the redirects, and the written configuration.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::binary::{Ended, Place, Running, assert_page};
 
-/// An account in the present, in a folder without a configuration.
+/// An account with the system clock, in a folder without a configuration.
 fn account(arrange: impl FnOnce(&mut Options)) -> Place {
     let place = Place::open(|options| {
         options.clock = Clock::system();
@@ -60,12 +60,12 @@ fn command(place: &Place, arguments: &str) -> Command {
     place.command(&format!("login --subdomain sandbox --base-url {url} --port 0 --no-browser {arguments}"))
 }
 
-/// Begins to sign in by the public client.
+/// Begins a sign-in of the public client.
 fn begin(place: &Place, arguments: &str) -> Waiting {
     Waiting::start(command(place, &format!("--client-id {PUBLIC_CLIENT} {arguments}")))
 }
 
-/// An answer as a browser sees it.
+/// A response, as a browser sees it.
 #[derive(Debug)]
 struct Reply {
     status: u16,
@@ -96,7 +96,7 @@ fn get(url: &Url) -> Reply {
     ask("GET", url, "", "")
 }
 
-/// Looks at the consent page and presses a button; gives where the browser is sent then.
+/// Loads the consent page and presses a button. Returns the target of the redirect.
 fn press(address: &Url, decision: &str) -> Url {
     let page = get(address);
     assert!(page.status == 200 && page.body.contains("Allow") && page.body.contains("Deny"), "{page:?}");

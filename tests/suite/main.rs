@@ -1,18 +1,18 @@
 //! The tests of whole runs, in one binary.
 //!
-//! - `account`: a sandbox account under a clock that stands still, read in this process. Start here.
+//! - `account`: a sandbox account with a fixed clock, read within this process. Start here.
 //! - `streams`: what holds for every stream of the table.
-//! - `binary`: the built binary, run as users run it. `commands`: what it writes. `processes`: how it ends.
-//! - `scenarios`: what real users met, one test each. `windows`: exports that are read side by side.
-//! - `lake`: a dataset that runs of this process fill. `dump`: what they make of it.
-//! - `corpus`: what no bytes may do to a parser.
-//! - `faults`: what goes wrong at the service, at every request of a run.
-//! - `login`: how an account is signed in to. `tokens`: what becomes of a run whose token dies.
-//! - `acceptance`: what Airbyte's acceptance tests ask of a source. `transcript`: what others may read of all these runs.
-//! - `imports`: who may import whom. `sinks`: what every sink promises.
-//! - `table`: what holds of the table of streams itself, and of all that must agree with it.
-//! - `dictionary`: the pages of the streams, which it also makes. `documents`: what holds of every document, which `markdown`
-//!   takes apart.
+//! - `binary`: the built binary, run as users run it. `commands`: its output. `processes`: how it ends.
+//! - `scenarios`: problems that users met, one test each. `windows`: exports that are read in parallel windows.
+//! - `lake`: a dataset that runs of this process fill. `dump`: the result of such runs.
+//! - `corpus`: no bytes may break a parser.
+//! - `faults`: faults of the service at every request of a run.
+//! - `login`: how users sign in to an account. `tokens`: runs whose token dies.
+//! - `acceptance`: the checks of Airbyte's acceptance tests. `transcript`: saves output for other programs.
+//! - `imports`: which module may import which. `sinks`: the contract of every sink.
+//! - `table`: checks of the table of streams, and of everything that must agree with it.
+//! - `dictionary`: the pages of the streams, which it also writes. `documents`: checks of every document.
+//!   `markdown`: parses documents.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end on the spot")]
 

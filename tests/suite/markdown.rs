@@ -1,40 +1,40 @@
-//! The documents of this project, as far as tests ask about them: blocks, headings, links, code and tables.
+//! The documents of this project, parsed as far as tests need: blocks, headings, links, code and tables.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What is no part of the project, or was written by others.
+/// Folders that are no part of the project, or were written by others.
 const PASSED_OVER: [&str; 2] = ["target", "node_modules"];
 
 /// One file of Markdown.
 pub struct Document {
-    /// Its path from the root.
+    /// Its path from the project's root.
     pub path: PathBuf,
     pub text: String,
 }
 
 /// A fenced block.
 pub struct Block {
-    /// The first word behind the fence, such as `sh`.
+    /// The first word after the fence, such as `sh`.
     pub language: String,
     pub text: String,
-    /// The line of the opening fence, from 1.
+    /// The line of the opening fence, counted from 1.
     pub line: usize,
 }
 
-/// The cells of a table as they read, without the marks of code and links.
+/// The cells of a table as plain text, without the marks of code and links.
 pub struct Table {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
-/// The folder of the project.
+/// The project's root folder.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every document, in the order of the paths.
+/// Every document, sorted by path.
 pub fn documents() -> Vec<Document> {
     let mut found = Vec::new();
     collect(root(), &is_document, &mut found);
@@ -46,7 +46,7 @@ pub fn documents() -> Vec<Document> {
     found.iter().map(read).collect()
 }
 
-/// All text of a folder that is no document.
+/// The text of all files in a folder that are no documents.
 pub fn code(folder: &str) -> String {
     let mut texts = String::new();
     let mut found = Vec::new();
@@ -57,7 +57,7 @@ pub fn code(folder: &str) -> String {
     texts
 }
 
-/// What users read: the README, and what lies in `docs`.
+/// The documents for users: the README, and the files in `docs`.
 pub fn user_documents() -> impl Iterator<Item = Document> {
     documents()
         .into_iter()
@@ -68,7 +68,7 @@ fn is_document(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "md")
 }
 
-/// Finds the files of a folder at any depth that are wanted.
+/// Collects the wanted files of a folder at any depth.
 fn collect(folder: &Path, wanted: &dyn Fn(&Path) -> bool, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let (entry, path) = entry.map(|entry| (entry.file_name(), entry.path())).unwrap();
@@ -109,12 +109,12 @@ impl Document {
         self.parts().0
     }
 
-    /// The code spans of the text, each in one line.
+    /// The code spans of the text, each on one line.
     pub fn spans(&self) -> Vec<String> {
         split_spans(&self.parts().1).0
     }
 
-    /// What headings and marks of its own can be linked to by.
+    /// The anchors of its headings and its explicit anchors.
     pub fn anchors(&self) -> Vec<String> {
         let prose = self.parts().1;
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -132,7 +132,7 @@ impl Document {
         anchors
     }
 
-    /// What it links to, as written.
+    /// The targets of its links, as written.
     pub fn links(&self) -> Vec<String> {
         let (_, text) = split_spans(&self.parts().1);
         let mut links: Vec<String> = text.split("](").skip(1).map(target).collect();
@@ -151,7 +151,7 @@ impl Document {
 }
 
 impl Table {
-    /// The cells below these columns, if it has them all.
+    /// The cells in these columns, if it has all of them.
     pub fn columns(&self, names: &[&str]) -> Option<Vec<Vec<String>>> {
         let place = |name: &&str| self.header.iter().position(|cell| cell == name);
         let places = names.iter().map(place).collect::<Option<Vec<usize>>>()?;
@@ -159,14 +159,15 @@ impl Table {
     }
 }
 
-/// The anchor that GitHub makes of a heading.
+/// The anchor that GitHub derives from a heading.
 pub fn slug(heading: &str) -> String {
     let kept = without_links(heading).trim().to_lowercase();
     let kept = kept.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
     kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
 }
 
-/// The cells of a row; a bar behind a backslash is one of the text.
+/// Agents: two pages of a hundred and an empty one. Bans: one page with both kinds, one with what the one kind held
+/// beyond the other, and an empty one.
 fn cells(row: &str) -> Vec<String> {
     let row = row.replace("\\|", "\0");
     let inner = row.strip_prefix('|').unwrap();
@@ -174,7 +175,7 @@ fn cells(row: &str) -> Vec<String> {
     inner.split('|').map(|cell| without_links(cell).replace('`', "").replace('\0', "|").trim().to_owned()).collect()
 }
 
-/// The text with each link replaced by what it reads.
+/// The text with each link replaced by its label.
 fn without_links(text: &str) -> String {
     let Some((before, link)) = text.split_once("](") else { return text.to_owned() };
     let (Some((front, name)), Some((_, behind))) = (before.rsplit_once('['), link.split_once(')')) else {
@@ -196,7 +197,7 @@ fn split_spans(text: &str) -> (Vec<String>, String) {
         rest.push_str(before);
         let more = behind.len() - behind.trim_start_matches('`').len();
         let (mark, inner) = ("`".repeat(more + 1), &behind[more..]);
-        // A mark that nothing answers within its paragraph is one of the text.
+        // A mark without a closing mark in its paragraph is part of the text.
         text = match inner.split_once(&mark).filter(|(span, _)| !span.contains("\n\n")) {
             Some((span, behind)) => {
                 spans.push(span.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -208,12 +209,12 @@ fn split_spans(text: &str) -> (Vec<String>, String) {
     (spans, rest + text)
 }
 
-/// A link's target, from the text that begins with it.
+/// The target of a link, from the text that begins with it.
 fn target(text: &str) -> String {
     text.trim_start_matches('<').split([')', '>', ' ', '\n']).next().unwrap().to_owned()
 }
 
-/// What stands in quotes behind each place of a mark.
+/// The quoted text after each occurrence of a mark.
 fn quoted(text: &str, mark: &str) -> Vec<String> {
     text.split(mark).skip(1).filter_map(|behind| behind.split_once('"')).map(|(inner, _)| inner.to_owned()).collect()
 }

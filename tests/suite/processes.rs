@@ -1,4 +1,4 @@
-//! How the binary ends, and what stays when it is ended: the state file is never ahead of the lines that are out.
+//! How the binary ends, and what remains when it is killed: the state file is never ahead of the printed lines.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use crate::binary::{Ended, Place, Running, assert_told, messages, names, stream_
 const READ: &str = "read --config config.json";
 const KEPT: &str = "read --config config.json --state state.json --update-state";
 
-/// Reads lines up to the first that says this, and gives all of them.
+/// Reads lines up to the first that contains this text, and returns all of them.
 fn read_until(stdout: &mut impl BufRead, text: &str) -> String {
     let mut lines = String::new();
     while !lines.contains(text) {
@@ -23,7 +23,7 @@ fn read_until(stdout: &mut impl BufRead, text: &str) -> String {
     lines
 }
 
-/// The lines of a file that are whole.
+/// The whole lines of a file.
 fn whole_lines(path: &std::path::Path) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     text[..text.rfind('\n').map_or(0, |end| end + 1)].to_owned()
@@ -40,7 +40,7 @@ fn kept(place: &Place) -> Vec<(String, Value)> {
     states.iter().map(of).collect()
 }
 
-/// The keys of all records of these lines, with their streams.
+/// The keys of all records in these lines, with their streams.
 fn records(lines: &str) -> BTreeSet<(String, String)> {
     let records = messages(lines).into_iter().filter(|message| message["type"] == "RECORD");
     records
@@ -213,7 +213,7 @@ mod unix {
             send(name, &self.0.id().to_string());
         }
 
-        /// The signal that it died of, and what it said on stderr.
+        /// The signal that killed the process, and its stderr.
         fn died_of(mut self) -> (Option<i32>, String) {
             let mut stderr = String::new();
             self.0.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
@@ -221,7 +221,8 @@ mod unix {
         }
     }
 
-    /// Sends each signal once the binary has said this; it dies of it, with whole lines and without a word.
+    /// Sends each signal once the binary has printed this text. The binary dies of it, with whole lines and an empty
+    /// stderr.
     fn dies_after(place: &Place, arguments: &str, text: &str) {
         for (name, number) in SIGNALS {
             let (running, mut stdout) = Running::piped(place.command(arguments));
@@ -278,7 +279,7 @@ mod unix {
         let place = Place::open(|options| options.holdings.chats = 3_600);
         place.choose("full_refresh", &["chats"]);
         let (running, mut stdout) = Running::piped(place.command(&format!("{READ} --catalog catalog.json")));
-        // The first page is more than any pipe holds.
+        // The first page is larger than the buffer of any pipe.
         until("the second page is asked for", || place.sandbox.requests().len() > 1);
         running.signal("TERM");
         assert_eq!(running.died_of(), (Some(15), String::new()));
@@ -287,7 +288,7 @@ mod unix {
         messages(&lines[..=lines.rfind('\n').unwrap()]);
     }
 
-    /// A terminal for stderr, and what shows on it.
+    /// A terminal for stderr, and the output that it shows.
     fn terminal() -> (Stdio, File) {
         let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&screen).unwrap();
@@ -297,15 +298,16 @@ mod unix {
         (Stdio::from(end), File::from(screen))
     }
 
-    /// Runs a command at a terminal, interrupts it once this is so, and gives what it died of and what showed.
+    /// Runs a command at a terminal and interrupts it once a condition holds. Returns the signal that killed it and the
+    /// shown output.
     fn interrupted(mut command: Command, times: usize, moment: impl FnMut() -> bool) -> (Option<i32>, String) {
         let (stderr, mut screen) = terminal();
         let mut running = Running(command.stderr(stderr).stdout(Stdio::null()).spawn().unwrap());
-        // The end of a terminal is open for as long as somebody could write to it.
+        // A terminal stays open as long as any process could write to it.
         drop(command);
         let shown = std::thread::spawn(move || {
             let mut shown = Vec::new();
-            // It ends by an error once nobody can write any more.
+            // Reading ends with an error once no process can write any more.
             let _ = screen.read_to_end(&mut shown);
             String::from_utf8_lossy(&shown).into_owned()
         });
@@ -317,7 +319,7 @@ mod unix {
         (died_of, shown.join().unwrap())
     }
 
-    /// How many pages of chats were asked for.
+    /// How many pages of chats were requested.
     fn pages_of_chats(place: &Place) -> usize {
         place.sandbox.requests().iter().filter(|request| request.path.contains("/chats")).count()
     }
@@ -359,7 +361,7 @@ mod unix {
         let command = place.command("dump --config config.json --out lake");
         let (died_of, shown) = interrupted(command, 2, || !place.sandbox.requests().is_empty());
         assert_eq!(died_of, Some(2), "{shown}");
-        // Whatever it was doing, the next run goes on.
+        // Wherever the first run was stopped, the next run goes on.
         assert_eq!(place.run("dump --config config.json --out lake").code, Some(0));
     }
 
@@ -391,7 +393,7 @@ mod unix {
         let place = many_pages();
         assert_eq!(place.run(KEPT).code, Some(0));
         let before = fs::read(place.path("state.json")).unwrap();
-        // No file may grow, as on a full disk; the signal that comes with it is not what a disk sends.
+        // No file may grow, as on a full disk. The signal of the limit is ignored, since a full disk sends none.
         let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
         let mut command = Command::new("sh");
         command.args(["-c", script, env!("CARGO_BIN_EXE_source-zendesk-chat")]).args(KEPT.split_whitespace());
@@ -417,7 +419,7 @@ mod unix {
         }
     }
 
-    /// As the first process of a container it once ended by a fault, since no signal kills that.
+    /// Regression: as the first process of a container the binary crashed, since no signal kills such a process.
     #[test]
     fn the_first_process_of_a_container_ends_with_the_number_of_the_signal() {
         let place = many_pages();
@@ -453,7 +455,7 @@ mod unix {
             let (running, stdout) = Running::piped(place.command(arguments));
             drop(stdout);
             let (signal, stderr) = running.died_of();
-            // One that had written its few lines before the reader left has done its work.
+            // A process that had written its few lines before the reader left has done its work.
             assert!(matches!(signal, None | Some(SIGPIPE)) && stderr.is_empty(), "{arguments}: {signal:?} {stderr}");
         }
     }

@@ -1,4 +1,4 @@
-//! What real users met with other connectors, one test each.
+//! Problems that users met with other connectors, one test each.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ fn set(reading: &Reading, stream: &str) -> BTreeSet<String> {
     reading.keys(stream).into_iter().collect()
 }
 
-/// Reads a stream from nothing and holds it to the truth, each record once.
+/// Reads a stream from the start and compares it with the truth, each record once.
 async fn complete(stream: &str, arrange: impl FnOnce(&mut Options)) -> Reading {
     let account = Account::open(arrange).await;
     let reading = account.read("incremental", &[stream], "").await;
@@ -184,7 +184,7 @@ async fn events_come_once_whatever_the_bound_and_the_envelope() {
     }
 }
 
-/// The exports, and one whose page and more all have one moment.
+/// An account in which more than a page of chats has the same timestamp.
 fn with_a_full_moment(options: &mut Options) {
     many_chats(options);
     options.holdings.bulk_edit = Some(BulkEdit { moment: instant("2025-02-15T12:00:00Z"), chats: 2_000 });
@@ -237,7 +237,7 @@ async fn an_end_in_another_unit_was_taken_for_the_end_of_all() {
         let reading = account.read("incremental", &[stream], "").await;
         let error = reading.result.as_ref().unwrap_err();
         assert_eq!(error.failure_type(), FailureType::System, "{stream}: {error}");
-        // The state stands before what was not read.
+        // The state lies before the records that were not read.
         let told = reading.states(stream).into_iter().flat_map(|state| state.as_object().unwrap().values());
         assert!(told.clone().all(|time| !time.is_string()), "{stream}: {:?}", told.collect::<Vec<_>>());
     }
@@ -267,7 +267,8 @@ async fn a_full_page_of_a_server_that_caps_without_ids_was_taken_for_the_last() 
     };
     let account = Account::open(arrange).await;
     let reading = account.read("incremental", &["chats"], "").await;
-    // More than a page of one second cannot be told apart without ids: it is an error, never a silent gap.
+    // Without ids, more than a page of records with the same second cannot be distinguished. That is an error, never a
+    // silent gap.
     let error = reading.result.as_ref().unwrap_err();
     assert_eq!(error.failure_type(), FailureType::System, "{error}");
     let last = reading.states("chats").last().unwrap()["update_timestamp"].as_str().unwrap().parse::<i64>().unwrap();
@@ -302,7 +303,7 @@ async fn spans_in_the_order_of_their_ends_come_once_and_are_never_missed() {
         let account = Account::open(arrange).await;
         let first = account.read("incremental", &["agent_timeline"], "").await;
         assert!(first.counts("agent_timeline").values().all(|&count| count == 1));
-        // Spans that ended before the first run's cutoff: the last nine hours hold all that may not have.
+        // Spans that ended before the first run's cutoff. Any span that may not have ended lies in the last nine hours.
         assert!(set(&first, "agent_timeline").is_superset(&account.truth("agent_timeline", "2025-03-01T02:54:00Z")));
         account.set_now("2025-03-02T09:00:00Z");
         let second = account.read("incremental", &["agent_timeline"], &first.state_file()).await;
@@ -432,7 +433,7 @@ async fn a_wrong_token_is_one_error_and_never_an_empty_success() {
     for stream in streams::all() {
         assert_eq!(reading.statuses(stream.name), ["STARTED", "INCOMPLETE"]);
     }
-    // The first request of each stream may be out before one is refused; one more tells what that means.
+    // Each stream may send its first request before one is refused. One more request finds out what the refusal means.
     assert!(reading.requests.len() <= 15 + 1, "{:?}", reading.requests);
 }
 
@@ -566,7 +567,7 @@ async fn a_bounded_backfill_ends_at_its_end_and_goes_on_from_there() {
     assert_eq!(set(&rest, "chats").len() + set(&bounded, "chats").len(), account.truth("chats", CUTOFF).len());
 }
 
-/// What the README says of a run that finds nothing new.
+/// The README's claim about a run that finds nothing new.
 #[tokio::test(start_paused = true)]
 async fn a_run_that_finds_nothing_new_asks_no_more_than_it_must() {
     let names: Vec<&str> = streams::names();
@@ -579,7 +580,7 @@ async fn a_run_that_finds_nothing_new_asks_no_more_than_it_must() {
     for stream in streams::all() {
         let path = format!("/{}?", stream.endpoint().path);
         let requests = second.requests.iter().filter(|request| request.starts_with(&path)).count();
-        // The last day of the time line is read again, and ends with a page that says so.
+        // The last day of the time line is read again, and one more page shows that it has ended.
         let expected = if stream.name == "agent_timeline" { 2 } else { 1 };
         assert_eq!(requests, expected, "{}: {:?}", stream.name, second.requests);
     }

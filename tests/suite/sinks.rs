@@ -1,4 +1,4 @@
-//! What every sink promises, in one function that any sink can be given to.
+//! The contract of every sink, in one function that accepts any sink.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,7 +22,7 @@ use crate::account::{Lines, NOW, instant};
 use crate::binary::messages;
 use crate::lake::{LIMITS, batches, manifest, request};
 
-/// What readers see of a stream: the position that is published, and the ids of the records that are there.
+/// What readers see of a stream: the published position, and the ids of the visible records.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
     position: Option<String>,
@@ -33,7 +33,7 @@ fn stream() -> &'static Stream {
     streams::named("chats").unwrap()
 }
 
-/// A page of chats with these ids, all changed in the second that is its end.
+/// A page of chats with these ids, all changed in the second at which the page ends.
 fn page(ids: &[&str], second: i64) -> Page {
     let changed = format!("2025-01-02T00:00:{second:02}Z");
     let record =
@@ -56,7 +56,7 @@ fn ids(ids: &[&str]) -> BTreeSet<String> {
     ids.iter().map(|&id| id.to_owned()).collect()
 }
 
-/// Holds a sink to its contract. `sink` makes it anew, as another run would; `seen` looks at what it has published.
+/// Checks a sink against its contract. `sink` opens it anew, as another run would; `seen` reads what it has published.
 async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Seen) {
     // What is accepted is counted, and publishes no position by itself.
     let first = sink().await;
@@ -77,7 +77,7 @@ async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Se
     writer.finish(&[Some(frontier(2))], End::Whole(nanos_of(instant("2025-01-03T00:00:00Z")))).await.unwrap();
     assert_eq!(seen().await, Seen { position: Some(seconds(2)), ids: ids(&["a", "b", "c"]) });
     drop(first);
-    // A read that breaks off keeps what was checkpointed, and moves the position no further than that.
+    // A read that breaks off keeps what was checkpointed, and moves the position no further than the last checkpoint.
     let second = sink().await;
     let mut writer = second.family(vec![Member::alone(stream())]);
     writer.write(page(&["d"], 3)).await.unwrap();
@@ -85,7 +85,7 @@ async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Se
     writer.finish(&[Some(frontier(3))], End::Early).await.unwrap();
     assert_eq!(seen().await, Seen { position: Some(seconds(3)), ids: ids(&["a", "b", "c", "d"]) });
     drop(second);
-    // A read that brought nothing leaves the position where it is.
+    // A read without records leaves the position where it is.
     let third = sink().await;
     let writer = third.family(vec![Member::alone(stream())]);
     writer.finish(&[Some(frontier(3))], End::WithGap).await.unwrap();
@@ -110,7 +110,7 @@ async fn airbyte_conforms() {
     conforms(sink, seen).await;
 }
 
-/// The ids in the files that a dataset names.
+/// The ids in the files that a dataset names, and its position.
 fn held(folder: &Path) -> Seen {
     let manifest = manifest(folder);
     let Some(table) = manifest.tables.get("chats") else { return Seen::default() };
@@ -129,7 +129,7 @@ fn held(folder: &Path) -> Seen {
 
 #[tokio::test(start_paused = true)]
 async fn parquet_conforms() {
-    // Once with a commit at each checkpoint, once with one at the end.
+    // Once with a commit at each checkpoint, once with a single commit at the end.
     for limits in [Limits { uncommitted: 0, ..LIMITS }, LIMITS] {
         let folder = TempDir::new().unwrap();
         let (path, clock) = (folder.path().to_str().unwrap().to_owned(), Clock::fixed(instant(NOW)));

@@ -7,7 +7,7 @@ use source_zendesk_chat::source::streams;
 
 use crate::account::{Account, CUTOFF};
 
-/// Enough requests for a run of all streams with small pages.
+/// Small pages, so that every stream has several.
 fn small_pages(options: &mut source_zendesk_chat::sandbox::Options) {
     options.behaviour.page_cap = Some(90);
 }
@@ -105,7 +105,7 @@ async fn every_export_checkpoints_each_page() {
         let pages =
             reading.requests.iter().filter(|request| request.contains(&format!("incremental/{stream}?"))).count();
         assert!(pages > 3, "{stream}");
-        // One a page that brought something, and one at the end.
+        // One state for each page with records, and one at the end.
         assert_eq!(reading.states(stream).len(), pages, "{stream}");
     }
 }
@@ -131,7 +131,7 @@ async fn a_run_killed_after_any_page_goes_on_without_loss() {
 async fn a_full_refresh_equals_an_incremental_run_from_nothing() {
     let account = Account::open(small_pages).await;
     let incremental = account.read("incremental", &names(), "").await;
-    // A full refresh ignores whatever state it is given.
+    // A full refresh ignores any state.
     let full = account.read("full_refresh", &names(), &incremental.state_file()).await;
     for stream in names() {
         assert_eq!(full.records(stream), incremental.records(stream), "{stream}");
@@ -166,9 +166,10 @@ async fn an_hourly_run_with_nothing_new_asks_each_stream_as_little_as_it_can() {
             .filter(|request| request.starts_with(&format!("/{path}?")) || request.starts_with(&format!("{path}?")))
             .count();
         let expected = match stream.name {
-            // Two pages of a hundred and an empty one; one page of each kind, what one held beyond the other, and an empty one.
+            // Agents: two pages of a hundred and an empty one. Bans: one page with both kinds, one with what the one
+            // kind held beyond the other, and an empty one.
             "agents" | "bans" => 3,
-            // The look-back's page, and an empty one.
+            // The page of the look-back, and an empty one.
             "agent_timeline" => 2,
             _ => 1,
         };

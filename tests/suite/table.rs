@@ -1,5 +1,5 @@
-//! What holds of the table of streams, and of everything that must agree with it: schemas, documents, specification, and
-//! the records of a real account.
+//! Checks of the table of streams, and of everything that must agree with it: schemas, documents, the specification,
+//! and the records of a real account.
 
 use std::collections::BTreeSet;
 
@@ -15,13 +15,13 @@ use crate::markdown;
 
 const SPECIFICATION: &str = include_str!("../../spec.json");
 
-/// Records as a real account answered them, one a line.
+/// Records of a real account, one per line.
 const RECORDED: &str = include_str!("../data/recorded.jsonl");
 
-/// What every endpoint's path begins with.
+/// The beginning of every endpoint's path.
 const ROOT: &str = "api/v2/chat/";
 
-/// Words by which a schema would be of several kinds at once, which destinations cannot make columns of.
+/// Keywords that give a schema several types at once, which destinations cannot turn into columns.
 const FORBIDDEN: [&str; 5] = ["$ref", "allOf", "anyOf", "not", "oneOf"];
 
 #[derive(Deserialize)]
@@ -35,14 +35,14 @@ pub fn schema(stream: &'static Stream) -> Value {
     serde_json::from_str(stream.schema).unwrap()
 }
 
-/// The types that a stream's schema declares of a top-level member, apart from null.
+/// The types that a stream's schema declares for a top-level member, without null.
 fn types(stream: &'static Stream, member: &str) -> Vec<String> {
     let declared = &schema(stream)["properties"][member]["type"];
     let types = declared.as_array().cloned().unwrap_or_else(|| vec![declared.clone()]);
     types.iter().filter_map(Value::as_str).filter(|name| *name != "null").map(str::to_owned).collect()
 }
 
-/// The cells below these columns of every table for users that has them all, of which there must be one.
+/// The cells in these columns of every table for users that has all of them. There must be at least one such table.
 fn tables(columns: &[&str]) -> Vec<Vec<Vec<String>>> {
     let tables = markdown::user_documents().flat_map(|document| document.tables());
     let found: Vec<_> = tables.filter_map(|table| table.columns(columns)).collect();
@@ -50,7 +50,7 @@ fn tables(columns: &[&str]) -> Vec<Vec<Vec<String>>> {
     found
 }
 
-/// The answer of a stream's endpoint that holds this record alone.
+/// A response of a stream's endpoint that holds only this record.
 fn answer(shape: Shape, record: &str) -> String {
     match shape {
         Shape::Object { under: None } => record.to_owned(),
@@ -68,7 +68,7 @@ fn recorded() -> impl Iterator<Item = (&'static Stream, &'static str)> {
     })
 }
 
-/// The line that `read` makes of a record, and the members that had to be changed.
+/// The line that `read` writes for a record, and the members that were changed.
 pub fn written(stream: &'static Stream, record: &str) -> (String, Vec<String>) {
     let page = Page::parse(stream.endpoint().shape, answer(stream.endpoint().shape, record).into_bytes()).unwrap();
     let (mut line, mut changes) = (Vec::new(), Vec::new());
@@ -122,7 +122,7 @@ fn every_schema_is_an_open_object_that_any_destination_can_read() {
     }
 }
 
-/// Fails if any level of a schema refuses unknown members or is of several kinds at once.
+/// Fails if any level of a schema refuses unknown members or has several types at once.
 fn require_plain(place: &str, schema: &Value) {
     match schema {
         Value::Object(members) => {
@@ -152,7 +152,7 @@ fn the_documents_list_exactly_the_streams_of_the_table() {
     }
 }
 
-/// What Airbyte's own connector has: twelve streams, of which it reads four incrementally.
+/// Airbyte's own connector has twelve streams, and reads four of them incrementally.
 #[test]
 fn the_documents_compare_the_streams_of_airbytes_connector() {
     let later = ["agent_events", "conversions", "department_events"];
@@ -211,7 +211,7 @@ fn the_sign_in_button_puts_everything_where_the_configuration_has_it() {
         }
     }
     assert_eq!(places, 6);
-    // The platform asks for what `login` asks for, in the same places.
+    // The platform sends the same parameters as `login`, in the same places.
     let asked = &button["oauth_connector_input_specification"];
     let (client, state) = (Registration { id: String::new(), secret: None }, "".into());
     let redirect = "http://localhost:8080";

@@ -1,4 +1,4 @@
-//! What becomes of a run whose access token dies on the way, and of the pair of tokens that it has.
+//! Runs whose access token dies on the way, and the token pair that they renew.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -17,10 +17,10 @@ const DUMP: &str = "dump --config config.json --out lake --debug";
 const QUIET: &str = "dump --config config.json --out lake --quiet";
 const TOKEN_PATH: &str = "/oauth2/chat/token";
 
-/// A client's secret that is written differently in JSON, in a form and in an address.
+/// A client secret that is encoded differently in JSON, in a form and in a URL.
 const SECRET: &str = "cl1ent\"s/e+cret";
 
-/// An account with a client that may do everything, and a configuration that signs in with a pair of tokens.
+/// An account with a client that may do everything, and a configuration with a token pair.
 fn account(arrange: impl FnOnce(&mut Options)) -> Place {
     let place = Place::open(|options| {
         let client = |id: &str, confidential| ApiClient { id: id.to_owned(), secret: SECRET.to_owned(), confidential };
@@ -32,12 +32,12 @@ fn account(arrange: impl FnOnce(&mut Options)) -> Place {
     place
 }
 
-/// An account whose access tokens open so many requests.
+/// An account whose access tokens are valid for this many requests.
 fn dying(requests: u32) -> Place {
     account(|options| options.sign_in.token_requests = Some(requests))
 }
 
-/// Puts a new pair, with these members changed, into the configuration.
+/// Puts a new token pair into the configuration, with these members changed.
 fn sign_in(place: &Place, changes: &Value) {
     let pair = place.sandbox.pair("ours");
     let mut credentials = json!({
@@ -55,18 +55,18 @@ fn credentials(place: &Place) -> Value {
     serde_json::from_str::<Value>(&text).unwrap()["credentials"].clone()
 }
 
-/// How often a token was asked for.
+/// How many token requests were sent.
 fn asked_for_tokens(place: &Place) -> usize {
     place.sandbox.requests().iter().filter(|request| request.path == TOKEN_PATH).count()
 }
 
-/// How many requests for data were answered.
+/// How many data requests succeeded.
 fn answered(place: &Place) -> usize {
     let answered = |path: &str, status| path.starts_with("/api/") && status == Some(200);
     place.sandbox.requests().iter().filter(|request| answered(&request.path, request.status)).count()
 }
 
-/// The configurations that a run handed to its reader.
+/// The configurations that a run sent to its reader.
 fn handed_over(ended: &Ended) -> Vec<Value> {
     let controls = ended.messages().into_iter().filter(|message| message["type"] == "CONTROL");
     controls.map(|message| message["control"]["connectorConfig"]["config"].clone()).collect()
@@ -77,7 +77,7 @@ fn records(lines: &str) -> std::collections::BTreeSet<String> {
     records.map(|message| format!("{} {}", message["record"]["stream"], message["record"]["data"])).collect()
 }
 
-/// No secret of the place is told anywhere but in a CONTROL message, which is made for it.
+/// Asserts that no secret of the place appears outside CONTROL messages, which exist to carry them.
 fn says_nothing(place: &Place, ended: &Ended, before: &Value) {
     let mut secrets = vec![SECRET.to_owned()];
     let handed = handed_over(ended);
@@ -106,7 +106,7 @@ fn tokens_that_die_on_the_way_are_renewed_once_each() {
             options.sign_in.token_requests = Some(requests);
             options.sign_in.token_life = Some(Duration::from_hours(2));
             options.sign_in.announce_life = announce;
-            // Long enough for all that may be in flight at once to be so.
+            // Long enough for all parallel requests to be in flight at once.
             options.behaviour.latency = Duration::from_millis(5);
         });
         let before = credentials(&place);
@@ -138,7 +138,7 @@ fn the_whole_configuration_is_handed_over_before_the_next_record() {
     assert_eq!(handed[0], config, "nothing but the tokens has changed");
     let lines: Vec<&str> = ended.stdout.lines().collect();
     let control = lines.iter().position(|line| line.contains(r#""type":"CONTROL""#)).unwrap();
-    // What was asked with the tokens of before is all that could have come.
+    // Only pages that were requested with the old token can have come.
     let states = lines[..control].iter().filter(|line| line.contains(r#""type":"STATE""#)).count();
     assert!(states <= 10, "{states}");
 }
@@ -228,7 +228,7 @@ fn killed_before_the_pair_is_kept_the_next_run_asks_for_a_login() {
 fn killed_after_the_pair_is_kept_the_next_run_goes_on() {
     let place = account(|options| {
         options.sign_in.token_requests = Some(10);
-        // The run is not to be killed between the next pair and its keeping.
+        // The run must not be killed between receiving the next pair and storing it.
         options.faults = vec![Rule::of_path(TOKEN_PATH, 2..=2, Fault::Stall(Duration::from_hours(1)))];
     });
     let before = credentials(&place);
@@ -307,7 +307,7 @@ fn a_token_that_is_new_and_refused_is_not_renewed_for_ever() {
     place.choose("full_refresh", &["roles"]);
     assert_eq!(place.run(&format!("{READ} --catalog catalog.json")).code, Some(1));
     assert_eq!(asked_for_tokens(&place), 1);
-    // Where others go on meanwhile, each of them may be given the next token before its turn comes.
+    // While other requests go on, each of them may be sent with the next token before this stream's turn comes.
     let ended = place.run(READ);
     assert_eq!(ended.code, Some(1));
     assert!(asked_for_tokens(&place) <= 1 + 6);

@@ -1,4 +1,4 @@
-//! What runs of the tests write to stdout, kept for those who read it by other means.
+//! Saves what test runs write to stdout, for checks by other programs.
 
 use std::collections::HashSet;
 use std::fs;
@@ -6,8 +6,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex};
 
-/// Keeps the lines of a run in the folder that `TRANSCRIPTS` names, if it names one: `tests/ecosystem/airbyte` holds each of
-/// them against what others understand of the protocol. A line that came before, in whatever run, is left out.
+/// Saves the lines of a run in the folder that `TRANSCRIPTS` names, if it is set. `tests/ecosystem/airbyte` checks each
+/// line against other implementations of the protocol. A line that any run has saved before is left out.
 pub fn keep(lines: &str) {
     static KNOWN: LazyLock<(RandomState, Mutex<HashSet<u64>>)> = LazyLock::new(Default::default);
     let Some(folder) = std::env::var_os("TRANSCRIPTS") else { return };
@@ -17,7 +17,7 @@ pub fn keep(lines: &str) {
     if fresh.is_empty() {
         return;
     }
-    // A test has a thread of its own, which is called like it.
+    // Each test runs in a thread named after it.
     let test = std::thread::current().name().unwrap_or("unnamed").replace("::", ".");
     fs::write(PathBuf::from(folder).join(format!("{test}.{}.jsonl", known.len())), fresh).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Whole runs that read exports in windows side by side, because answers take their time and there is quota to spare.
+//! Whole runs that read exports in parallel windows, because responses are slow and there is spare quota.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::account::{Account, CUTOFF, NOW, Reading, catalog, instant, key};
 
 const EXPORTS: [&str; 5] = ["chats", "agent_timeline", "agent_events", "conversions", "department_events"];
 
-/// An account of some forty pages of chats, each answer of which takes a while.
+/// An account of about forty pages of chats, with slow responses.
 async fn account(arrange: impl FnOnce(&mut Options)) -> Account {
     let mut account = Account::open(|options| {
         options.holdings.chats = 24_000;
@@ -38,7 +38,7 @@ async fn account(arrange: impl FnOnce(&mut Options)) -> Account {
     account
 }
 
-/// How many windows of a stream were read beside the first at the most.
+/// The maximum number of windows of a stream that were read besides the first.
 fn beside(reading: &Reading, stream: &str) -> usize {
     let windows = reading.states(stream).into_iter().filter_map(|state| state["windows"].as_array());
     windows.map(Vec::len).max().unwrap_or(0)
@@ -48,7 +48,7 @@ fn set(reading: &Reading, stream: &str) -> BTreeSet<String> {
     reading.keys(stream).into_iter().collect()
 }
 
-/// Reads a stream from nothing and holds it to the truth.
+/// Reads a stream from the start and compares it with the truth.
 async fn complete(account: &Account, stream: &str) -> Reading {
     let reading = account.read("incremental", &[stream], "").await;
     assert_eq!(reading.errors(), [], "{stream}");
@@ -91,7 +91,7 @@ async fn a_time_line_that_grows_or_is_ordered_by_ends_is_complete() {
         let reading = complete(&account, "agent_timeline").await;
         let beside = beside(&reading, "agent_timeline");
         assert!(beside > 0);
-        // What is ordered by its end may come on both sides of a border that lies between start and end.
+        // With an order by end, a span may come on both sides of a border between its start and its end.
         let twice = reading.counts("agent_timeline").values().filter(|&&count| count > 1).count();
         assert!(twice <= beside * 20, "{twice} {beside}");
     }
@@ -120,7 +120,7 @@ async fn years_without_a_chat_cost_no_more_than_a_request_a_window() {
     assert!(reading.requests.len() <= pages + pages / 4, "{} {pages}", reading.requests.len());
 }
 
-/// A run that was killed after any of its states, in whatever stage its windows were, and a day later goes on.
+/// A run is killed after any of its states, at any stage of its windows. A day later the next run goes on.
 #[tokio::test(start_paused = true)]
 async fn a_run_killed_after_any_state_goes_on_without_loss() {
     for stream in ["chats", "agent_timeline"] {
@@ -136,14 +136,14 @@ async fn a_run_killed_after_any_state_goes_on_without_loss() {
             resumed.result.as_ref().unwrap();
             let both: BTreeSet<String> = set(&killed, stream).union(&set(&resumed, stream)).cloned().collect();
             assert!(both.is_superset(&truth), "{stream} after {count} states");
-            // Chats that were changed meanwhile come again in their new form, and spans of the last hours.
+            // Chats that changed meanwhile come again in their new form, and so do the spans of the last hours.
             let again = resumed.records(stream).len() + killed.records(stream).len() - truth.len();
             assert!(again < truth.len() / 10, "{stream} after {count} states: {again}");
         }
     }
 }
 
-/// Airbyte's own connector reads the cursor alone.
+/// Airbyte's own connector reads only the cursor.
 #[tokio::test(start_paused = true)]
 async fn the_cursor_alone_misses_nothing_either() {
     let account = account(|_| ()).await;
@@ -195,11 +195,11 @@ async fn a_run_that_finds_a_page_or_two_asks_no_more_than_one_after_the_other() 
     }
 }
 
-/// A sink that forgets what it takes, and is at work on each page for so long.
+/// A sink that discards its pages, and works on each for a fixed time.
 #[derive(Clone, Default)]
 struct Worker {
     work: Duration,
-    /// The most windows that were read beside the first.
+    /// The maximum number of windows that were read besides the first.
     beside: Arc<AtomicUsize>,
 }
 
@@ -235,7 +235,7 @@ impl Writer for WorkersPlace {
     }
 
     async fn write(&mut self, page: Page) -> Result<(), Error> {
-        // Two pages may wait for their turn, so the first ones seem to take no time.
+        // Two pages may be queued, so the first ones seem to take no time.
         sleep_until(self.until.checked_sub(self.worker.work * 2).unwrap_or(self.until)).await;
         self.until = self.until.max(Instant::now()) + self.worker.work;
         self.total += page.len() as u64;
@@ -260,8 +260,8 @@ impl Writer for WorkersPlace {
     }
 }
 
-/// A sink that can hardly keep up was given nine windows, since it took the first pages at once: months were opened side
-/// by side, and all of them had to be merged.
+/// Regression: a sink that could hardly keep up was given nine windows, since it accepted the first pages at once.
+/// Months were opened in parallel, and all of them had to be merged.
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_is_at_work_all_the_time_is_given_one_window() {
     for (work, windows) in [(250, false), (20, true)] {

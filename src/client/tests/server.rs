@@ -1,4 +1,4 @@
-//! A service that does what a test tells it, on loopback and on the test's own clock.
+//! A service that follows a test's script, on loopback and on the test's own clock.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -10,28 +10,28 @@ use tokio::time::{Instant, sleep};
 
 /// What the service does with one request.
 pub enum Step {
-    /// Answers, and keeps the connection.
+    /// Sends these bytes, and keeps the connection.
     Send(Vec<u8>),
-    /// Answers so much, and closes the connection in good order.
+    /// Sends these bytes, and closes the connection in good order.
     SendAndClose(Vec<u8>),
-    /// Answers so much, and resets the connection.
+    /// Sends these bytes, and resets the connection.
     SendAndReset(Vec<u8>),
-    /// Answers so much, and says no more.
+    /// Sends these bytes, and then nothing.
     SendAndStall(Vec<u8>),
-    /// Answers so much, and then one byte every half minute, without an end.
+    /// Sends these bytes, and then one byte every half minute, without an end.
     SendAndTrickle(Vec<u8>),
-    /// Answers after a time.
+    /// Sends these bytes after this time, and keeps the connection.
     SendLate(Duration, Vec<u8>),
 }
 
-/// A request as it came.
+/// A request that the service received.
 #[derive(Clone)]
 pub struct Seen {
-    /// Its head.
+    /// The request line and the headers.
     pub head: String,
-    /// Its body.
+    /// The body.
     pub body: String,
-    /// When.
+    /// When it arrived.
     pub at: Instant,
 }
 
@@ -42,7 +42,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A service that does `steps(n)` with its n-th request, from zero.
+    /// A service that does `steps(n)` with its n-th request, counted from zero.
     pub async fn start(steps: impl Fn(usize) -> Step + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -58,18 +58,18 @@ impl Server {
         Self { url, seen }
     }
 
-    /// All requests so far.
+    /// All requests received so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The first lines of all requests so far.
+    /// The request lines of all requests received so far.
     pub fn asked(&self) -> Vec<String> {
         self.seen().iter().map(|seen| seen.head.lines().next().unwrap_or_default().to_owned()).collect()
     }
 }
 
-/// An answer with a body, of a length that is told.
+/// A response with a body and its `content-length`.
 pub fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut answer = format!("HTTP/1.1 {status} Any\r\ncontent-length: {}\r\n{headers}\r\n", body.len()).into_bytes();
@@ -102,7 +102,7 @@ async fn serve(mut stream: TcpStream, steps: &impl Fn(usize) -> Step, seen: &Mut
             Step::SendAndClose(bytes) => return stream.write_all(&bytes).await,
             Step::SendAndReset(bytes) => {
                 stream.write_all(&bytes).await?;
-                // What was sent must arrive before the reset overtakes it.
+                // The bytes must arrive before the reset, which could overtake them.
                 sleep(Duration::from_millis(10)).await;
                 return stream.set_zero_linger();
             }

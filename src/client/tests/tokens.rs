@@ -1,9 +1,9 @@
-//! The life of an access token, against a service that ends it as the test says.
+//! Tests of an access token's life, against a service that ends it as each test requires.
 
 use super::*;
 use crate::access::oauth::Registration;
 
-/// A client that signs in by itself.
+/// A client that signs in with its own ID and secret.
 fn by_itself(server: &Server) -> Client {
     let registration = Registration { id: "ours".to_owned(), secret: Some("s+cret".into()) };
     let access = Access { token: None, renewal: Some(Renewal::ClientCredentials(registration)) };
@@ -22,7 +22,7 @@ fn refused() -> Step {
     Step::Send(answer(401, "", ""))
 }
 
-/// What was asked: `token` or `page`.
+/// The requests so far, each as `token` or `page`.
 fn asked(server: &Server) -> Vec<&'static str> {
     let kind = |line: &String| if line.starts_with("POST /oauth2/chat/token ") { "token" } else { "page" };
     server.asked().iter().map(kind).collect()

@@ -1,14 +1,15 @@
-//! Opens an address in the browser of whoever sits here.
+//! Opens an address in the user's browser.
 
 use std::io;
 use std::process::{Command, Stdio};
 
 use url::Url;
 
-/// What of the environment is none of a browser's business.
+/// Environment variables that are not passed to the browser.
 const SECRETS: [&str; 2] = ["ZENDESK_CHAT_CLIENT_SECRET", "ZENDESK_CHAT_ACCESS_TOKEN"];
 
-/// Hands an address to the system, and does not wait for what it does with it; `secret` is another variable that is not for it.
+/// Opens an address with the system's default program, without waiting for it. `secret` names one more environment
+/// variable to withhold.
 pub fn open(url: &Url, secret: Option<&str>) -> io::Result<()> {
     let (program, arguments): (_, &[&str]) = if cfg!(target_os = "macos") {
         ("open", &[])
@@ -23,7 +24,7 @@ pub fn open(url: &Url, secret: Option<&str>) -> io::Result<()> {
         command.env_remove(secret);
     }
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    // It ends when it likes; until then nobody waits for it.
+    // A thread of its own waits for the program, so that it leaves no zombie process.
     std::thread::spawn(move || child.wait());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The address of this machine to which the browser brings the answer back.
+//! The listener on localhost to which the browser is redirected after the consent page.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -18,13 +18,13 @@ use super::page::{Page, handover};
 use crate::access::oauth::{self, Issued, Response};
 use crate::error::{Error, Kind};
 
-/// The most that a browser hands over.
+/// The maximum size of a request body, in bytes.
 const MOST: usize = 64 * 1024;
 
 /// How long the browser may take to fetch the last page.
 const PARTING: Duration = Duration::from_secs(5);
 
-/// A listener for one answer.
+/// A listener for one OAuth response.
 pub struct Loopback {
     redirect: String,
     callbacks: mpsc::Receiver<Callback>,
@@ -32,44 +32,44 @@ pub struct Loopback {
     serving: JoinSet<io::Result<()>>,
 }
 
-/// The answer that counts, and the browser that waits to be told what came of it.
+/// The OAuth response that counts, and the browser that waits for the result.
 pub struct Callback {
-    /// What it brought, or why it brought nothing.
+    /// The credential in the response, or the error that it reports.
     pub brought: Result<Brought, Error>,
-    /// What the browser shows.
+    /// Takes the page that the browser is to show.
     pub answer: oneshot::Sender<Page>,
 }
 
-/// What the browser brought.
+/// The credential in an OAuth response.
 pub enum Brought {
-    /// A code that a token is given for.
+    /// A code to be exchanged for a token.
     Code(SecretString),
     /// The token itself.
     Token(Issued),
 }
 
-/// What is known to whoever answers a request.
+/// The shared state of the request handlers.
 struct Porter {
     port: u16,
     response: Response,
     state: SecretString,
     nonce: SecretString,
-    /// Taken by the answer that counts.
+    /// Taken by the first response that counts; no later one finds it.
     callbacks: Mutex<Option<mpsc::Sender<Callback>>>,
 }
 
-/// What is done about a request.
+/// The decision about a request.
 enum Reply {
-    /// It is shown a page.
+    /// Show a page.
     Show(Page),
-    /// It is shown the page that hands over what only the browser sees.
+    /// Show the page whose script posts the URL fragment, which only the browser sees.
     HandOver,
-    /// It brings the answer.
+    /// Pass the OAuth response on.
     Answer(Result<Brought, Error>),
 }
 
 impl Loopback {
-    /// Listens on `port` of this machine for an answer that bears `state`.
+    /// Listens on `port` of localhost for a response that carries `state`.
     pub async fn open(port: u16, response: Response, state: &SecretString) -> Result<Self, Error> {
         let taken = |error| {
             Error::new(Kind::Port, format!("The answer of the browser cannot be waited for on port {port}"))
@@ -78,7 +78,7 @@ impl Loopback {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(taken)?;
         let port = listener.local_addr().map_err(taken)?.port();
         let mut listeners = vec![listener];
-        // To a browser `localhost` may be either address; a machine may have no other than the first.
+        // A browser may resolve `localhost` to either address. A machine may lack IPv6.
         match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
             Ok(listener) => listeners.push(listener),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(taken(error)),
@@ -98,20 +98,20 @@ impl Loopback {
         Ok(Self { redirect: format!("http://localhost:{port}"), callbacks, stop, serving })
     }
 
-    /// The redirect URL, as it is registered.
+    /// The redirect URL, as it is registered for the API client.
     pub fn redirect(&self) -> &str {
         &self.redirect
     }
 
-    /// Returns the answer that counts.
+    /// Waits for the response that counts.
     pub async fn callback(&mut self) -> Result<Callback, Error> {
         let callback = self.callbacks.recv().await;
         callback.ok_or_else(|| Error::new(Kind::Internal, "The browser can no longer be waited for"))
     }
 
-    /// Shows the browser a last page, and returns when it has it.
+    /// Sends the browser its last page, and returns once it is delivered or time is up.
     pub async fn close(mut self, answer: oneshot::Sender<Page>, page: Page) {
-        // A tab that was closed meanwhile sees nothing.
+        // If the tab was closed meanwhile, nobody receives the page.
         let _ = answer.send(page);
         let _ = self.stop.send(true);
         let ended = async { while self.serving.join_next().await.is_some() {} };
@@ -141,13 +141,13 @@ async fn serve(State(porter): State<Arc<Porter>>, request: Request) -> axum::res
 }
 
 impl Porter {
-    /// Decides what a request is; it changes nothing.
+    /// Decides how to reply to a request. Changes no state.
     fn judge(&self, method: &Method, path: &str, query: &str, headers: &HeaderMap, body: &str) -> Reply {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        // A browser does not name the port that is usual.
+        // A browser leaves the default port out of `Host`.
         let port = if self.port == 80 { String::new() } else { format!(":{}", self.port) };
         let hosts = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{host}{port}"));
-        // Under another name a page from elsewhere would be speaking to us.
+        // With another name in `Host`, the request may come from a page of another site.
         let host = text(header::HOST).unwrap_or_default();
         if !hosts.iter().any(|known| known == host) {
             return Reply::Show(Page::nothing());
@@ -162,7 +162,7 @@ impl Porter {
         }
     }
 
-    /// Reads an answer, which counts only if it bears the state of the question.
+    /// Reads an OAuth response. It counts only if it carries the `state` of this sign-in.
     fn answer(&self, query: &str) -> Reply {
         let members: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let text = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
@@ -184,7 +184,7 @@ impl Porter {
         }
     }
 
-    /// Passes the first answer on, and waits for what comes of it.
+    /// Passes the first response on, and waits for the page that shows its result. Later responses change nothing.
     async fn pass_on(&self, brought: Result<Brought, Error>) -> Page {
         let first = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(callbacks) = first else { return Page::again() };
@@ -216,7 +216,7 @@ impl Porter {
     }
 }
 
-/// What it means that the account said no; its words are short and of one line.
+/// The error for a refusal by the account. The words of the service are cut to one short line.
 fn refused(error: &str, description: Option<&str>) -> Error {
     let word = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
     let said = description.map_or_else(|| word(error), |description| format!("{}: {}", word(error), word(description)));
@@ -247,7 +247,7 @@ mod tests {
         headers
     }
 
-    /// What becomes of a GET of `/` with a query.
+    /// The reply to a GET of `/` with a query.
     fn shown(response: Response, query: &str) -> String {
         name(&porter(response).judge(&Method::GET, "/", query, &headers("localhost:8080", None), ""))
     }

@@ -1,15 +1,15 @@
-//! What the browser shows when it comes back.
+//! The pages that the browser shows after it is redirected.
 
-/// What is said on a page: a line, and what it means.
+/// The content of a page: a title and its explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// The HTTP status that it goes out with.
+    /// The HTTP status of the response.
     pub status: u16,
-    /// Whether it is good news.
+    /// Whether the page reports success.
     pub good: bool,
-    /// The line.
+    /// The title.
     pub title: String,
-    /// What it means.
+    /// The explanation.
     pub text: String,
 }
 
@@ -18,46 +18,47 @@ impl Page {
         Self { status, good: status == 200, title: title.to_owned(), text: text.to_owned() }
     }
 
-    /// All went well.
+    /// The sign-in succeeded.
     pub fn signed_in() -> Self {
         Self::of(200, "You are signed in", "You can close this tab and go back to the terminal.")
     }
 
-    /// It ended otherwise.
+    /// The sign-in failed.
     pub fn failed(problem: &str) -> Self {
         let text = format!("{problem}. You can close this tab; the terminal says what to do.");
         Self::of(400, "You are not signed in", &text)
     }
 
-    /// An answer to a question that was not asked here.
+    /// The response does not belong to this sign-in.
     pub fn unasked() -> Self {
         let text = "This is not the answer to what source-zendesk-chat asked, and nothing was done with it. It goes on waiting: use the address that stands in the terminal.";
         Self::of(400, "Nothing was done", text)
     }
 
-    /// One more answer.
+    /// Another response came before this one.
     pub fn again() -> Self {
         let text = "An answer has come before this one, and only the first counts. You can close this tab.";
         Self::of(409, "Nothing was done", text)
     }
 
-    /// Nothing stands at this address.
+    /// There is no page at this address.
     pub fn nothing() -> Self {
         Self::of(404, "There is nothing here", "source-zendesk-chat waits for the answer of Zendesk's page.")
     }
 
-    /// The page; `nonce` lets its own style and script in, and no other.
+    /// The page as HTML. `nonce` admits its own style and script, and no other.
     pub fn html(&self, nonce: &str) -> String {
         document(&self.title, &self.text, self.good, nonce, "history.replaceState(null,'','/');")
     }
 
-    /// The same for a script that shows it.
+    /// The page as JSON, for the script of the handover page.
     pub fn json(&self) -> String {
         serde_json::json!({ "good": self.good, "title": self.title, "text": self.text }).to_string()
     }
 }
 
-/// The page that hands over what only the browser sees, and takes it out of the address and the history.
+/// The page whose script posts the URL fragment, which only the browser sees, and removes it from the address and the
+/// history.
 pub fn handover(nonce: &str) -> String {
     let script = "const fragment=location.hash.slice(1);history.replaceState(null,'','/');\
         const show=page=>{document.title=page.title;document.querySelector('h1').textContent=page.title;\
@@ -85,7 +86,7 @@ fn document(title: &str, text: &str, good: bool, nonce: &str, script: &str) -> S
     )
 }
 
-/// A text as it stands in a page.
+/// A text escaped for HTML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

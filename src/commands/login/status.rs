@@ -1,4 +1,4 @@
-//! `login --status`: what a configuration signs in with, and whether that works.
+//! `login --status`: how a configuration signs in, and whether that works.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::config::{Credentials, Environment};
 use crate::error::{Error, Kind};
 use crate::position;
 
-/// Tells what a configuration signs in with; it spends nothing.
+/// Describes how a configuration signs in. Spends no refresh token.
 pub(super) async fn run(path: &Path, context: &Context) -> Result<(), Error> {
     let (document, config) = context.config(path)?;
     let line = |what: &str, text: &str| context.screen.line(&format!("{what:<15} {text}"));
@@ -38,7 +38,7 @@ pub(super) async fn run(path: &Path, context: &Context) -> Result<(), Error> {
         line("works", "not tried: the next run asks for an access token with the refresh token, which works once");
         return Ok(());
     };
-    // Without anything to renew it with, nothing can be spent.
+    // This client cannot renew its token, so it spends no refresh token.
     let client = context.client(&config, Access::from(access))?;
     let account = Account { config, client, sandbox: None };
     match check::proof(&account, context).await {
@@ -68,7 +68,7 @@ fn method(credentials: &Credentials, environment: &Environment) -> &'static str 
     }
 }
 
-/// How long the access token of a configuration lives, as far as that was told.
+/// The remaining life of the access token in a configuration, if the service stated one.
 fn life(document: &Document, context: &Context) -> String {
     let Some(end) = document.credential("token_expiry_date").and_then(position::when) else {
         return "nobody said how long it lives".to_owned();

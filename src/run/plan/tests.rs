@@ -1,4 +1,4 @@
-//! What is read of what was asked for.
+//! Which streams each choice reads, and how.
 
 use super::*;
 

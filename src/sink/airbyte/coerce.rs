@@ -1,4 +1,4 @@
-//! A record against its schema: passed on as it is, or mended with a list of what was changed.
+//! Fits records to their schema: a record is passed on as it is, or mended with a list of the changes.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::protocol::Change;
 use crate::source::page::Record;
 use crate::source::streams::{Project, Stream};
 
-/// What a schema declares of one top-level member.
+/// The type that a schema declares for a top-level member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Declared {
     String,
@@ -26,7 +26,7 @@ enum Declared {
 /// How the records of one stream are written.
 #[derive(Debug)]
 pub struct Coercion {
-    /// In the order of the schema, in which members mostly come.
+    /// In the order of the schema, which most records follow.
     declared: Vec<(&'static str, Declared)>,
     left_out: Vec<&'static str>,
     project: Project,
@@ -51,8 +51,8 @@ enum Types {
 }
 
 impl Coercion {
-    /// The rules of a stream; `selected` names the members that the user wants, `None` means all. Keys, cursors and members
-    /// that the schema does not know are never left out.
+    /// The rules of a stream. `selected` names the members that the user wants; `None` means all. Keys, cursors and
+    /// members that the schema does not know are never left out.
     pub fn new(stream: &Stream, selected: Option<&[String]>) -> Self {
         let properties = json::members(stream.schema).into_iter().find(|&(name, _)| name == "properties");
         let properties = properties.map(|(_, properties)| json::members(properties)).unwrap_or_default();
@@ -65,7 +65,7 @@ impl Coercion {
         Self { declared: declared.collect(), left_out, project: stream.project, key: stream.key }
     }
 
-    /// Appends the record to `line` on one line, and what had to be changed to `changes`.
+    /// Appends the record to `line` without line breaks, and its changes to `changes`.
     pub fn write(&self, record: Record<'_>, line: &mut Vec<u8>, changes: &mut Vec<Change>) {
         let begin = line.len();
         if self.passes(record) {
@@ -73,13 +73,13 @@ impl Coercion {
         } else {
             self.rewrite(record, line, changes);
         }
-        // Between the tokens of JSON, and nowhere else, a line break may stand; a space says the same.
+        // JSON can hold line breaks only between its tokens, where a space means the same.
         if memchr::memchr2(b'\n', b'\r', &line[begin..]).is_some() {
             line[begin..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
         }
     }
 
-    /// Whether the record can go out byte for byte.
+    /// Whether the record can be written byte for byte as it came.
     fn passes(&self, record: Record<'_>) -> bool {
         let mut declared = self.declared.iter().cycle();
         self.project == Project::Whole
@@ -91,7 +91,7 @@ impl Coercion {
             })
     }
 
-    /// What the schema declares of a member.
+    /// The type that the schema declares for a member.
     fn declared(&self, name: &str) -> Option<Declared> {
         self.declared.iter().find(|(known, _)| *known == name).map(|&(_, declared)| declared)
     }
@@ -106,7 +106,7 @@ impl Coercion {
         }
         for (index, (name, value)) in record.members().enumerate() {
             let replaced_key = self.project != Project::Whole && Some(name) == self.key;
-            // Of a member that comes twice every reader takes the last: the others need no mending.
+            // If a member occurs twice, every reader takes the last one, so the others are left out.
             let superseded = record.members().skip(index + 1).any(|(later, _)| later == name);
             if replaced_key || superseded || self.left_out.contains(&name) {
                 continue;
@@ -126,7 +126,8 @@ impl Coercion {
         line.push(b'}');
     }
 
-    /// Appends a member's `sound` value in the type that is declared; if that is not how it `came`, tells whether it is lost.
+    /// Appends a member's `sound` value in its declared type. If that differs from the value as it `came`, returns
+    /// whether the value became null.
     fn mend(&self, name: &str, came: &str, sound: &str, line: &mut Vec<u8>) -> Option<bool> {
         let misfit = self.declared(name).filter(|&declared| !fits(declared, sound));
         let went = misfit.map_or(Some(Cow::Borrowed(sound)), |declared| mended(declared, sound).map(Cow::Owned));
@@ -136,7 +137,7 @@ impl Coercion {
     }
 }
 
-/// The declared type of a property; `None` if it declares several or none, so that any value fits.
+/// The declared type of a property; `None` if it declares several types or none, so that any value fits.
 fn declared(property: &str) -> Option<Declared> {
     let property: Property = serde_json::from_str(property).ok()?;
     let types = match property.types {
@@ -174,12 +175,12 @@ fn fits(declared: Declared, value: &str) -> bool {
     }
 }
 
-/// Whether a text names a time of day, not only a day.
+/// Whether a text holds a time of day, not only a date.
 fn is_instant(text: &str) -> bool {
     text.len() > "2024-01-01".len() && position::when(text).is_some()
 }
 
-/// The value in the declared type where that says the same; `None` where it cannot be said.
+/// The value in the declared type, with the same meaning; `None` if the type cannot express it.
 fn mended(declared: Declared, value: &str) -> Option<String> {
     let inner = json::unquoted(value);
     match declared {
@@ -206,13 +207,13 @@ fn mended(declared: Declared, value: &str) -> Option<String> {
     }
 }
 
-/// A number without a fraction, as an integer is written.
+/// A number without a fraction, written as an integer.
 fn whole_number(text: &str) -> Option<String> {
     if let Ok(number) = text.parse::<i64>() {
         return Some(number.to_string());
     }
     let number: f64 = text.parse().ok()?;
-    // Above 2^53 a float no longer names one integer.
+    // From 2^53 on, one float may stand for several integers.
     (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then(|| format!("{number:.0}"))
 }
 

@@ -1,4 +1,4 @@
-//! The state file that `read --update-state` keeps: at every moment it holds states whose records are out.
+//! The state file of `read --update-state`. At every moment, it holds only states whose records have been written.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,10 +11,10 @@ use crate::atomic_file::{self, Readers};
 use crate::error::{Error, Kind};
 use crate::source::state_format::Saved;
 
-/// A state file and what it holds; streams that are not read keep their entries.
+/// A state file and its content. Streams that are not read keep their entries.
 pub struct StateFile {
     path: PathBuf,
-    /// The path as the user gave it, under which the file is told of.
+    /// The path as the user gave it, for messages.
     name: String,
     saved: Mutex<Saved>,
     output: Option<File>,
@@ -22,9 +22,10 @@ pub struct StateFile {
 }
 
 impl StateFile {
-    /// The state file at `path`, which no other run keeps as long as this lives, with what it holds if it exists.
+    /// Opens the state file at `path` and locks it against other runs for the lifetime of this value. Returns it with
+    /// its content, if the file exists.
     ///
-    /// `output`, where it is a regular file, is made durable before each change.
+    /// `output` is stdout if that is a regular file; it is made durable before each change.
     pub fn open(path: &Path, output: Option<File>) -> Result<(Self, Option<Saved>), Error> {
         let name = path.display().to_string();
         let target = atomic_file::behind_links(path).map_err(|error| {
@@ -35,12 +36,12 @@ impl StateFile {
         let held = saved.clone().unwrap_or_default();
         let text = held.text();
         let file = Self { path: target, name, saved: Mutex::new(held), output, _lock: lock };
-        // A file that cannot be written is found out before anything is read for it.
+        // This finds a file that cannot be written before any record is read.
         file.replace(&text).map_err(|error| Error::new(Kind::Output, error.to_string()))?;
         Ok((file, saved))
     }
 
-    /// Puts a stream's new state into the file. Whenever this is cut short, the file holds either the old states or the new.
+    /// Saves a stream's new state. Whenever this is interrupted, the file holds either the old states or the new ones.
     pub fn keep(&self, stream: &str, state: Value) -> io::Result<()> {
         if let Some(output) = &self.output {
             output.sync_data().map_err(|error| failure("stdout cannot be made durable", &error))?;
@@ -57,7 +58,7 @@ impl StateFile {
     }
 }
 
-/// Takes the lock of a state file, which a crash gives back.
+/// Takes the lock of a state file. A crash releases the lock.
 fn lock(path: &Path, name: &str) -> Result<File, Error> {
     let failed = |error| Error::new(Kind::Output, format!("The state file {name} cannot be locked")).because(error);
     atomic_file::try_lock(path)
@@ -84,32 +85,32 @@ pub fn regular_stdout() -> Option<File> {
     file.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
 }
 
-/// stdout, if it is a regular file; not told apart on this system.
+/// stdout, if it is a regular file. On this system, that cannot be determined.
 #[cfg(not(unix))]
 pub fn regular_stdout() -> Option<File> {
     None
 }
 
-/// Ends a line that a killed run left torn in the file to which stdout is appended: the next one would else be glued to it,
-/// and both be lost. Where that file cannot be read back, it is left as it is.
+/// Ends an incomplete line that a killed run left in the file to which stdout is appended. Otherwise the next line
+/// would be joined to it, and both would be lost. A file that cannot be read back is left as it is.
 pub fn end_torn_line() {
     if let Some(mut stdout) = regular_stdout()
         && ends_torn(&mut stdout).unwrap_or(false)
     {
-        // If this cannot be written, the first line cannot be either, and that is told.
+        // If this cannot be written, neither can the first line, and that failure is reported.
         let _ = stdout.write_all(b"\n");
     }
 }
 
-/// Whether what is written next is glued to what a file ends with.
+/// Whether a file ends with an incomplete line, to which the next line would be joined.
 fn ends_torn(stdout: &mut File) -> io::Result<bool> {
     let length = stdout.metadata()?.len();
-    // A file that is opened to append stands at its beginning until something is written.
+    // A file opened for appending has position 0 until something is written.
     let at_end = [0, length].contains(&stdout.stream_position()?);
     if length == 0 || !at_end {
         return Ok(false);
     }
-    // stdout itself is open for writing only; this opens the same file anew, whatever it is called by now.
+    // stdout is open for writing only. This path opens the same file for reading, even if it was renamed since.
     let mut file = File::open("/proc/self/fd/1")?;
     file.seek(SeekFrom::Start(length - 1))?;
     let mut last = [0];

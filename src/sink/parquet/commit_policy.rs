@@ -1,4 +1,4 @@
-//! What decides a commit: when a long read is committed on its way, and whether the end of one commits anything.
+//! Decides when a long read is committed before its end, and whether the end of a read is committed.
 
 use chrono::TimeDelta;
 
@@ -8,21 +8,22 @@ use crate::sink::End;
 /// What a writer has accepted since its last commit.
 #[derive(Debug, Clone, Copy)]
 pub struct Uncommitted {
-    /// How much JSON.
+    /// The size of its JSON, in bytes.
     pub bytes: usize,
-    /// Whether a position is known up to which it may be committed.
+    /// Whether there is a position from which a later run can continue.
     pub has_position: bool,
-    /// Whether rows may have been lost on the way.
+    /// Whether accepted rows may have been lost.
     pub broken: bool,
 }
 
-/// Whether a checkpoint is committed at once: a commit costs requests and small files, and what is not committed is read again.
+/// Whether a checkpoint is committed at once. A commit costs requests and leaves small files; uncommitted records must
+/// be read again.
 pub fn is_due(limits: &Limits, bytes: usize, since_last: TimeDelta) -> bool {
     bytes >= limits.uncommitted || since_last >= limits.unsaved
 }
 
-/// Whether the end of a read is committed. What a read brought that broke off counts only as far as a later run can go on
-/// from it.
+/// Whether the end of a read is committed. A read that broke off is committed only if it brought rows, lost none, and
+/// left a position from which a later run can continue.
 pub fn ends_in_commit(end: End, uncommitted: Uncommitted) -> bool {
     let Uncommitted { bytes, has_position, broken } = uncommitted;
     end != End::Early || (bytes > 0 && has_position && !broken)
@@ -43,7 +44,8 @@ mod tests {
 
     #[test]
     fn a_read_that_broke_off_is_committed_as_far_as_another_can_go_on() {
-        // Bytes, position, broken: committed if it broke off?
+        // The bytes, whether there is a position, whether rows may be lost, and whether a read that broke off is
+        // committed.
         let table = [(1, true, false, true), (0, true, false, false), (1, false, false, false), (1, true, true, false)];
         for (bytes, has_position, broken, committed) in table {
             let uncommitted = Uncommitted { bytes, has_position, broken };

@@ -1,7 +1,8 @@
-//! The files of a table made into fewer, with the rows that count.
+//! Merges the files of a table into fewer files, which hold only the rows to keep.
 //!
-//! First it is decided which rows lose (`judge`), then the files of those that do are written anew without them, batch by
-//! batch. A key lies in one folder: a row that belongs into another month than before leaves the one that it was in.
+//! First, `judge` decides which rows are dropped. Then the files with dropped rows are rewritten without them, batch by
+//! batch. Unless rows are appended, all rows of a key end up in one folder: if a record's month changes, its row in the
+//! old month's folder is dropped.
 
 mod content;
 mod judge;
@@ -23,37 +24,37 @@ use crate::source::streams::Stream;
 
 use judge::Judge;
 
-/// Which rows lose.
+/// Which rows the merge drops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// All of a key but the one with the greatest cursor, and of these the one that was read last. One that holds what the
-    /// table holds already changes nothing.
+    /// Keeps one row per key: the one with the greatest cursor and, among equal cursors, the one read last. A fresh row
+    /// that equals the table's row is dropped, so that it changes nothing.
     Newest,
-    /// The same, and rows of the table that the read went over and did not bring: those whose cursor lies from `from` on and before
-    /// `to`, in microseconds, or all where there is no cursor.
+    /// The same, and also drops rows of the table that the read covered but did not bring: those whose cursor lies
+    /// between `from` (inclusive) and `to` (exclusive), in microseconds, or all of them if the stream has no cursor.
     Whole {
         /// Where the read began.
         from: i64,
-        /// Where it ended.
+        /// Where the read ended.
         to: i64,
     },
-    /// Those that hold what the table holds already.
+    /// Drops fresh rows whose content the table already holds, and keeps equal fresh rows once.
     Distinct,
 }
 
-/// What became of a table's rows.
+/// How many rows of a table were added, updated and removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Rows of keys that it did not hold.
+    /// Rows that were added: their key or, in append mode, their content was not in the table.
     pub new: u64,
-    /// Rows that took the place of another one.
+    /// Rows that replaced an earlier row with other content.
     pub updated: u64,
-    /// Rows that are gone, since a whole read did not bring them.
+    /// Rows that were removed because a whole read did not bring them.
     pub removed: u64,
 }
 
 impl Counts {
-    /// Adds what became of others, or of the same later.
+    /// Adds the counts of other rows or of a later commit.
     pub fn add(&mut self, other: Self) {
         self.new += other.new;
         self.updated += other.updated;
@@ -66,36 +67,36 @@ impl Counts {
 pub struct Part {
     /// The file.
     pub file: DataFile,
-    /// Whether its rows are new to the table.
+    /// Whether its rows are fresh: about to be added to the table, not part of it yet.
     pub fresh: bool,
 }
 
-/// A table whose files are merged.
+/// The merge of one table's files.
 pub struct Merge<'run> {
-    /// Where it lies.
+    /// The dataset that the table is in.
     pub dataset: &'run Dataset,
-    /// What its rows are.
+    /// The stream whose records are its rows.
     pub stream: &'static Stream,
-    /// Its columns.
+    /// The table's columns.
     pub columns: &'run Columns,
-    /// Which rows lose.
+    /// Which rows the merge drops.
     pub rule: Rule,
-    /// Whether all files are written anew, for a column's type is another.
+    /// Whether all files are rewritten because the type of a column changed.
     pub retyped: bool,
     /// Whether the table may hold several rows of a key.
     pub appended: bool,
-    /// How much is held, and how large files become.
+    /// The limits of memory and of file sizes.
     pub limits: Limits,
 }
 
-/// Which rows of a file stay.
+/// Which rows of a file are kept.
 struct Stays {
     rows: BooleanBufferBuilder,
     lost: usize,
 }
 
 impl Stays {
-    /// All rows of a file.
+    /// Keeps all rows of a file.
     fn all(file: &DataFile) -> Self {
         let count = usize::try_from(file.rows).unwrap_or(usize::MAX);
         let mut rows = BooleanBufferBuilder::new(count);
@@ -103,9 +104,9 @@ impl Stays {
         Self { rows, lost: 0 }
     }
 
-    /// A row does not stay.
+    /// Drops a row.
     fn lose(&mut self, row: usize) {
-        // A file that holds more rows than are listed is found out when it is written anew.
+        // A file with more rows than `_state.json` lists is reported when it is rewritten.
         if row < self.rows.len() && self.rows.get_bit(row) {
             self.rows.set_bit(row, false);
             self.lost += 1;
@@ -114,10 +115,11 @@ impl Stays {
 }
 
 impl Merge<'_> {
-    /// The files that are the table from now on, folder by folder and in each the oldest first, and what became of its rows.
+    /// Returns the files that make up the table from now on, by folder and oldest first within each, and the counts of
+    /// its rows.
     pub async fn table(&self, mut parts: Vec<Part>) -> Result<(Vec<DataFile>, Counts), Error> {
         let (stays, counts) = match Judge::of(self, &parts).stays().await {
-            // What is read as a whole heals a table whose files are gone or broken.
+            // A whole read repairs a table whose files are missing or damaged.
             Err(error) => {
                 if !matches!(self.rule, Rule::Whole { .. }) || self.drop_unreadable(&mut parts).await == 0 {
                     return Err(error);
@@ -129,7 +131,7 @@ impl Merge<'_> {
         let mut folders: BTreeMap<String, Vec<(Part, Stays)>> = BTreeMap::new();
         for (part, stays) in parts.into_iter().zip(stays) {
             let folder = part.file.path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-            // A file of which no row stays is not looked at again.
+            // A file that loses all its rows is not read again.
             if stays.lost == 0 || stays.lost < stays.rows.len() {
                 folders.entry(folder).or_default().push((part, stays));
             }
@@ -141,7 +143,7 @@ impl Merge<'_> {
         Ok((files, counts))
     }
 
-    /// Leaves out files of the table that cannot be read to their end, and tells how many there were.
+    /// Leaves out files of the table that cannot be read to their end, and returns how many there were.
     async fn drop_unreadable(&self, parts: &mut Vec<Part>) -> usize {
         let all = parts.len();
         for part in std::mem::take(parts) {
@@ -161,7 +163,8 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// The files that stand in a folder from now on, oldest first. One to which nothing came and in which nothing lost stays as it is.
+    /// Returns the files of a folder from now on, oldest first. Without fresh files, dropped rows or a changed column
+    /// type, they stay as they are.
     async fn folder(&self, folder: &str, parts: Vec<(Part, Stays)>) -> Result<Vec<DataFile>, Error> {
         let changed = self.retyped || parts.iter().any(|(part, stays)| part.fresh || stays.lost > 0);
         let is_small = |file: &DataFile| file.bytes < self.limits.small;
@@ -180,7 +183,7 @@ impl Merge<'_> {
         Ok(stay)
     }
 
-    /// Writes the rows of files anew, but for those that lose.
+    /// Rewrites files without their dropped rows.
     async fn write(&self, folder: &str, files: Vec<(DataFile, Stays)>) -> Result<Vec<DataFile>, Error> {
         let mut written = Vec::new();
         let mut growing: Option<Growing> = None;

@@ -88,7 +88,7 @@ impl OpenFiles {
         Ok(())
     }
 
-    /// Waits until what is being written is in its file.
+    /// Waits until the rows being written are in their file.
     async fn finish_pending(&mut self, builders: &mut RowBuilders) -> Result<(), Error> {
         let Some(written) = self.encoding.join_next().await else { return Ok(()) };
         let broke_off = |error| Error::new(Kind::Internal, "Writing rows broke off").because(error);
@@ -112,7 +112,7 @@ impl OpenFiles {
         Ok(())
     }
 
-    /// The memory that others which grow leave to a file.
+    /// How much memory the other open files leave to a file: at least an eighth of the limit.
     fn room(&self) -> usize {
         let unfinished = self.limits.unfinished;
         let others: usize = self.growing.iter().map(|(_, growing)| growing.memory()).sum();
@@ -120,7 +120,7 @@ impl OpenFiles {
     }
 }
 
-/// The folder of a month's rows: one a stream, and within it one a month for those that grow for ever.
+/// The folder of a month's rows. Each stream has one folder, divided by month if the stream grows forever.
 fn folder(stream: &Stream, month: Month) -> String {
     let name = stream.name;
     match (stream.created, month) {

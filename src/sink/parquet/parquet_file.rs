@@ -1,4 +1,4 @@
-//! One file of rows, written and read.
+//! Writes and reads one Parquet file.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,19 +26,20 @@ use parquet::schema::types::ColumnPath;
 use crate::dataset::{DataFile, Dataset, Store, concise};
 use crate::error::{Error, Kind};
 
-/// Rows that are compressed together: what analytical readers divide their work by.
+/// How many rows a row group has at most. Analytical readers divide their work by row groups.
 const ROW_GROUP: usize = 122_880;
 
-/// The size of a page of a column, and of its dictionary: each of a hundred columns holds as much in memory while a file grows.
+/// The size limit of a column's page and of its dictionary, in bytes. Each of a hundred columns may hold that much in
+/// memory while a file is being written.
 const PAGE: usize = 256 * 1024;
 
-/// Values of a column that are written at once, after which its pages are looked at.
+/// How many values of a column are written before the size of its page is checked.
 const WRITTEN: usize = 8_192;
 
-/// Rows that are read at once.
+/// How many rows are read at once.
 const BATCH: usize = 2_048;
 
-/// A file that grows.
+/// A file being written.
 pub struct Growing {
     path: String,
     writer: AsyncArrowWriter<BufWriter>,
@@ -48,7 +49,8 @@ pub struct Growing {
 }
 
 impl Growing {
-    /// Begins a file at a path, whose rows are ordered, if by anything, by the column `cursor`.
+    /// Begins a file at a path. `cursor` is the column whose smallest and largest values are recorded, if the stream
+    /// has one.
     pub fn begin(dataset: &Dataset, path: String, schema: &SchemaRef, cursor: Option<&str>) -> Result<Self, Error> {
         let compression = Compression::ZSTD(ZstdLevel::try_new(1).map_err(broken)?);
         let mut properties = WriterProperties::builder()
@@ -59,7 +61,7 @@ impl Growing {
             .set_write_batch_size(WRITTEN)
             .set_dictionary_page_size_limit(PAGE)
             .set_created_by(concat!("source-zendesk-chat ", env!("CARGO_PKG_VERSION")).to_owned());
-        // Readers pass over row groups by what stands at the top of a record; of what lies within it none of them asks.
+        // Readers skip row groups by the statistics of top-level columns; none of them uses statistics of nested ones.
         for field in schema.fields().iter().filter(|field| !field.data_type().is_nested()) {
             let column = ColumnPath::from(field.name().as_str());
             properties = properties.set_column_statistics_enabled(column, EnabledStatistics::Page);
@@ -71,7 +73,7 @@ impl Growing {
         Ok(Self { path, writer, cursor, rows: 0, range: None })
     }
 
-    /// Adds rows; those that are not compressed yet may take `room` bytes of memory.
+    /// Adds rows. If rows that are not compressed yet take more than `room` bytes of memory, they are compressed.
     pub async fn write(&mut self, rows: &RecordBatch, room: usize) -> Result<(), Error> {
         self.writer.write(rows).await.map_err(broken)?;
         if self.memory() > room {
@@ -86,22 +88,22 @@ impl Growing {
         Ok(())
     }
 
-    /// The memory that rows take which are not compressed yet.
+    /// The memory taken by rows that are not compressed yet, in bytes.
     pub fn memory(&self) -> usize {
         self.writer.memory_size()
     }
 
-    /// Compresses what waits, and so gives its memory back.
+    /// Compresses the waiting rows, which frees their memory.
     pub async fn rest(&mut self) -> Result<(), Error> {
         self.writer.flush().await.map_err(broken)
     }
 
-    /// How large it is so far.
+    /// Its size so far, in bytes.
     pub fn bytes(&self) -> u64 {
         self.writer.bytes_written() as u64
     }
 
-    /// Ends the file; from now on it is durable.
+    /// Finishes the file, which makes it durable.
     pub async fn close(mut self) -> Result<DataFile, Error> {
         self.writer.finish().await.map_err(broken)?;
         let (min, max) = self.range.unzip();
@@ -109,7 +111,7 @@ impl Growing {
     }
 }
 
-/// A file that is read where it lies.
+/// Reads a file directly from the store.
 pub struct Reader {
     objects: Arc<dyn ObjectStore>,
     path: Path,
@@ -143,7 +145,7 @@ impl AsyncFileReader for Reader {
     }
 }
 
-/// The rows of a file, batch by batch; only these columns, or all.
+/// The rows of a file, batch by batch, with only the given columns or with all.
 pub async fn open(
     dataset: &Dataset,
     file: &DataFile,
@@ -159,7 +161,7 @@ pub async fn open(
     builder.with_projection(mask).with_batch_size(BATCH).build().map_err(missing)
 }
 
-/// How many rows a file says that it has.
+/// How many rows a file has according to its metadata.
 pub async fn rows_of(store: &Store, file: &DataFile) -> Result<u64, Error> {
     let metadata = Reader::of(store, file).get_metadata(None).await;
     let metadata = metadata.map_err(|error| unreadable(store, file, &error))?;
@@ -172,7 +174,7 @@ fn unreadable(store: &Store, file: &DataFile, error: &ParquetError) -> Error {
     Error::new(Kind::Incomplete, format!("{address} cannot be read as the file that `_state.json` lists: {cause}"))
 }
 
-/// The values of a column of whole numbers or times; none for any other.
+/// The values of a column of integers or times; nulls for any other column.
 pub fn numbers(column: &dyn Array) -> Vec<Option<i64>> {
     match column.data_type() {
         DataType::Int64 => column.as_primitive::<Int64Type>().iter().collect(),
@@ -181,13 +183,13 @@ pub fn numbers(column: &dyn Array) -> Vec<Option<i64>> {
     }
 }
 
-/// A failure of the place, or of ourselves, while a file is written or read.
+/// The error for a file that cannot be written or read, whether the store or this program is at fault.
 #[allow(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 pub fn broken(error: ParquetError) -> Error {
     Error::new(Kind::Store, format!("A file of the dataset cannot be written or read: {}", cause(&error)))
 }
 
-/// What went wrong, once: of the errors of a store each repeats the one that it came from.
+/// The cause of an error, without repetition: each error of a store repeats the error that caused it.
 fn cause(error: &ParquetError) -> String {
     match error {
         ParquetError::External(inner) => match inner.downcast_ref::<object_store::Error>() {

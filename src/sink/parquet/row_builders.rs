@@ -121,7 +121,7 @@ impl RowBuilders {
         Ok(())
     }
 
-    /// How much JSON is held as rows, or on its way there.
+    /// How much JSON is held as rows or is being converted, in bytes.
     pub fn waiting(&self) -> usize {
         self.waiting
     }

@@ -1,4 +1,4 @@
-//! One stream on its way into its table.
+//! Writes one stream into its table.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,7 @@ use crate::source::page::Page;
 use crate::source::state_format;
 use crate::source::streams::Stream;
 
-/// The status of a stream whose run was told to end.
+/// The status of a stream whose run was interrupted.
 const INTERRUPTED: &str = "interrupted";
 
 /// Writes the tables of a run; clones share the dataset.
@@ -39,18 +39,18 @@ struct Shared {
 }
 
 impl Parquet {
-    /// A sink into a dataset, which does this to its tables.
+    /// A sink into a dataset; `tasks` says what to do to each table.
     pub fn new(dataset: Arc<Dataset>, clock: Clock, tasks: TableTasks, limits: Limits) -> Self {
         let (merging, summaries) = (tokio::sync::Mutex::default(), Mutex::default());
         Self(Arc::new(Shared { dataset, clock, tasks, limits, merging, summaries }))
     }
 
-    /// The dataset.
+    /// The dataset that it writes to.
     pub fn dataset(&self) -> &Dataset {
         &self.0.dataset
     }
 
-    /// What became of each stream so far.
+    /// The result of each stream so far.
     pub fn summaries(&self) -> Vec<Summary> {
         self.0.summaries.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
@@ -245,7 +245,7 @@ impl Writer {
         let cursor = task.advance(frontier.as_ref()).map(|frontier| state_format::of(stream, Some(frontier)));
         let rule = rule(stream, &task, end);
         if task.mode.is_incremental() {
-            // Whoever began a long read of the table read it before these rows came.
+            // A pending long read began before these rows arrived, so it would bring older ones: it is discarded.
             table.pending = None;
             self.add(index, &mut table, fresh, rule).await?;
             table.cursor = cursor;
@@ -278,7 +278,7 @@ impl Writer {
             columns,
             rule,
             retyped,
-            // The first deduped commit on a table that was appended to goes over all of it.
+            // The first deduplicating commit on a table that was appended to checks all of its rows.
             appended: table.appended,
             limits: self.sink.0.limits,
         };

@@ -1,4 +1,4 @@
-//! What an answer holds: its records down to their top-level members, and the position behind them.
+//! The content of a response: its records down to their top-level members, and the position after them.
 
 use std::borrow::Cow;
 
@@ -9,34 +9,34 @@ use crate::json::{Malformed, slice, unquoted};
 use crate::position::{Position, Unit};
 use crate::source::page::Shape;
 
-/// Where a record lies and which of the page's members are its own.
+/// Where a record lies, and which of the page's members belong to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
-    /// The whole record.
+    /// Where the whole record lies.
     pub text: Span,
-    /// The first of its members.
+    /// The index of its first member.
     pub first_member: usize,
     /// How many members it has.
     pub members: usize,
-    /// In which of the shape's arrays it came.
+    /// The index of the shape's array that it came in.
     pub array: usize,
     /// Whether it holds half a surrogate pair or an integer beyond 64 bits.
     pub unsound: bool,
 }
 
-/// What was found in an answer.
+/// The parsed structure of a response.
 #[derive(Default)]
 pub(super) struct Outline {
     /// The records.
     pub entries: Vec<Entry>,
     /// The members of all records: keys without quotes, and values.
     pub members: Vec<(Span, Span)>,
-    /// The position behind the records.
+    /// The position after the records.
     pub next: Option<Position>,
     complete: bool,
 }
 
-/// What an envelope says of the position behind its records.
+/// The members of an envelope that name the position after its records.
 #[derive(Default)]
 struct Named<'text> {
     next_page: Option<&'text str>,
@@ -45,7 +45,7 @@ struct Named<'text> {
 }
 
 impl Outline {
-    /// Goes over the answer of an endpoint of that shape.
+    /// Parses the response of an endpoint of this shape.
     pub fn of(text: &str, shape: Shape) -> Result<Self, Malformed> {
         let mut outline = Self::default();
         let mut scanner = Scanner::new(text)?;
@@ -96,7 +96,8 @@ impl Outline {
         })?;
         match shape {
             Shape::Export { unit, .. } => self.next = named.position(unit),
-            // Arrays that are left out where they are empty leave nothing at all; an error in their place does not pass for that.
+            // If empty arrays are left out, the object has no members at all. An error object has members, so it is not
+            // taken for an empty page.
             Shape::Numbered { .. } => self.complete |= members == 0,
             _ => {}
         }
@@ -132,12 +133,12 @@ impl Outline {
 }
 
 impl Named<'_> {
-    /// SEAM: the position as `next_page` names it, else as the end is named.
+    /// SEAM: the position that `next_page` names; without it, the one that `end_time` and `end_id` name.
     fn position(&self, unit: Unit) -> Option<Position> {
         self.of_next_page(unit).or_else(|| self.of_end(unit))
     }
 
-    /// SEAM: only `start_time` and `start_id` are taken from `next_page`; where it points to is never looked at.
+    /// SEAM: only `start_time` and `start_id` are taken from `next_page`; its host and path are never used.
     fn of_next_page(&self, unit: Unit) -> Option<Position> {
         let next_page: Cow<'_, str> = serde_json::from_str(self.next_page?).ok()?;
         let (_, query) = next_page.split_once('?')?;

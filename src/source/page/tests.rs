@@ -1,4 +1,4 @@
-//! What each shape of answer is taken apart into.
+//! How responses of each shape are parsed.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -99,7 +99,7 @@ proptest! {
         }
     }
 
-    /// Whatever JSON a record is, its text and its members say the same as serde_json does of the whole.
+    /// For any JSON object as a record, its text and members agree with what `serde_json` reads.
     #[test]
     fn records_and_members_are_what_the_body_says(values in prop::collection::vec(json_object(), 0..6), pretty: bool) {
         let list = Value::Array(values.clone());

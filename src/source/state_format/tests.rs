@@ -1,4 +1,4 @@
-//! Every form of state that was ever written is read; one is written.
+//! Every form of state that any version wrote is read; one form is written.
 
 use proptest::prelude::*;
 

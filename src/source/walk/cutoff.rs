@@ -1,24 +1,24 @@
-//! CUTOFF: up to where exports are read. Later records may not be settled yet.
+//! CUTOFF: the moment up to which exports are read. Later records may still be incomplete.
 
 use crate::position::Nanos;
 
-/// The service refuses to be asked for what is younger than this.
+/// The service refuses a start that is younger than this.
 pub const SETTLING: Nanos = 300_000_000_000;
 
-/// The distance kept from that bound, for clocks that differ.
+/// A further distance, for clocks that differ.
 pub const MARGIN: Nanos = 60_000_000_000;
 
-/// Up to where a run reads.
+/// The moment where a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cutoff {
-    /// The moment, which is not read itself.
+    /// The moment. Records at it are not read.
     pub at: Nanos,
-    /// Whether the two clocks differ by more than the margin: whoever watches should know.
+    /// Whether the two clocks differ by more than `MARGIN`. If so, the run logs a warning.
     pub clocks_differ: bool,
 }
 
 impl Cutoff {
-    /// By the machine's own clock, and by the service's if its answer told the time: the earlier of both decides.
+    /// The cutoff by the earlier of two clocks: the machine's own, and the service's if its response named the time.
     pub fn of(own: Nanos, server: Option<Nanos>) -> Self {
         let server = server.unwrap_or(own);
         let clocks_differ = own.abs_diff(server) > MARGIN.unsigned_abs();
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn cutoff_is_six_minutes_before_the_earlier_clock() {
-        // The machine's clock, the service's, the cutoff, and whether they differ; in seconds.
+        // The machine's clock, the service's clock, the cutoff, and whether the clocks differ; in seconds.
         let table = [
             (10_000, None, 9_640, false),
             (10_000, Some(10_000), 9_640, false),

@@ -1,4 +1,4 @@
-//! What has come before: hashes of keys and of whole records, where a page may repeat them.
+//! The records that came before: hashes of their keys and contents, as long as a page may repeat them.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -8,13 +8,13 @@ use crate::position::Nanos;
 use crate::source::page::{Page, Record};
 use crate::source::streams::Stream;
 
-/// What tells a record from others, and from itself after a change.
+/// A hash of a record's key and cursor: it differs between records, and changes with a record's cursor.
 pub type Key = u64;
 
-/// All that a record holds.
+/// A 128-bit hash of a record's whole text.
 pub type Print = (u64, u64);
 
-/// Makes hashes that nobody outside can foresee.
+/// Makes hashes that no outsider can predict.
 #[derive(Debug, Clone, Default)]
 pub struct Hashes {
     first: RandomState,
@@ -22,7 +22,7 @@ pub struct Hashes {
 }
 
 impl Hashes {
-    /// The key of a record whose cursor is that.
+    /// The hash of a record's key and cursor.
     pub fn key(&self, stream: &Stream, record: Record<'_>, cursor: Option<Nanos>) -> Key {
         let mut hasher = self.first.build_hasher();
         stream.key_members().for_each(|member| record.member(member).hash(&mut hasher));
@@ -30,31 +30,32 @@ impl Hashes {
         hasher.finish()
     }
 
-    /// All that a record holds, where it is told from others by its key as well; none for one hash of so many.
+    /// A 64-bit hash of a record's whole text, for use beside its key; `None` if the hash happens to be zero.
     pub fn content(&self, record: Record<'_>) -> Option<NonZeroU64> {
         NonZeroU64::new(self.second.hash_one(record.text()))
     }
 
-    /// All that a record holds.
+    /// A 128-bit hash of a record's whole text.
     pub fn print(&self, record: Record<'_>) -> Print {
         (self.first.hash_one(record.text()), self.second.hash_one(record.text()))
     }
 }
 
-/// What the next pages may repeat. It is kept as hashes: a moment that fills many pages takes no more than a few bytes a record.
+/// The records that the next pages may repeat. They are kept as hashes, so even a moment that fills many pages takes
+/// only a few bytes per record.
 #[derive(Debug, Default)]
 pub struct Dedup {
     /// The records that may come again, by key and cursor.
     records: HashMap<Key, Trace>,
-    /// The pages that brought them, each with how far the walk had come then.
+    /// The numbers of the pages that brought them, each with how far the walk had come then.
     pages: VecDeque<(u32, Nanos)>,
     /// How many pages there were.
     count: u32,
-    /// The page with which the walk last came further in time.
+    /// The number of the page with which the walk last moved forward in time.
     furthest: u32,
 }
 
-/// What is known of a record that came.
+/// The memory of a record that came.
 #[derive(Debug, Clone, Copy)]
 pub struct Trace {
     content: Option<NonZeroU64>,
@@ -62,18 +63,19 @@ pub struct Trace {
 }
 
 impl Dedup {
-    /// What is known of the record of a key, if it may have come before.
+    /// The memory of the record with this key, if it came before and is not forgotten.
     pub fn trace(&self, key: Key) -> Option<Trace> {
         self.records.get(&key).copied()
     }
 
-    /// PROGRESS: whether a record came since the walk last came further in time.
+    /// PROGRESS: whether a record is new: it has not come since the walk last moved forward in time.
     pub fn is_new(&self, trace: Option<Trace>) -> bool {
         trace.is_none_or(|trace| trace.page < self.furthest)
     }
 
-    /// Keeps a page's keys, and the content of its last record and of those for which `repeatable` holds. The walk has come
-    /// to `at` with it, and is `further` than before.
+    /// Keeps the keys of a page. It also keeps the content of the page's last record and of those for which
+    /// `repeatable` holds. `at` is how far the walk has come with this page, and `further` is whether it moved forward
+    /// in time with it.
     pub fn keep(
         &mut self,
         hashes: &Hashes,
@@ -94,8 +96,8 @@ impl Dedup {
         }
     }
 
-    /// Forgets what lies before the time that is asked for, which cannot come again. What lies there may: a position
-    /// without an id is asked one unit early, so what came before the walk's last step forward is still to be known.
+    /// Forgets the pages after which the walk was still before `asked`, the time that is requested next: their records
+    /// cannot come again. A position without an id is requested one unit early, so pages within that unit are kept.
     pub fn forget_before(&mut self, asked: Nanos) {
         let pages = self.pages.len();
         while self.pages.front().is_some_and(|&(_, at)| at < asked) {
@@ -109,7 +111,7 @@ impl Dedup {
 }
 
 impl Trace {
-    /// Whether a record that comes again holds what it held.
+    /// Whether a record that comes again has the content that it had before.
     pub fn is_unchanged(self, hashes: &Hashes, record: Record<'_>) -> bool {
         self.content.is_some() && self.content == hashes.content(record)
     }

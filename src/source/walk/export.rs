@@ -1,7 +1,8 @@
 //! The walk over an incremental export: windows on its time axis that are read side by side.
 //!
-//! It begins with one. A window that has pages to spare gives a part of itself to another whenever a request more could
-//! be sent; so a short read stays one walk, page after page, and a long one is spread over as many as the quota bears.
+//! A walk begins with one window, or with those that its saved state left open. When one more request can be sent, the
+//! largest window is divided if it has pages to spare. So a short read stays one sequence of pages, and a long one is
+//! spread over as many windows as the quota allows.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,39 +15,42 @@ use crate::source::page::{Late, Page};
 use crate::source::streams::Stream;
 use crate::wire::Request;
 
-/// So many pages are read one after the other before a window is divided: a run that finds a page or two, and then
-/// none, costs no request more.
+/// How many pages are read one after the other before a window is divided. A run that finds only a page or two costs no
+/// additional request.
 const PAGES_ALONE: u64 = 3;
 
-/// A window with fewer pages to go, the one under way counted, is not divided.
+/// A window is divided only if it has at least this many pages left, counting the one in flight.
 const WORTH_DIVIDING: i64 = 3;
 
-/// Where an export is being read.
+/// The read of one export.
 #[derive(Debug)]
 pub(super) struct Export {
     unit: Unit,
     from: Nanos,
     to: Nanos,
-    /// What was not read to its end, in the order of time.
+    /// The windows that are not read to their end, in order of time.
     pub(super) windows: Vec<Window>,
-    /// Which records were passed on that stand just before a border between two windows.
+    /// For each border between two windows: the records passed on from the unit just before it.
     pub(super) borders: HashMap<Nanos, HashSet<Print>>,
     hashes: Hashes,
     delivered: Option<(Position, Vec<Span>)>,
-    /// LOOKBACK: up to here an earlier run had come, and what was read again of that is known only as far as one window goes.
+    /// LOOKBACK: the point that an earlier run had reached. What is read again before it is recorded only as the
+    /// position of a single window.
     again_to: Nanos,
     pages: u64,
     numbers: u32,
-    /// WINDOW: no page of the service can end later than that.
+    /// WINDOW: no page can end later than this.
     latest: Nanos,
-    /// PROGRESS: the most records of a page that others followed: so many may be all that the service gives at once.
+    /// PROGRESS: the most records in a page that others followed, although it held fewer than requested. This may be
+    /// the service's own cap.
     largest: Option<usize>,
-    /// Whether a window could not be read: what is under way goes on, nothing new is begun.
+    /// Whether a window could not be read: windows that have begun are read on, no other is begun.
     broken: bool,
 }
 
 impl Export {
-    /// A walk from the start, or from what has been delivered; LOOKBACK: from some time before that, if records appear late.
+    /// A walk from the start, or from the delivered frontier. LOOKBACK: from some time before the frontier, if records
+    /// appear late.
     pub fn new(unit: Unit, late: Late, bounds: &Bounds, delivered: Option<(Position, Vec<Span>)>) -> Self {
         let lookback = bounds.lookback_of(late);
         let earlier = |position: &Position| {
@@ -76,7 +80,8 @@ impl Export {
             export.windows.push(if late == Late::Spans { window } else { window.beginning_there() });
             return export;
         };
-        // LOOKBACK: the last that was read is where the last span ends; what lies well before that is complete.
+        // LOOKBACK: the latest point that was read is the end of the last span. Spans are complete only up to
+        // `horizon`.
         let ends = spans.iter().map(|span| &span.end).chain([&position]);
         let last = ends.max_by_key(|end| end.nanos()).unwrap_or(&position).clone();
         let horizon = earlier(&last).nanos();
@@ -109,50 +114,50 @@ impl Export {
         }
     }
 
-    /// WINDOW: takes note of the time: no page of the service can end later.
+    /// WINDOW: sets the latest moment at which a page can end.
     pub fn set_latest(&mut self, latest: Nanos) {
         self.latest = latest;
     }
 
-    /// Where it is on the time axis.
+    /// How far the export is read on the time axis.
     pub fn axis(&self) -> Axis {
         let open = || self.windows.iter().filter(|window| window.stage != Stage::Left);
         let at = open().next().map_or(self.to, |window| window.delivered().nanos());
         Axis { at, left: open().map(Window::length_left).sum(), length: self.to - self.from }
     }
 
-    /// The window that can be asked next, if one can: first those that were begun, and if none is under way, another.
+    /// The window whose page is requested next: one that has begun, or a new one if no request is in flight.
     pub fn next(&mut self) -> Option<u32> {
         let under_way = self.at_stage(Stage::Asked).is_some();
         let begins = || self.at_stage(Stage::New).filter(|_| !under_way && !self.broken);
         self.at_stage(Stage::Ready).or_else(begins)
     }
 
-    /// Whether there is more to ask beside what is under way.
+    /// Whether there is a window to request beside those in flight.
     pub fn can_ask_beside(&self) -> bool {
         self.open_beside().is_some() || self.division().is_some()
     }
 
-    /// A window that can be asked beside those that are under way.
+    /// A window to request beside those in flight. It divides one if no other is open.
     pub fn beside(&mut self) -> Option<u32> {
         self.open_beside().or_else(|| self.divide())
     }
 
-    /// The same, without dividing one.
+    /// A window to request beside those in flight, without dividing one.
     fn open_beside(&self) -> Option<u32> {
-        // The first answer of a run says where all windows end.
+        // A new window waits for the run's first response, which fixes the cutoff where all windows end.
         let begins = !self.broken && self.pages > 0;
         self.at_stage(Stage::Ready).or_else(|| self.at_stage(Stage::New).filter(|_| begins))
     }
 
-    /// The request that goes on with a window.
+    /// The next request of a window.
     pub fn ask(&mut self, number: u32, path: &str, records: &str, expand: bool) -> Option<Request> {
         let window = self.windows.iter_mut().find(|window| window.number == number)?;
         window.stage = Stage::Asked;
         Some(window.request(path, records, expand))
     }
 
-    /// CUTOFF: whether a window's refused request means that nothing is to be read yet.
+    /// CUTOFF: whether the refusal of a window's request means that there is nothing to read yet.
     pub fn excuses(&mut self, number: u32, latest: Nanos) -> bool {
         let excused =
             self.pages == 0 && self.windows.iter().any(|window| window.number == number && window.asked() > latest);
@@ -162,7 +167,7 @@ impl Export {
         excused
     }
 
-    /// Gives a window up: its part is left to the next run.
+    /// Gives up a window: its rest is left to the next run.
     pub fn give_up(&mut self, number: u32) {
         self.broken = true;
         for window in self.windows.iter_mut().filter(|window| window.number == number) {
@@ -170,11 +175,11 @@ impl Export {
         }
     }
 
-    /// Judges a page of a window by all the rules.
+    /// Applies all rules to a page of a window.
     pub fn accept(&mut self, number: u32, stream: &Stream, limit: Option<u32>, page: &Page) -> Result<Verdict, Error> {
         self.pages += 1;
         let Some(index) = self.windows.iter().position(|window| window.number == number) else {
-            // CUTOFF: the answer that told the time ended the window before it began.
+            // CUTOFF: the response that fixed the cutoff also removed this window, which begins at or after the cutoff.
             return Ok(Verdict { keep: vec![false; page.len()], ..Verdict::default() });
         };
         let known = Known { stream, hashes: &self.hashes, latest: self.latest, largest: self.largest };
@@ -191,7 +196,8 @@ impl Export {
         Ok(Verdict { keep, frontier, without_cursor, nothing_after: judged.nothing_after })
     }
 
-    /// SEAM: a window that begins at a border is asked one unit earlier, so both sides may bring what stands there.
+    /// SEAM: a window that begins at a border is requested one unit earlier, so both sides may bring records of that
+    /// unit.
     fn drop_border_duplicates(&mut self, page: &Page, cursors: &[Option<Nanos>], keep: &mut [bool]) {
         if self.borders.is_empty() {
             return;
@@ -204,13 +210,14 @@ impl Export {
         }
     }
 
-    /// What stands before a border comes from no other window than the two that meet there.
+    /// Forgets borders that no open window touches: records just before a border come only from the windows that meet
+    /// there.
     fn forget_borders(&mut self) {
         let windows = &self.windows;
         self.borders.retain(|&border, _| windows.iter().any(|window| (window.from..=window.to).contains(&border)));
     }
 
-    /// ORDER: the frontier, if it moved; it moves forward or not at all.
+    /// ORDER: the new frontier, if it moved. It never moves backwards.
     fn advance(&mut self) -> Option<Frontier> {
         let end = || Position::at(self.to, self.unit);
         let mut position = self.windows.first().map_or_else(end, Window::delivered);
@@ -232,7 +239,7 @@ impl Export {
         Some(Frontier::Position(now.0, now.1))
     }
 
-    /// Which window has most to go and is worth dividing, and where.
+    /// The window with the most pages left, if it is worth dividing, and the border at which to divide it.
     fn division(&self) -> Option<(usize, Nanos)> {
         if self.broken || self.pages < PAGES_ALONE {
             return None;
@@ -244,7 +251,7 @@ impl Export {
         Some((index, self.windows[index].moment_ahead(pages / 2 + pages % 2)?))
     }
 
-    /// Gives half of what the largest window has to go to a new one.
+    /// Divides the largest window: the second half of its rest becomes a new window.
     fn divide(&mut self) -> Option<u32> {
         let (index, border) = self.division()?;
         let rest = self.windows[index].cut(self.numbers, border);
@@ -255,13 +262,14 @@ impl Export {
         Some(number)
     }
 
-    /// STOP: from where on the service showed nothing, although it showed what lies later. Where no later part brought
-    /// anything either, there is no more, however many windows that was asked in.
+    /// STOP: the moment from which the service showed nothing, although it showed later records. If no later window
+    /// brought any records either, this is no gap: there are no more records.
     pub fn gap(&self) -> Option<Nanos> {
         let mut left = self.windows.iter().filter(|window| window.stage == Stage::Left);
         let first = left.next().filter(|_| !self.broken)?;
         let mut to = first.to;
-        // One that was read to its end is no longer among them.
+        // Windows that were read to their end are no longer in the list. So a hole after `to` means that later records
+        // came.
         let is_followed = left.any(|later| {
             let shows_more = later.from > to || later.delivered().nanos() > later.from;
             to = later.to;
@@ -270,7 +278,7 @@ impl Export {
         (is_followed || to < self.to).then(|| first.delivered().nanos())
     }
 
-    /// Where it ends.
+    /// The moment where the walk ends.
     pub fn end(&self) -> Nanos {
         self.to
     }
@@ -280,7 +288,7 @@ impl Export {
         self.numbers
     }
 
-    /// A window of a number of its own.
+    /// A new window with the next free number.
     fn window(&mut self, position: Position, to: Nanos) -> Window {
         self.numbers += 1;
         Window::new(self.numbers - 1, position, to, self.unit)
@@ -291,7 +299,7 @@ impl Export {
     }
 }
 
-/// The spans as far as they lie beyond a position, in the order of time and joined where they meet.
+/// The spans that end beyond a position, in order of time, joined where they meet.
 fn joined(mut spans: Vec<Span>, position: &Position) -> Vec<Span> {
     spans.retain(|span| span.end.is_beyond(&span.start) && span.end.nanos() > position.nanos());
     spans.sort_by_key(|span| span.start.nanos());

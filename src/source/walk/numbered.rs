@@ -8,7 +8,7 @@ use crate::position::Frontier;
 use crate::source::page::{self, Page};
 use crate::wire::Request;
 
-/// Where a numbered stream is being read.
+/// The read of one numbered stream.
 #[derive(Debug)]
 pub(super) struct Numbered {
     since: i64,
@@ -30,15 +30,16 @@ impl Numbered {
         Self { since: id.saturating_add(1), ..Self::from_start(limit) }
     }
 
-    /// The request that goes on from here, once; the bound is inclusive.
+    /// The next request, handed out once for each page; its `since_id` is inclusive.
     pub fn next(&mut self, path: &str) -> Option<Request> {
         let request =
             || Request { path: path.to_owned(), query: page::numbered_query(self.since), limit: Some(self.limit) };
         std::mem::replace(&mut self.ready, false).then(request)
     }
 
-    /// Passes on what has not been seen. With several arrays the walk goes on from the one that ends first: each may have been
-    /// cut by itself, and asking again for what the others held beyond it costs less than a skipped record.
+    /// Passes on the records that have not been seen. If a page has several arrays, the walk goes on after the one that
+    /// ends first: each may have been cut short by itself. Requesting some records of the other arrays again costs less
+    /// than skipping one.
     pub fn accept(&mut self, limit: Option<u32>, page: &Page) -> Result<Verdict, Error> {
         self.limit = next_limit(limit, self.largest);
         if page.is_empty() {

@@ -1,4 +1,5 @@
-//! Each rule by its ID, against a model of the server that shares nothing with the code under test but the shape of its answers.
+//! Each rule by its ID, against a model of the server. The model shares only the shape of its responses with the code
+//! under test.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use crate::source::streams;
 
 const SECOND: Nanos = 1_000_000_000;
 
-/// An export as a server plays it: records in the order of (time, id).
+/// A model of a server with one export: records in the order of (time, id).
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a behaviour of its own")]
 struct Server {
@@ -20,13 +21,14 @@ struct Server {
     with_ids: bool,
     pair_inclusive: bool,
     time_inclusive: bool,
-    /// Whether only full pages tell ids.
+    /// Whether only full pages name ids.
     ids_when_full: bool,
-    /// Whether the last page has no `next_page`, and no `end_id` in its place.
+    /// Whether the last page has a null `next_page` and no `end_id`.
     ends_with_null: bool,
-    /// The longest time without records that a page leads over.
+    /// The longest time without records that a page with records may begin with. If it is longer, an empty page leads
+    /// over this much of it.
     quiet: i64,
-    /// By how much a record's own time is before its place in the export, at the most.
+    /// The most by which a record's own time precedes its place in the export.
     lag: i64,
 }
 
@@ -119,7 +121,7 @@ fn at(seconds: i64, id: Option<&str>) -> Frontier {
     Frontier::Position(Position::received(&seconds.to_string(), id, Unit::Seconds).unwrap(), Vec::new())
 }
 
-/// The texts of a delivery's first-named members.
+/// The values of each delivered record's members, joined by `@`.
 fn delivered_keys(delivery: &Delivery) -> Vec<String> {
     delivery
         .page
@@ -128,7 +130,7 @@ fn delivered_keys(delivery: &Delivery) -> Vec<String> {
         .collect()
 }
 
-/// Everything that a walk delivers, each page's frontier, and how many requests it took.
+/// Reads a walk to its end. Returns all that it delivered, each page's frontier, and the number of requests.
 fn drive(walk: &mut Walk, server: &Server) -> Result<(Vec<String>, Vec<Frontier>, usize), Error> {
     let (mut all, mut frontiers, mut requests) = (Vec::new(), Vec::new(), 0);
     while let Some(asked) = walk.next() {
@@ -151,7 +153,7 @@ fn query(walk: &mut Walk) -> Vec<(&'static str, String)> {
     peek(walk).unwrap().query
 }
 
-/// The next request, which stays the next one.
+/// The next request, without taking it from the walk.
 fn peek(walk: &mut Walk) -> Option<Request> {
     let asked = walk.next()?;
     match &mut walk.pagination {
@@ -162,7 +164,7 @@ fn peek(walk: &mut Walk) -> Option<Request> {
     Some(asked.request)
 }
 
-/// Gives the walk the page of its next request.
+/// Takes the walk's next request and answers it with this page.
 fn accept(walk: &mut Walk, limit: Option<u32>, page: Page) -> Result<Delivery, Error> {
     let asked = walk.next().expect("the walk has not ended");
     walk.accept(&asked, limit, page)
@@ -233,7 +235,7 @@ fn window_begins_at_its_start_though_it_is_asked_earlier() {
 
 #[test]
 fn window_behind_a_saved_position_passes_on_what_the_unit_before_it_holds() {
-    // Nobody knows that the earlier run had it: the export may not be ordered by the record's own time.
+    // It is not known that the earlier run had this record: the export may not be ordered by the record's own time.
     let mut walk = chats(0, Some(&at(100, None)));
     let delivery =
         accept(&mut walk, Some(1_000), envelope("chats", &[chat("a", 99)], r#""end_time":100,"end_id":"a""#)).unwrap();
@@ -331,7 +333,7 @@ fn progress_is_not_faked_by_a_repeated_record_that_changes() {
 
 #[test]
 fn progress_is_not_faked_by_a_repeated_span_that_began_before_what_was_asked() {
-    // An export may be ordered by the spans' ends: the last one comes again though its own start lies far back.
+    // An export may be ordered by the spans' ends: the last span comes again, although its own start lies far back.
     let span = |agent: u32| format!(r#"{{"agent_id":{agent},"start_time":"1970-01-01T00:00:01.000000Z"}}"#);
     let mut walk = timeline(&bounds(0, None), None);
     let page = |agents: &[u32]| {
@@ -422,7 +424,7 @@ fn stop_empty_pages_that_lead_on_second_by_second_are_an_error_and_never_a_loop(
 
 #[test]
 fn window_a_page_that_ends_later_than_the_clock_of_the_service_reached_nothing() {
-    // An end in microseconds, in an export that counts seconds.
+    // An end in microseconds, in an export that counts in seconds.
     let page = |end: &str| envelope("chats", &[chat("a", 15)], &format!(r#""end_time":{end},"end_id":"a""#));
     let mut walk = Walk::new(streams::named("chats").unwrap(), &bounds(10, Some(20)), None);
     walk.set_latest(400 * SECOND);
@@ -437,7 +439,8 @@ fn window_a_page_that_ends_later_than_the_clock_of_the_service_reached_nothing()
 
 #[test]
 fn seam_ids_on_full_pages_only_lead_nowhere_twice() {
-    // A full page in one second, and a short one in the next: (7, id), then 8 without an id, which is asked from 7 on again.
+    // A full page in one second, and a short one in the next. The ends are (7, id), then 8 without an id, so second 7
+    // is requested again.
     let records = (0..12).map(|id| (7, format!("{id:02}"))).chain([(8, "x".to_owned()), (8, "y".to_owned())]);
     for ends_with_null in [false, true] {
         let mut server = Server { page_size: 5, ids_when_full: true, ends_with_null, ..Server::new("chats", []) };
@@ -462,7 +465,7 @@ fn seam_a_position_that_was_visited_before_is_no_progress() {
 
 #[test]
 fn progress_none_on_a_page_as_large_as_one_that_others_followed_is_an_error() {
-    // The server gives seven at once: three pages go by, then more than that stand in one moment.
+    // The server caps pages at seven records. Three pages pass; then more than seven records share one moment.
     let early = (1..=20).map(|second| (second * 1_000_000, "a".to_owned()));
     let records: Vec<_> = early.chain((0..20).map(|tie| (30_000_000, format!("{tie:02}")))).collect();
     let mut server = Server { page_size: 7, with_ids: false, ..Server::new("agent_timeline", []) };
@@ -619,7 +622,7 @@ fn a_list_is_read_with_one_request() {
     assert_eq!(walk.next(), None);
 }
 
-/// Bans as a server plays them: both kinds numbered from one sequence.
+/// A model of a server's bans: both kinds are numbered in one sequence.
 fn bans_page(bans: &BTreeSet<(i64, bool)>, since: i64, limit: usize, shared: bool, leave_out_empty: bool) -> Page {
     let from: Vec<_> = bans.iter().filter(|(id, _)| *id >= since).collect();
     let within: Vec<_> = if shared { from.into_iter().take(limit).collect() } else { from };
@@ -640,7 +643,8 @@ fn bans_page(bans: &BTreeSet<(i64, bool)>, since: i64, limit: usize, shared: boo
 }
 
 proptest! {
-    /// Whatever the bounds, the page size and the ties: everything in the window, nothing outside it, and an end.
+    /// With any bounds, page size and ties, a walk delivers everything in the window and nothing outside it, and it
+    /// ends.
     #[test]
     fn every_record_of_the_window_is_delivered(
         records in prop::collection::btree_set((0_i64..60, "[a-f]{1,3}"), 0..80),
@@ -658,7 +662,7 @@ proptest! {
         prop_assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), wanted.into_iter().collect::<BTreeSet<_>>());
     }
 
-    /// A run that is cut off after any page and goes on from its state misses nothing.
+    /// A run that is interrupted after any page and resumed from its state misses nothing.
     #[test]
     fn a_run_cut_off_anywhere_goes_on_without_loss(
         records in prop::collection::btree_set((1_i64..60, "[a-f]{1,3}"), 1..80),
@@ -683,8 +687,8 @@ proptest! {
         prop_assert_eq!(all.len(), records.len());
     }
 
-    /// Without ids every record comes, once, or the walk says that it cannot: whatever the server gives at once, and
-    /// whether it leads over quiet times by empty pages.
+    /// Without ids, every record comes once, or the walk fails with an error. This holds for any page size, and whether
+    /// or not empty pages lead over quiet times.
     #[test]
     fn an_export_without_ids_is_complete_or_loud(
         records in prop::collection::btree_set((1_i64..40, "[a-c]{1,2}"), 0..60), page_size in prop_oneof![1_usize..30, 95_usize..110],
@@ -694,13 +698,13 @@ proptest! {
         server.records.extend((0..ties).map(|tie| (50, format!("{tie:03}"))));
         server.records.push((99, "last".to_owned()));
         let mut walk = timeline(&Bounds { start: 1_000, end: None, lookback: 0, chats_lookback: 0 }, None);
-        // What stands in a moment and in the one before it comes in one piece or not at all.
+        // The records of a moment and of the moment before it must fit on one page, or they cannot be read.
         let crowd = server.records.iter().map(|(at, _)| server.records.iter().filter(|(other, _)| (at - 1..=*at).contains(other)).count());
         let crowded = crowd.max().unwrap() >= page_size;
         match drive(&mut walk, &server) {
             Ok((all, ..)) => {
                 prop_assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "each once");
-                // A first page that comes again whole cannot be told from all that there is.
+                // A first page that comes again whole looks exactly like one that holds all records.
                 let stuck = crowded && page_size < 100 && all.len() == page_size;
                 prop_assert!(stuck || all.len() == server.records.len(), "{} of {}", all.len(), server.records.len());
             }
@@ -711,8 +715,8 @@ proptest! {
         }
     }
 
-    /// Ids on full pages only, a last page that leads nowhere, quiet times, any cap, and a run that goes on from any state:
-    /// each record comes once in a run, and none is missed.
+    /// With ids on full pages only, a last page that leads nowhere, quiet times, any cap, and a run resumed from any
+    /// state, each record comes once in a run, and none is missed.
     #[test]
     fn an_export_whose_ids_come_and_go_is_complete(
         records in prop::collection::btree_set((1_i64..30, "[a-c]{1,2}"), 0..60), page_size in 2_usize..100, ties in 0_usize..130, tail in 0_usize..4,
@@ -742,7 +746,8 @@ proptest! {
         prop_assert_eq!(delivered, all);
     }
 
-    /// Bans: whatever the limit means and whichever array is missing, each ban comes exactly once.
+    /// Bans: whether the limit counts both arrays together or each, and whichever array is missing, each ban comes
+    /// exactly once.
     #[test]
     fn bans_of_both_kinds_come_once(
         bans in prop::collection::btree_map(1_i64..200, any::<bool>(), 0..60), limit in 1_usize..12, shared: bool, leave_out_empty: bool, cut in 0_usize..6,
@@ -760,7 +765,7 @@ proptest! {
                 delivered = delivery.frontier.or(delivered);
             }
         }
-        // Cut off in between, what one array held beyond the other's end comes again.
+        // After an interruption, the bans that one array held beyond the other's end come again.
         let unique: BTreeSet<i64> = all.iter().copied().collect();
         prop_assert_eq!(unique.len(), bans.len());
         if cut == 0 {

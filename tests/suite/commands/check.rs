@@ -1,4 +1,4 @@
-//! `check`: one status, one sentence, and an exit code that tells a wrong configuration from an outage.
+//! `check`: one status, one sentence, and an exit code that distinguishes a wrong configuration from an outage.
 
 use serde_json::json;
 use source_zendesk_chat::clock::Clock;
@@ -8,7 +8,7 @@ use source_zendesk_chat::sandbox::options::Refusal;
 
 use crate::binary::{Ended, Place, assert_told};
 
-/// An account in the present, which is what a check asks for.
+/// An account with the system clock, since a check requests recent records.
 fn place(arrange: impl FnOnce(&mut Options)) -> Place {
     Place::open(|options| {
         options.clock = Clock::system();

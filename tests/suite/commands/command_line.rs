@@ -1,4 +1,4 @@
-//! The command line: its pages of help, its flags, and `spec` and `discover`, which need nothing else.
+//! The command line: its help pages and flags, and `spec` and `discover`, which need nothing else.
 
 use clap::CommandFactory;
 use serde_json::json;
@@ -294,7 +294,7 @@ fn every_flag_is_completed_and_stands_in_the_manual() {
     let printed = |arguments: &str| {
         let ended = place.run(arguments);
         assert_eq!(ended.code, Some(0), "{arguments}: {}", ended.stderr);
-        // In a page a hyphen that is no end of a line is marked as one.
+        // In a manual page, a hyphen within a line is escaped.
         ended.stdout.replace("\\-", "-")
     };
     let scripts = ["bash", "elvish", "fish", "powershell", "zsh"].map(|shell| printed(&format!("completions {shell}")));

@@ -9,7 +9,7 @@ use crate::binary::{Ended, Place, assert_page, stream_of};
 const DUMP: &str = "dump --config config.json --out lake";
 const READ: &str = "read --config config.json";
 
-/// A run that neither asks nor writes; only lines about the run itself are left out.
+/// A dry run, which must neither send a request nor change a file.
 fn dry(place: &Place, arguments: &str) -> Ended {
     let before = (place.sandbox.requests().len(), everything(place));
     let ended = place.run(&format!("{arguments} --dry-run"));
@@ -17,7 +17,7 @@ fn dry(place: &Place, arguments: &str) -> Ended {
     ended
 }
 
-/// What lies in the folder, with its content.
+/// All files in the folder, with their content.
 fn everything(place: &Place) -> Vec<(String, Vec<u8>)> {
     let mut folders = vec![place.path(".")];
     let mut files = Vec::new();
@@ -36,7 +36,7 @@ fn everything(place: &Place) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// How a run ended, and what it told people.
+/// The exit code of a run, and its stderr.
 fn told(ended: &Ended) -> String {
     format!("exit {}\n{}", ended.code.unwrap(), ended.stderr)
 }
@@ -78,7 +78,7 @@ fn a_dump_that_goes_on() {
     assert_eq!(place.run(DUMP).code, Some(0));
     place.configure(&json!({ "end_date": "2035-02-01" }));
     let whole = dry(&place, &format!("{DUMP} --streams chats,agent_timeline,bans,agents --until 2035-02-01T00:00:00Z"));
-    // A run ends where the service's latest is, which the machine's clock says here.
+    // A run ends at the service's latest time, which here depends on the machine's clock.
     let stdout = whole.stdout;
     let stderr = whole.stderr.lines().filter(|line| !line.contains("20")).collect::<Vec<_>>().join("\n");
     assert_page!(Ended { code: whole.code, stdout, stderr }, @"
@@ -99,7 +99,7 @@ fn a_dump_that_goes_on() {
     exit 0
     {"streams":[{"stream":"chats","from":"2025-01-15T00:00:00Z","to":"2025-01-20T00:00:00Z","requests":1,"at_least":false,"why":"`--since` says where it begins"}],"requests":1,"at_least":false,"seconds":1}
     "#);
-    // What was read is read no more.
+    // Records that were read are not read again.
     let none = dry(&place, &format!("{DUMP} --streams conversions --until 2025-01-20T00:00:00Z --json"));
     assert_eq!(serde_json::from_str::<Value>(&none.stdout).unwrap()["requests"], 0);
 }

@@ -1,4 +1,4 @@
-//! `dump` and `inspect`: what they say of a dataset and of what stands in its way.
+//! `dump` and `inspect`: their messages about a dataset and about what is in the way of one.
 
 use std::fs;
 use std::process::Stdio;
@@ -15,7 +15,7 @@ fn place() -> Place {
     Place::open(|_| {})
 }
 
-/// A run with these flags beside the usual ones.
+/// A run with these flags in addition to the usual ones.
 fn dump(place: &Place, flags: &str) -> Ended {
     place.run(&format!("{DUMP} {flags}")).unlogged()
 }
@@ -168,14 +168,14 @@ fn quiet_is_quiet() {
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", ""));
 }
 
-/// Each run but the first once warned of every stream that is read in full.
+/// Regression: every run but the first warned about each stream that is read in full.
 #[test]
 fn a_configured_end_bounds_nothing_that_has_no_time() {
     let place = place();
     place.configure(&json!({ "end_date": "2025-02-01T00:00:00Z" }));
     assert_page!(dump(&place, "--quiet"), @"exit 0");
     assert_page!(dump(&place, "--quiet"), @"exit 0");
-    // Beside an export nothing is said of what has no time either.
+    // Streams without a time cause no message beside an export, either.
     assert_page!(dump(&place, "--quiet --streams roles,chats --until 2025-02-01"), @"exit 0");
 }
 
@@ -307,7 +307,7 @@ fn a_folder_of_something_else_is_reported_once() {
     assert_page!(place.run(other).unlogged(), @"exit 0");
 }
 
-/// What was moved showed the rows of a copy that stayed behind, or none.
+/// Regression: the views of a moved dataset showed the rows of a copy that was left behind, or none.
 #[test]
 fn a_dataset_that_was_moved_has_views_over_where_it_lay_before() {
     let place = place();
@@ -342,7 +342,7 @@ fn views_of_somebodys_own_were_overwritten() {
     ");
     assert_eq!(files(&place.path("lake")).into_iter().collect::<Vec<_>>(), ["_lock", "views.sql"]);
     assert_eq!(fs::read_to_string(place.path("lake/views.sql")).unwrap(), "CREATE VIEW mine AS SELECT 1;");
-    // Nor beside a dataset that is there.
+    // Nor is it replaced in a complete dataset.
     fs::remove_file(place.path("lake/views.sql")).unwrap();
     assert_eq!(dump(&place, "--streams roles --quiet").code, Some(0));
     let whole = fs::read_to_string(place.path("lake/views.sql")).unwrap();
@@ -383,7 +383,7 @@ fn datasets_that_cannot_be_gone_on_with() {
 #[test]
 fn a_file_that_is_gone() {
     let place = place();
-    // One after the other: files are numbered in the order in which they are begun.
+    // In sequence: files are numbered in the order in which they are begun.
     for streams in ["--streams roles --quiet", "--streams chats --quiet"] {
         assert_eq!(dump(&place, streams).code, Some(0));
     }
@@ -401,7 +401,7 @@ fn a_file_that_is_gone() {
       roles/RUN-00000.parquet is missing
     2 of 2 tables are not whole: chats, roles. Bring the files back from a copy, or make the tables anew with `dump --mode overwrite --streams`.
     "#);
-    // What is read again heals; what is gone on from is refused.
+    // A table that is read again is repaired. A table that a run would go on from is refused.
     assert_page!(dump(&place, "--streams roles --mode append --quiet"), @"
     exit 1
     ERROR roles: PLACE/lake/roles/RUN-00000.parquet cannot be read as the file that `_state.json` lists: Object at location PLACE/lake/roles/RUN-00000.parquet not found: No such file or directory (os error 2). Bring the files back from a copy, or make the tables anew with `dump --mode overwrite --streams`.
@@ -438,7 +438,7 @@ fn a_stream_that_is_refused_is_reported_and_stops_no_other() {
     ");
 }
 
-/// Ends a run at ten moments; each time the next run makes the dataset whole.
+/// Kills a run at ten moments. Each time the next run makes the dataset whole.
 #[test]
 fn a_run_that_is_killed_is_gone_on_from() {
     let place = place();

@@ -1,4 +1,4 @@
-//! `read`: what each stream tells, what a run makes of streams that fail, and what it makes of catalogs and states.
+//! `read`: the output for each stream, for failing streams, and for all kinds of catalogs and states.
 
 use serde_json::json;
 use source_zendesk_chat::sandbox::options::Refusal;
@@ -12,7 +12,7 @@ fn forbidding(paths: &[&str]) -> Place {
     Place::open(|options| options.behaviour.refusal = Some(Refusal::Forbidden(paths)))
 }
 
-/// The lines of what a run tells that are of a kind, such as its logs of one level.
+/// The lines of a run's output that are of one kind, such as its logs of one level.
 fn lines(ended: &Ended, kind: &str) -> Vec<String> {
     ended.told().lines().filter(|line| line.starts_with(kind)).map(str::to_owned).collect()
 }
@@ -71,7 +71,7 @@ fn the_embedded_account() {
     let place = Place::open(|_| {});
     place.choose("full_refresh", &["accounts", "routing_settings"]);
     let mut command = place.command("read --sandbox --catalog catalog.json");
-    // It has a token of its own, whatever a real account's is.
+    // The embedded account has its own token, whatever the token of a real account is.
     command.env("ZENDESK_CHAT_ACCESS_TOKEN", "another");
     assert_told!(Ended::of(command), @r#"
     exit 0
@@ -407,7 +407,7 @@ fn details_are_log_messages() {
     assert!(lines(&place.run(READ), "DEBUG").is_empty());
 }
 
-/// A run that was killed left half a line, and the first line of the next one was glued to it.
+/// Regression: a killed run left half a line, and the first line of the next run was appended to it.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_torn_last_line_is_ended_before_lines_are_appended() {

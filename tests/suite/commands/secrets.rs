@@ -1,17 +1,17 @@
-//! The access token is told nowhere, however it is quoted and whoever quotes it.
+//! The access token appears in no output, however it is encoded and whoever quotes it.
 
 use serde_json::json;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
 
 use crate::binary::{Ended, Place};
 
-/// A token that is written differently in JSON and in an address.
+/// A token that is encoded differently in JSON and in a URL.
 const TOKEN: &str = "s3cret-t0ken\"x/y+z";
 
-/// The token as it is, escaped for JSON, and encoded for an address.
+/// The token as it is, escaped for JSON, and encoded for a URL.
 const FORMS: [&str; 3] = [TOKEN, "s3cret-t0ken\\\"x/y+z", "s3cret-t0ken%22x%2Fy%2Bz"];
 
-/// An account that answers `path` with `code`, and repeats the token as `body` has it.
+/// An account that answers `path` with `code` and a `body` that repeats the token.
 fn echoing(path: &str, code: u16, body: String) -> Place {
     Place::open(|options| {
         TOKEN.clone_into(&mut options.token);
@@ -20,7 +20,7 @@ fn echoing(path: &str, code: u16, body: String) -> Place {
     })
 }
 
-/// The beginning of the token is as little to be told as the whole.
+/// Not even the beginning of the token may appear.
 fn says_nothing(ended: &Ended) {
     assert!(!ended.says("s3cret") && !ended.says("t0ken"), "{}\n{}", ended.stdout, ended.stderr);
 }

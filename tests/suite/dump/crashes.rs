@@ -1,4 +1,5 @@
-//! A run may be ended at any call of the store: the last commit stays whole, the next run goes on from it, and leaves nothing behind.
+//! A run may be stopped at any call of the store. The last commit stays whole, and the next run goes on from it and
+//! leaves nothing behind.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,20 +15,21 @@ use tempfile::TempDir;
 use crate::account::Account;
 use crate::lake::{Contents, Life, Mortal, contents, files, manifest, request, viewed};
 
-/// The tables: one that grows by months and one that is read in full.
+/// The tables: one that grows by months, and one that is read in full.
 const TABLES: [&str; 2] = ["chats", "departments"];
 
-/// The times of the runs: the table is made, then goes on, then goes on from wherever the one before was ended.
+/// The times of the runs. The first creates the table, the second goes on, and the third goes on from wherever an
+/// earlier one was stopped.
 const RUNS: [&str; 3] = ["2025-02-10T00:00:00Z", "2025-02-20T00:00:00Z", "2025-02-20T01:00:00Z"];
 
-/// Where a dataset is, and a folder in which it can be looked at.
+/// The place of a dataset, and a folder in which it can be inspected.
 struct Place {
     url: Option<String>,
     folder: TempDir,
 }
 
 impl Place {
-    /// A folder of its own, or a place of its own in a bucket.
+    /// A new folder, or a new place in a bucket.
     fn open(bucket: Option<&str>) -> Self {
         let folder = TempDir::new().unwrap();
         let own = folder.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned();
@@ -38,7 +40,7 @@ impl Place {
         self.url.as_deref().unwrap_or_else(|| self.folder.path().to_str().unwrap())
     }
 
-    /// Opens it as soon as the run before has gone: what was on its way when it was ended takes a moment to end.
+    /// Opens the store once the previous run is gone. Its pending calls take a moment to end.
     async fn store(&self) -> Store {
         loop {
             match Store::open(self.name()) {
@@ -48,7 +50,7 @@ impl Place {
         }
     }
 
-    /// The folder, with what is in the bucket.
+    /// The folder, with the content of the bucket.
     async fn look(&self) -> &Path {
         let folder = self.folder.path();
         if self.url.is_none() {
@@ -66,7 +68,7 @@ impl Place {
         folder
     }
 
-    /// That what is committed is whole and can be read.
+    /// Asserts that the committed dataset is whole and can be read.
     async fn is_whole(&self) {
         let folder = self.look().await;
         if !folder.join("_state.json").exists() {
@@ -78,7 +80,7 @@ impl Place {
         }
     }
 
-    /// That nothing is there but what counts, or counted until a moment ago.
+    /// Asserts that there are no files but those that count, or counted until a moment ago.
     async fn is_clean(&self) {
         let folder = self.look().await;
         let manifest = manifest(folder);
@@ -103,7 +105,7 @@ async fn account() -> Account {
     account
 }
 
-/// One run, which ends by itself or with the life of its store.
+/// One run, which ends by itself or when its store stops.
 async fn run(account: &Account, place: &Place, now: &str, request: &DumpRequest, life: usize) -> usize {
     account.set_now(now);
     let mut store = place.store().await;
@@ -129,12 +131,12 @@ async fn undisturbed(bucket: Option<&str>, request: &DumpRequest) -> (Contents, 
     (contents(place.look().await), calls)
 }
 
-/// Ends the first or the second run at each of its calls, and compares what a last run makes of it.
+/// Stops the first or the second run at each of its calls, and compares the result of a last run.
 async fn survives(mode: Mode, tables: &[&str]) {
     survives_at(None, mode, tables, 1).await;
 }
 
-/// The same at one of so many calls, at a place of a bucket.
+/// The same at every `step`th call, and possibly in a bucket.
 async fn survives_at(bucket: Option<&str>, mode: Mode, tables: &[&str], step: usize) {
     let request = request(mode, tables);
     let (expected, calls) = undisturbed(bucket, &request).await;
@@ -173,7 +175,8 @@ async fn incremental_append() {
     survives(Mode::IncrementalAppend, &TABLES[..1]).await;
 }
 
-/// At a place of an object store, which `tests/ecosystem/dataset/crashes.py` starts; `CRASHES_STEP` says at one of how many calls.
+/// The same in an object store, which `tests/ecosystem/dataset/crashes.py` starts. `CRASHES_STEP` is the distance
+/// between two tested calls.
 #[tokio::test]
 #[ignore = "it needs an object store"]
 async fn in_a_bucket() {

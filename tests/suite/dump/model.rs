@@ -1,4 +1,5 @@
-//! Any runs after each other, against what a dataset must hold: an account of a few chats, no network, no clock that runs.
+//! Any sequence of runs, compared with what a dataset must hold: an account of a few chats, without a network and with
+//! a fixed clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,22 +21,22 @@ use tempfile::TempDir;
 use crate::account::instant;
 use crate::lake::{LIMITS, contents, expected, manifest};
 
-/// The account opens then, and every dataset begins then.
+/// The opening of the account, and the start of every dataset.
 const START: &str = "2025-01-01T00:00:00Z";
 
-/// How many records the service gives at once.
+/// The page size of the service, in records.
 const PAGE: usize = 3;
 
-/// What happens to the account in the second before a run.
+/// A change of the account before a run.
 #[derive(Debug, Clone, Copy)]
 enum Edit {
-    /// A chat comes, or is changed.
+    /// A chat is created or changed.
     Put(u8),
-    /// One is gone.
+    /// A chat is deleted.
     Delete(u8),
 }
 
-/// A run: its mode, its bounds in minutes before it, and after how many pages it is killed.
+/// A run: its mode, its bounds in minutes before it, and the number of pages after which it is killed.
 #[derive(Debug, Clone)]
 struct Planned {
     edits: Vec<Edit>,
@@ -45,13 +46,13 @@ struct Planned {
     killed_after: Option<usize>,
 }
 
-/// A chat as it is: when it was changed last, and how often.
+/// The version of a chat: the time of its last change, and the running number of that change.
 type Version = (DateTime<Utc>, u32);
 
 #[derive(Default)]
 struct Account {
     chats: BTreeMap<u8, Version>,
-    /// Every version that there ever was, by the row that it makes.
+    /// Every version that ever existed, by its row.
     rows: BTreeMap<Vec<u8>, (u8, Version)>,
     count: u32,
 }
@@ -61,7 +62,7 @@ fn moment(minutes: i64) -> DateTime<Utc> {
 }
 
 fn record(id: u8, (changed, count): Version) -> String {
-    // Chats of four months, which a change does not move.
+    // The chats belong to four months, and a change does not move them.
     let month = id % 4 + 1;
     format!(
         r#"{{"id":"{id:03}","timestamp":"2024-0{month}-01T00:00:00Z","update_timestamp":"{}","comment":"{count}"}}"#,
@@ -88,7 +89,7 @@ impl Account {
         }
     }
 
-    /// The page that a request brings, as the service would send it.
+    /// The page for a request, as the service would send it.
     fn page(&self, asked: &Asked) -> Page {
         let query =
             |name: &str| asked.request.query.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
@@ -110,7 +111,7 @@ impl Account {
         Page::parse(streams::named("chats").unwrap().endpoint().shape, body.into_bytes()).unwrap()
     }
 
-    /// Runs a dump as `run` does, without a network. Gives whether it went on with one that was killed; none if its flags were
+    /// Runs a dump as `run` does, without a network. Returns whether it resumed a killed run, or none if its flags were
     /// refused.
     async fn dump(&self, folder: &Path, planned: &Planned, now: DateTime<Utc>) -> Option<bool> {
         let (store, clock) = (Store::open(folder.to_str().unwrap()).unwrap(), Clock::fixed(now));
@@ -150,7 +151,7 @@ impl Account {
         Some(resumed)
     }
 
-    /// Holds a dataset to the account.
+    /// Compares a dataset with the account.
     fn check(&self, folder: &Path, planned: &Planned, resumed: bool, now: DateTime<Utc>) -> Result<(), TestCaseError> {
         let Manifest { tables, .. } = manifest(folder);
         let Some(table) = tables.get("chats") else { return Ok(()) };
@@ -170,7 +171,7 @@ impl Account {
                 .map(|(&id, &version)| (id, version))
                 .collect()
         };
-        // What the table says that it was read, it holds: the greatest cursor of each chat, whatever came before.
+        // Between its start and its cursor the table holds the current version of each chat, whatever happened before.
         let reached = table.cursor.as_ref().map(|cursor| cursor["update_timestamp"].as_str().unwrap().parse().unwrap());
         let reached = reached.map_or(DateTime::UNIX_EPOCH, |seconds| DateTime::from_timestamp(seconds, 0).unwrap());
         let began = table.start.unwrap_or(DateTime::<Utc>::MAX_UTC);
@@ -179,8 +180,8 @@ impl Account {
         }
         let whole = planned.mode == Mode::Overwrite
             && (planned.since, planned.until, planned.killed_after) == (None, None, None);
-        // What was deleted since a read began that goes on now, it may have brought before.
-        // One that begins behind the table leaves what it does not bring.
+        // A resumed read may have brought chats that were deleted since it began. A read from a later start leaves the
+        // rows before it.
         if whole && !resumed && began >= instant(START) {
             let expected: BTreeSet<Vec<u8>> =
                 current(&|changed| changed < now).into_iter().map(|(id, version)| row(id, version)).collect();
@@ -211,7 +212,7 @@ proptest! {
         runtime.block_on(async move {
             let (folder, mut account) = (TempDir::new().unwrap(), Account::default());
             for (number, planned) in (1_i64..).zip(&runs) {
-                // Ten minutes lie between two runs; the account changes in the midst of them.
+                // Two runs are ten minutes apart, and the account changes halfway between them.
                 let now = moment(number * 10);
                 account.edit(&planned.edits, now - TimeDelta::minutes(5));
                 if let Some(resumed) = account.dump(folder.path(), planned, now).await {

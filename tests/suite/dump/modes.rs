@@ -1,4 +1,4 @@
-//! What each mode makes of a table, one after the other.
+//! The effect of each mode on a table, run after run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::lake::{contents, expected, files, manifest, request};
 
 const DEDUPED: Mode = Mode::IncrementalDeduped;
 
-/// An account, and a dataset of it.
+/// An account, and its dataset.
 struct Place {
     account: Account,
     folder: TempDir,
@@ -64,13 +64,14 @@ impl Place {
         contents(self.path())[name].values().sum()
     }
 
-    /// The rows that a table has if it is exactly what the account held at a moment, the cutoff of a run six minutes later.
+    /// The expected rows of a table that equals the account at a moment, which is the cutoff of a run six minutes
+    /// later.
     fn truth(&self, stream: &str, at: &str) -> BTreeMap<Vec<u8>, usize> {
         let cutoff = instant(at);
         let mut records = self.account.sandbox.account().truth(stream, cutoff + TimeDelta::minutes(6)).unwrap();
         let table = streams::named(stream).unwrap();
         if table.is_export() {
-            // What the run could see, late ones among it, and what of it lies before the cutoff.
+            // The records that the run could see, including late ones, as far as they lie before the cutoff.
             records.retain(|record| {
                 let record: Value = serde_json::from_str(record).unwrap();
                 instant(record[table.cursor.unwrap()].as_str().unwrap()) < cutoff
@@ -79,7 +80,7 @@ impl Place {
         expected(stream, &records)
     }
 
-    /// That every table is exactly what the account held at a moment.
+    /// Asserts that every table equals the account at a moment.
     fn is_true(&self, at: &str) {
         let contents = contents(self.path());
         for stream in streams::all() {
@@ -113,7 +114,7 @@ async fn spans_that_appear_and_grow_late_are_in_the_table_once() {
     for now in ["2025-01-20T00:06:00Z", "2025-01-20T04:06:00Z", "2025-01-21T12:06:00Z", "2025-01-24T00:06:00Z"] {
         place.dump(now, &request(DEDUPED, &["agent_timeline"])).await;
     }
-    // A day and more after they began, all have grown to their ends.
+    // More than a day after their start, all spans have grown to their ends.
     let spans = &contents(place.path())["agent_timeline"];
     assert_eq!(spans.values().sum::<usize>(), place.truth("agent_timeline", "2025-01-24T00:00:00Z").len());
 }
@@ -188,7 +189,7 @@ async fn since_is_a_start_once_and_reads_again_later() {
     place.dump("2025-01-20T00:06:00Z", &since(DEDUPED, "2025-01-10T00:00:00Z")).await;
     let (rows, cursor) = (place.rows("chats"), place.table("chats").cursor);
     assert_eq!(place.table("chats").start, Some(instant("2025-01-10T00:00:00Z")));
-    // What lies before is fetched, and the cursor does not fall back.
+    // The earlier records are fetched, and the cursor does not move back.
     let bounded =
         DumpRequest { until: Some(instant("2025-01-12T00:00:00Z")), ..since(DEDUPED, "2025-01-01T00:00:00Z") };
     place.dump("2025-01-20T00:06:00Z", &bounded).await;
@@ -218,7 +219,7 @@ async fn a_since_behind_the_cursor_passes_nothing_over() {
 async fn a_table_that_brought_nothing_yet_is_not_begun_later() {
     for mode in [DEDUPED, Mode::Overwrite] {
         let place = Place::open(|_| {}).await;
-        // The first day has no chat yet.
+        // The first day has no chats yet.
         place.account.set_now("2025-01-01T00:10:00Z");
         place.dump("2025-01-01T00:10:00Z", &request(DEDUPED, &["chats"])).await;
         assert_eq!((place.rows("chats"), place.table("chats").cursor), (0, None));
@@ -259,7 +260,7 @@ async fn only_a_whole_read_drops_what_it_does_not_bring() {
     let first = Place::open(|options| options.holdings.bans = 150).await;
     first.dump("2025-01-20T00:06:00Z", &request(DEDUPED, &["bans", "chats"])).await;
     let (bans, chats) = (first.rows("bans"), first.rows("chats"));
-    // The same account, where some bans are gone.
+    // The same account with fewer bans.
     let fewer = Account::open(|options| {
         options.holdings.chats = 3_000;
         options.holdings.bans = 90;
@@ -296,12 +297,13 @@ async fn a_mode_that_a_stream_has_not_is_refused() {
     assert_eq!(refused.unwrap_err().kind(), Kind::Flags);
 }
 
-/// `--since` on a table that was read and brought nothing was taken for a moment behind it, and nothing was read.
+/// Regression: on a table that was read without any rows, `--since` was taken for a moment after it, and nothing was
+/// read.
 #[tokio::test(start_paused = true)]
 async fn since_before_a_table_without_rows_read_nothing() {
     let place = Place::open(|_| {}).await;
     let since = |at: &str| DumpRequest { since: Some(instant(at)), ..request(DEDUPED, &["chats"]) };
-    // Nothing was changed within these minutes.
+    // Nothing changed within these minutes.
     place.dump("2025-01-15T00:07:00Z", &since("2025-01-15T00:00:59Z")).await;
     assert_eq!((place.rows("chats"), place.table("chats").cursor), (0, None));
     place.dump("2025-01-20T00:06:00Z", &since("2025-01-01T00:00:00Z")).await;
@@ -309,7 +311,8 @@ async fn since_before_a_table_without_rows_read_nothing() {
     assert_eq!(place.table("chats").start, Some(instant("2025-01-01T00:00:00Z")));
 }
 
-/// An account of which everything is gone, or only the newest chat, was compared by its last record, and nothing was replaced.
+/// Regression: if everything, or only the newest chat, was gone from the account, an overwrite compared only the last
+/// record and replaced nothing.
 #[tokio::test(start_paused = true)]
 async fn an_overwrite_whose_newest_chats_are_gone_replaced_nothing() {
     for left in [0, 40] {
@@ -325,7 +328,7 @@ async fn an_overwrite_whose_newest_chats_are_gone_replaced_nothing() {
     }
 }
 
-/// Each run wrote every table anew that is read in full, and those rows that a look-back brings again.
+/// Regression: each run rewrote every table that is read in full, and every row that a look-back brings again.
 #[tokio::test(start_paused = true)]
 async fn what_did_not_change_was_written_anew() {
     let place = Place::open(|_| {}).await;
@@ -342,7 +345,7 @@ async fn what_did_not_change_was_written_anew() {
     }
 }
 
-/// LOOKBACK: a chat that was read and is redacted afterwards comes again under the moment that it had.
+/// LOOKBACK: a chat that is redacted after it was read comes again with an unchanged timestamp.
 #[tokio::test(start_paused = true)]
 async fn a_redaction_that_showed_late_was_never_read() {
     for (minutes, seen) in [(15, true), (0, false)] {
@@ -362,11 +365,12 @@ async fn a_redaction_that_showed_late_was_never_read() {
     }
 }
 
-/// An overwrite that was left went on however old it was, and after others had written the table: what was deleted since stayed.
+/// Regression: an abandoned overwrite was resumed however old it was, even after other runs had written the table.
+/// Chats deleted since then stayed.
 #[tokio::test(start_paused = true)]
 async fn an_abandoned_overwrite_went_on_however_old() {
     for (by, between) in [("2025-01-22T00:06:00Z", None), ("2025-01-20T02:06:00Z", Some("2025-01-20T01:06:00Z"))] {
-        // It breaks off for good after some pages.
+        // The run fails for good after some pages.
         let broken = Rule::of_path("incremental/chats", 2..=u64::MAX, Fault::status(400));
         let first = Place::open(|options| options.faults = vec![broken]).await;
         first.try_dump("2025-01-20T00:06:00Z", &request(Mode::Overwrite, &["chats"])).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What lies at the place of a dataset, and what may go wrong there.
+//! The place of a dataset: other files there, and failures.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -88,7 +88,7 @@ async fn foreign_files_are_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn a_dataset_below_a_table_of_another_lost_its_files_to_it() {
     let (account, folder) = made().await;
-    // Made before the outer one was, or brought there by somebody.
+    // A dataset that was created before the outer one, or copied there.
     for inner in ["chats/inner", "chats/month=2025-01/inner", "chats/Month=2025-01"] {
         let inner = folder.path().join(inner);
         let aside = TempDir::new().unwrap();
@@ -131,7 +131,7 @@ async fn a_table_that_is_a_link_into_another_dataset_is_refused() {
     let error = dump(&account, linked.path(), DEDUPED, &["chats"]).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Place, "{error}");
     assert_eq!(files(folder.path()), before);
-    // A folder on another disk is nobody else's.
+    // A folder on another disk belongs to no other dataset.
     let (disk, linked) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     std::os::unix::fs::symlink(disk.path(), linked.path().join("chats")).unwrap();
     dump(&account, linked.path(), DEDUPED, &["chats"]).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_place_below_another_dataset_of_a_bucket_is_refused() {
     for beside in ["a/lake", "a/lake2", "a/other"] {
         account.dump(place(beside), &request).await.unwrap();
     }
-    // One that was made around others sweeps none of theirs.
+    // A dataset that is created around others deletes none of their files.
     let listed = || objects.list(Some(&"a/lake2".into())).try_collect::<Vec<_>>();
     let before = listed().await.unwrap();
     account.dump(place("a"), &request).await.unwrap();
@@ -160,7 +160,7 @@ async fn a_place_below_another_dataset_of_a_bucket_is_refused() {
     assert_eq!(listed().await.unwrap(), before);
 }
 
-/// A dataset that a run begins, and goes on with, where a store answers the first conditional writes with a conflict.
+/// Creates a dataset and goes on with it, in a store that answers the first conditional writes with a conflict.
 async fn met_with(conflicts: usize, carried_out: bool) -> Result<(), Error> {
     let (account, request) = (account().await, request(DEDUPED, &["roles"]));
     let objects = Arc::new(InMemory::new());
@@ -197,7 +197,7 @@ async fn a_listed_file_that_is_missing_or_truncated_is_reported_before_anything_
         let error = dump(&account, folder.path(), DEDUPED, &["chats"]).await.unwrap_err();
         assert!(matches!(error.kind(), Kind::Streams(_)), "{error}");
         assert_eq!(manifest(folder.path()).tables, before);
-        // What is made anew does not need it.
+        // An overwrite does not need the old file.
         dump(&account, folder.path(), Mode::Overwrite, &["chats"]).await.unwrap();
         contents(folder.path());
     }
@@ -246,7 +246,7 @@ async fn a_stream_that_fails_keeps_what_it_had_and_stops_no_other() {
     let after = manifest(folder.path()).tables;
     assert_eq!(after["departments"], before["departments"]);
     assert_ne!(after["roles"].run, before["roles"].run);
-    // The page of chats that came is kept, and the next run goes on behind it.
+    // The page of chats that came is kept, and the next run goes on after it.
     assert_ne!(after["chats"].cursor, before["chats"].cursor);
     dump(&good, folder.path(), DEDUPED, &["chats"]).await.unwrap();
     contents(folder.path());
@@ -262,7 +262,7 @@ async fn a_table_whose_stream_is_unavailable_stays() {
         options.behaviour.refusal = Some(Refusal::Forbidden(vec!["roles".to_owned(), "skills".to_owned()]));
     })
     .await;
-    // That one who has rows becomes unavailable is an error; one that never had any is passed over.
+    // If a stream that has rows becomes unavailable, that is an error. A stream that never had rows is skipped.
     let error = dump(&refusing, folder.path(), DEDUPED, &[]).await.unwrap_err();
     assert!(error.to_string().starts_with("1 of 15 streams were not read to their end: roles"), "{error}");
     let after = manifest(folder.path()).tables;

@@ -1,4 +1,4 @@
-//! What becomes of a record on its way out.
+//! Tests how records are written.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::*;
 use crate::source::page::Page;
 use crate::source::streams;
 
-/// A record of `stream` as it is written, and what was changed.
+/// A record of `stream` as it is written, and its changes: each changed member, and whether it became null.
 fn write(stream: &str, record: &str, selected: Option<&[&str]>) -> (String, Vec<(String, bool)>) {
     let stream = streams::named(stream).unwrap();
     let selected: Option<Vec<String>> = selected.map(|names| names.iter().map(|&name| name.to_owned()).collect());
@@ -179,12 +179,13 @@ fn bounded(value: &Value) -> bool {
 }
 
 proptest! {
-    /// Whatever a member holds: one line of sound JSON whose declared members have their declared type; told whenever something changed.
+    /// Whatever a member holds, the record is written as one line of sound JSON whose declared members have their
+    /// declared types, and every change is reported.
     #[test]
     fn every_record_comes_out_sound(stream in prop::sample::select(vec!["chats", "agents", "bans", "conversions", "agent_events"]), pick: prop::sample::Index, value in any_json()) {
         let stream = streams::named(stream).unwrap();
         let mut schema: Value = serde_json::from_str(stream.schema).unwrap();
-        // What lies within a member is passed on as it came.
+        // The content of a member is passed on as it came, so only the top level of the schema applies.
         for property in schema["properties"].as_object_mut().unwrap().values_mut() {
             property.as_object_mut().unwrap().retain(|keyword, _| keyword == "type" || keyword == "format");
         }

@@ -1,4 +1,4 @@
-//! What rows hold, as hashes: equal rows are found without keeping any.
+//! Hashes the content of rows, so that equal rows are found without holding any rows in memory.
 
 use arrow_array::BooleanArray;
 use arrow_row::{RowConverter, SortField};
@@ -11,10 +11,10 @@ use crate::columns::{EXTRACTED_AT, RUN_ID};
 use crate::error::Error;
 use crate::sink::parquet::parquet_file;
 
-/// Where a row stands: in which file, and which of its rows it is.
+/// The place of a row: the index of its file, and its index within that file.
 pub type At = (u32, u32);
 
-/// Hashes all that rows hold, but for when and by which run they were read.
+/// Hashes the content of rows: all columns except `_extracted_at` and `_run_id`.
 pub struct Contents<'run> {
     merge: &'run Merge<'run>,
     names: Vec<String>,
@@ -22,7 +22,7 @@ pub struct Contents<'run> {
 }
 
 impl<'run> Contents<'run> {
-    /// Those of a table.
+    /// Prepares to hash the rows of a table.
     pub fn of(merge: &'run Merge<'run>) -> Result<Self, Error> {
         let schema = merge.columns.schema();
         let fields = schema.fields().iter().filter(|field| ![EXTRACTED_AT, RUN_ID].contains(&field.name().as_str()));
@@ -31,7 +31,7 @@ impl<'run> Contents<'run> {
         Ok(Self { merge, names, converter: RowConverter::new(sorted).map_err(confused)? })
     }
 
-    /// What these rows of a batch hold, in their order.
+    /// The hashes of a batch's rows, in their order.
     pub fn of_batch(&self, batch: arrow_array::RecordBatch, hashers: &Hashers) -> Result<Vec<Print>, Error> {
         let batch = self.merge.columns.fitted(self.merge.stream, batch)?;
         let columns: Vec<_> = self.names.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect();
@@ -39,7 +39,7 @@ impl<'run> Contents<'run> {
         Ok(rows.iter().map(|row| print(row.as_ref(), hashers)).collect())
     }
 
-    /// What each of these rows holds.
+    /// The hashes of the given rows, in the order given.
     pub async fn of_rows(&self, parts: &[Part], rows: &[At], hashers: &Hashers) -> Result<Vec<Print>, Error> {
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_unstable_by_key(|&index| rows[index]);

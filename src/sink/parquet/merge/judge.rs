@@ -1,7 +1,8 @@
-//! Which rows of a table lose, by keys and cursors; what rows hold is looked at only where that decides.
+//! Decides which rows of a table are dropped. Keys and cursors decide; the content of rows is compared only where they
+//! do not suffice.
 //!
-//! A bounded number of keys is in memory at once: where more came, the files are gone over several times, for a share of the
-//! keys each time.
+//! The number of keys in memory is bounded: if there are more, the files are read several times, each time for a share
+//! of the keys.
 
 use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
@@ -19,16 +20,16 @@ use crate::columns::EXTRACTED_AT;
 use crate::error::{Error, Kind};
 use crate::sink::parquet::parquet_file;
 
-/// By how much the newest record that is read is older than the moment of reading, in microseconds.
+/// How much older the newest record of an export is than the moment of its read, in microseconds.
 const SETTLED: i64 = 360_000_000;
 
-/// What tells a row from others, without the chance of a mistake that anybody could meet.
+/// A 128-bit hash of a key or of a row's content: a collision is practically impossible.
 pub type Print = (u64, u64);
 
-/// Makes prints that nobody outside can foresee.
+/// Randomly seeded hashers, so that nobody can construct a collision.
 pub type Hashers = (RandomState, RandomState);
 
-/// A row among those of its key.
+/// A row that is compared with others of its key.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     cursor: Option<i64>,
@@ -37,27 +38,28 @@ struct Row {
 }
 
 impl Row {
-    /// When it came to be. A version that does not say so is as new as one can be that is read then.
+    /// When this version of the row last changed. One without a cursor is ranked as the newest version that its read
+    /// could bring.
     fn changed(&self) -> i64 {
         self.cursor.unwrap_or(self.read.saturating_sub(SETTLED))
     }
 
-    /// Of two that came, or two that the table holds, the greater one stays.
+    /// Of two fresh rows, or of two rows of the table, the one with the greater rank is kept.
     fn rank(&self) -> (i64, i64, At) {
         (self.changed(), self.read, self.at)
     }
 }
 
-/// The rows of one key that have not lost yet.
+/// The rows of one key that have not been dropped so far.
 #[derive(Debug, Default)]
 struct Versions {
-    /// The one that came.
+    /// The fresh row.
     fresh: Option<Row>,
-    /// The one that the table holds.
+    /// The row of the table.
     old: Option<Row>,
 }
 
-/// Decides over the rows of a table.
+/// Decides which rows of a table are kept.
 pub struct Judge<'run> {
     merge: &'run Merge<'run>,
     parts: &'run [Part],
@@ -67,14 +69,14 @@ pub struct Judge<'run> {
 }
 
 impl<'run> Judge<'run> {
-    /// Nothing has lost yet.
+    /// Begins with all rows kept.
     pub fn of(merge: &'run Merge<'run>, parts: &'run [Part]) -> Self {
         let stays = parts.iter().map(|part| Stays::all(&part.file)).collect();
         let hashers = (RandomState::new(), RandomState::new());
         Self { merge, parts, stays, counts: Counts::default(), hashers }
     }
 
-    /// The rows that stay, file by file, and what became of the table's.
+    /// Returns the rows to keep, file by file, and the counts of the table's rows.
     pub async fn stays(mut self) -> Result<(Vec<Stays>, Counts), Error> {
         let Merge { rule, appended, limits, .. } = *self.merge;
         let in_memory = |part: &&Part| part.fresh || appended || rule == Rule::Distinct;
@@ -89,18 +91,19 @@ impl<'run> Judge<'run> {
         Ok((self.stays, self.counts))
     }
 
-    /// Leaves one row a key, of a share of all keys.
+    /// Keeps one row per key, for one share of the keys.
     async fn newest(&mut self, share: (u64, u64)) -> Result<(), Error> {
         let versions = self.versions(share).await?;
         let both = versions.iter().filter_map(|versions| Some((versions.fresh?, versions.old?)));
-        // Rows that are the same have the same cursor.
+        // Equal rows have equal cursors.
         let alike = both.filter(|(fresh, old)| self.merge.stream.cursor.is_none() || fresh.cursor == old.cursor);
         let equal = self.equal(alike.map(|(fresh, old)| (fresh.at, old.at)).unzip()).await?;
         for versions in versions {
             match versions {
                 Versions { fresh: Some(_), old: None } => self.counts.new += 1,
                 Versions { fresh: Some(fresh), old: Some(old) } => {
-                    // Without a cursor what came is newer, whatever a clock said when the other was read.
+                    // Without a cursor, the fresh row counts as newer, whatever the clock showed when the other one was
+                    // read.
                     let newer = self.merge.stream.cursor.is_none() || fresh.changed() >= old.changed();
                     if newer && !equal.contains(&fresh.at) {
                         self.lose(old);
@@ -116,7 +119,8 @@ impl<'run> Judge<'run> {
         Ok(())
     }
 
-    /// The greatest rows of each key that came; of other keys the table's are decided over at once, if it holds no key twice.
+    /// Returns the highest-ranked fresh row of each key, together with the highest-ranked row of the table. For keys
+    /// without fresh rows, the table's rows are decided at once, unless the table may hold several rows of a key.
     async fn versions(&mut self, (share, shares): (u64, u64)) -> Result<Vec<Versions>, Error> {
         let Merge { stream, dataset, .. } = *self.merge;
         let cursor = stream.cursor.unwrap_or(EXTRACTED_AT);
@@ -134,7 +138,8 @@ impl<'run> Judge<'run> {
                     let this = Row { cursor, read: read.unwrap_or(i64::MIN), at: at(index, row)? };
                     row += 1;
                     let Some(print) = print else {
-                        // A row without a key is like no other; what a whole read did not bring again is gone all the same.
+                        // A row without a key matches no other row. If it lies in the range of a whole read, it is
+                        // removed all the same.
                         if !part.fresh && share == 0 {
                             self.remove_if_gone(this);
                         }
@@ -149,7 +154,7 @@ impl<'run> Judge<'run> {
         Ok(known.into_values().collect())
     }
 
-    /// Compares a row with those of its key that were met before.
+    /// Compares a row with the rows of its key seen so far, and drops the lower-ranked one.
     fn compare(&mut self, known: Entry<'_, Print, Versions>, this: Row, fresh: bool) {
         if matches!(known, Entry::Vacant(_)) && !fresh && !self.merge.appended {
             return self.remove_if_gone(this);
@@ -165,7 +170,7 @@ impl<'run> Judge<'run> {
         }
     }
 
-    /// Which of the rows that came hold what their counterparts hold.
+    /// Returns the fresh rows whose content equals that of the table's row of the same key.
     async fn equal(&self, (fresh, old): (Vec<At>, Vec<At>)) -> Result<HashSet<At>, Error> {
         if fresh.is_empty() {
             return Ok(HashSet::new());
@@ -177,7 +182,7 @@ impl<'run> Judge<'run> {
         Ok(pairs.filter(|(_, (came, held))| came == held).map(|(at, _)| at).collect())
     }
 
-    /// Finds the new rows that the table holds already, by all that they hold.
+    /// Drops fresh rows whose content the table or an earlier fresh row already holds.
     async fn distinct(&mut self, (share, shares): (u64, u64)) -> Result<(), Error> {
         let contents = Contents::of(self.merge)?;
         let range = self.fresh_range().await?;
@@ -210,8 +215,9 @@ impl<'run> Judge<'run> {
         Ok(())
     }
 
-    /// From which to which cursor new rows go: the same rows have the same one, so older files beyond it hold none of them. None where a new
-    /// row has no cursor, since its like may be in any file.
+    /// The smallest and the largest cursor of the fresh rows. Equal rows have equal cursors, so an older file whose
+    /// cursors lie outside this range holds no equal row. `None` if a fresh row has no cursor, since an equal row may
+    /// be in any file.
     async fn fresh_range(&self) -> Result<Option<(i64, i64)>, Error> {
         let Some(cursor) = self.merge.stream.cursor else { return Ok(None) };
         let mut range: Option<(i64, i64)> = None;
@@ -227,7 +233,7 @@ impl<'run> Judge<'run> {
         Ok(range)
     }
 
-    /// A row of the table loses if a whole read went over where it is, and did not bring it.
+    /// Drops a row of the table if a whole read covered its time but did not bring it.
     fn remove_if_gone(&mut self, row: Row) {
         let Rule::Whole { from, to } = self.merge.rule else { return };
         if self.merge.stream.cursor.is_none() || (from..to).contains(&row.changed()) {
@@ -246,7 +252,8 @@ fn at(file: usize, row: usize) -> Result<At, Error> {
     Ok((u32::try_from(file).map_err(too_many)?, u32::try_from(row).map_err(too_many)?))
 }
 
-/// What tells a row's key from others; none where it is null. Rows of a table without keys are states of one thing.
+/// The hashes of the rows' keys, none for a key that is null. In a table without a key, all rows are versions of one
+/// record.
 fn prints(batch: &RecordBatch, key: Option<&str>, hashers: &Hashers) -> Vec<Option<Print>> {
     let Some(key) = key else { return vec![Some((0, 0)); batch.num_rows()] };
     let Some(column) = batch.column_by_name(key) else { return vec![None; batch.num_rows()] };
@@ -259,7 +266,7 @@ fn prints(batch: &RecordBatch, key: Option<&str>, hashers: &Hashers) -> Vec<Opti
     }
 }
 
-/// The print of a value.
+/// Hashes a value.
 pub fn print<T: Hash + ?Sized>(value: &T, hashers: &Hashers) -> Print {
     (hashers.0.hash_one(value), hashers.1.hash_one(value))
 }

@@ -1,4 +1,4 @@
-//! Tables that grow commit by commit, against what they must hold.
+//! Compares tables that grow commit by commit with a model of the rows that they must hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::sink::parquet::row_builders::{RowBuilders, TableRows};
 use crate::source::page::{Page, Shape};
 use crate::source::streams;
 
-/// A table of chats that is written to.
+/// A table of chats under test.
 struct Table {
     dataset: Arc<Dataset>,
     columns: Arc<Columns>,
@@ -27,7 +27,8 @@ struct Table {
     _folder: TempDir,
 }
 
-/// A chat: its id, its month (none: a stamp that cannot be read), the second in which it changed (none likewise), and what it says.
+/// A chat: its id, its month (none: an unreadable timestamp), the second of its last change (none: likewise), and its
+/// comment.
 type Chat = (u8, Option<u8>, Option<u8>, u8);
 
 fn text((id, month, second, comment): Chat) -> String {
@@ -47,7 +48,7 @@ impl Table {
         Self { dataset, columns, limits, live: Vec::new(), now, _folder: folder }
     }
 
-    /// Adds what a run read, in one commit.
+    /// Adds the chats that a run read, in one commit.
     async fn add(&mut self, rule: Rule, chats: &[Chat]) -> Counts {
         self.now += TimeDelta::seconds(1);
         let tables: Arc<[TableRows]> =
@@ -75,7 +76,7 @@ impl Table {
         counts
     }
 
-    /// What stands in each of its folders: ids and comments.
+    /// The folder, id and comment of each row.
     async fn rows(&self) -> Vec<(String, String, String)> {
         let mut all = Vec::new();
         for file in &self.live {
@@ -130,7 +131,8 @@ async fn a_whole_read_removes_only_where_it_went() {
     assert_eq!(table.rows().await.iter().map(|row| row.1.as_str()).collect::<Vec<_>>(), ["1", "3"]);
 }
 
-/// By what the rows of a key are ranked: when they changed, or when they were read at the latest.
+/// The rank of a row among those of its key. A row without a cursor is ranked by when it was read, which is later than
+/// all cursors here.
 fn rank(second: Option<u8>) -> u64 {
     second.map_or(u64::MAX, u64::from)
 }
@@ -143,7 +145,8 @@ fn chats() -> impl Strategy<Value = Vec<Chat>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// The greatest cursor wins, of equal ones the last; a key lies in one month; what is equal keeps its files.
+    /// The greatest cursor wins and, among equal cursors, the last row; a key lies in one month; a commit that changes
+    /// nothing keeps the files.
     #[test]
     fn a_table_holds_the_newest_row_of_each_key(
         commits in prop::collection::vec((chats(), any::<bool>()), 1..6),
@@ -180,7 +183,7 @@ proptest! {
         })?;
     }
 
-    /// What is appended is there once, whatever came before.
+    /// Appended content is held once, whatever earlier commits added.
     #[test]
     fn an_appended_table_holds_each_content_once(
         commits in prop::collection::vec(chats(), 1..5),

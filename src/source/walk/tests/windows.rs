@@ -1,4 +1,5 @@
-//! Windows that are read side by side, with answers in any order, ends at any moment and records that move meanwhile.
+//! Windows that are read side by side, with responses in any order, interruptions at any moment, and records that move
+//! meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -6,7 +7,7 @@ use super::*;
 use crate::position::Span;
 use crate::source::state_format::{self, Saved};
 
-/// Where an account's history begins and, at first, ends for a run.
+/// The times where an account's history begins and where the first run ends.
 const FROM: i64 = 1_000;
 const CUTOFF: i64 = 100_000;
 
@@ -27,7 +28,7 @@ fn crowds() -> impl Strategy<Value = Vec<(i64, i64, i64)>> {
     prop::collection::vec((moment, spread, 0..900_i64), 1..5)
 }
 
-/// A run on its way: what it asks, in the order of asking, and what it delivered.
+/// A run in progress: its requests in flight, in the order of sending, and the records that it has delivered.
 struct Run<'a> {
     walk: Walk,
     server: &'a mut Server,
@@ -46,7 +47,7 @@ impl<'a> Run<'a> {
         Self { walk, server, under_way, most, delivered: Vec::new(), frontier, requests: 0 }
     }
 
-    /// Asks all that can be asked; false if nothing is under way then.
+    /// Sends all requests that can be sent. Returns false if none is in flight afterwards.
     fn ask(&mut self) -> bool {
         self.under_way.extend(std::iter::from_fn(|| self.walk.next()));
         while self.under_way.len() < self.most && self.walk.can_ask_beside() {
@@ -56,7 +57,7 @@ impl<'a> Run<'a> {
         !self.under_way.is_empty()
     }
 
-    /// Answers one of the requests under way.
+    /// Answers one of the requests in flight.
     fn answer(&mut self, pick: usize) {
         self.requests += 1;
         assert!(self.requests < 10_000, "the walk does not end");
@@ -69,7 +70,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Goes on to the end.
+    /// Reads to the end.
     fn finish(&mut self, picks: &[usize]) {
         let mut picks = picks.iter().cycle();
         while self.ask() {
@@ -95,12 +96,12 @@ fn line(id: &str, time: i64) -> String {
     format!("\"{id}\"@\"{}\"", position::readable(Nanos::from(time) * SECOND))
 }
 
-/// What a run up to a cutoff has to deliver.
+/// The records that a run up to a cutoff must deliver.
 fn wanted(records: &BTreeMap<String, i64>, cutoff: i64) -> BTreeSet<String> {
     records.iter().filter(|(_, time)| (FROM..cutoff).contains(*time)).map(|(id, time)| line(id, *time)).collect()
 }
 
-/// The state as another run reads it.
+/// The frontier after it was written to a state and read from it.
 fn kept(frontier: Option<&Frontier>) -> Option<Frontier> {
     let stream = streams::named("chats").unwrap();
     let mut saved = Saved::default();
@@ -108,7 +109,7 @@ fn kept(frontier: Option<&Frontier>) -> Option<Frontier> {
     Saved::parse(&saved.text()).unwrap().delivered(stream).unwrap()
 }
 
-/// Whether a state says that a record of that time and id was delivered.
+/// Whether a frontier covers a record with this time and id.
 fn covers(frontier: &Frontier, time: i64, id: &str) -> bool {
     let Frontier::Position(position, beyond) = frontier else { panic!("no position") };
     let at = Nanos::from(time) * SECOND;
@@ -116,8 +117,8 @@ fn covers(frontier: &Frontier, time: i64, id: &str) -> bool {
     before(position) || beyond.iter().any(|span| at >= span.start.nanos() && before(&span.end))
 }
 
-/// The moments of which a run that goes on after this one may bring records again: where it begins, and the seconds
-/// before borders, which both sides may have brought.
+/// The moments whose records may come again in a run that is resumed after this one: the moments where it begins, and
+/// the seconds before borders, which both sides may have read.
 fn repeatable(run: &Run<'_>) -> BTreeSet<Nanos> {
     let Some(Frontier::Position(position, beyond)) = &run.frontier else { return BTreeSet::new() };
     let Pagination::Export(export) = &run.walk.pagination else { panic!("no export") };
@@ -129,7 +130,8 @@ fn repeatable(run: &Run<'_>) -> BTreeSet<Nanos> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the order of the answers, the bounds and the ties: each record once, the same end, and little in vain.
+    /// With any order of responses, any bounds and any ties, each record comes once, the frontier is the same as for a
+    /// single window, and few requests are wasted.
     #[test]
     fn side_by_side_every_record_comes_once(
         crowds in crowds(), picks in prop::collection::vec(0_usize..8, 1..40), most in 1_usize..9,
@@ -150,14 +152,14 @@ proptest! {
         if let Some(Frontier::Position(_, beyond)) = &run.frontier {
             prop_assert!(beyond.is_empty());
         }
-        // At a border there is at most one page in vain, and what stands in the second before it is read on both sides.
+        // Each border costs at most one request more, plus those for the second before it, which both sides read.
         let ties = crowds.iter().filter(|(_, spread, _)| *spread == 0).map(|(.., count)| count / 100 + 1).sum::<i64>();
         let borders = run.walk.windows() as usize - 1;
         prop_assert!(run.requests <= requests + borders * (1 + usize::try_from(ties).unwrap()));
     }
 
-    /// Ended at any moments, with records that are changed, and so move to the end, in between: none is missed, and what
-    /// was delivered comes again only where a bound is not known.
+    /// Runs are ended at any moment, and in between records are changed, which moves them to the end. None is missed,
+    /// and delivered records come again only where it is not known whether a bound is inclusive.
     #[test]
     fn side_by_side_nothing_is_missed_by_runs_that_are_cut_off(
         crowds in crowds(), picks in prop::collection::vec(0_usize..8, 1..40), most in 2_usize..9,
@@ -178,7 +180,7 @@ proptest! {
                     break;
                 }
                 run.answer(picks[answer % picks.len()]);
-                // Somebody changes a record: it comes to stand where no run of now looks.
+                // A record is changed: it moves to or after the cutoff, where this run does not read.
                 if let Some(id) = changes.next().and_then(|nth| records.keys().nth(nth).cloned()) {
                     records.insert(id.clone(), cutoff + i64::try_from(answer).unwrap());
                     run.server.records.retain(|(_, other)| *other != id);
@@ -209,7 +211,8 @@ proptest! {
         }
     }
 
-    /// A window that cannot be read: what is under way in others comes to its end and is kept, and the next run brings the rest.
+    /// If one window cannot be read, the others that have begun are read to their end and their records are kept. The
+    /// next run brings the rest.
     #[test]
     fn side_by_side_the_work_of_others_is_kept(
         crowds in crowds(), picks in prop::collection::vec(0_usize..8, 1..40), most in 2_usize..9, after in 0_usize..20,
@@ -240,12 +243,12 @@ proptest! {
         prop_assert!(next.delivered.len() >= lost && first + next.delivered.len() >= lost);
     }
 
-    /// The time line tells no ids, and may be ordered by something later than a record's own time.
+    /// The timeline names no ids, and may be ordered by something later than a record's own time.
     #[test]
     fn side_by_side_an_export_without_ids_is_complete(
         crowds in crowds(), picks in prop::collection::vec(0_usize..8, 1..40), most in 1_usize..9, lag in prop_oneof![Just(0_i64), 1..2_000_i64],
     ) {
-        // More at one moment than a page holds cannot be read without ids.
+        // Without ids, one moment cannot have more records than a page holds.
         let crowds: Vec<_> = crowds.into_iter().map(|(moment, spread, count)| (moment, spread, if spread == 0 { count.min(20) } else { count.min(spread * 15) })).collect();
         let records = records(&crowds);
         let mut server = Server { stream: "agent_timeline", with_ids: false, lag, ..server(&records) };
@@ -262,8 +265,8 @@ proptest! {
         }
     }
 
-    /// Ids on full pages only, an end without a position and empty pages over quiet times, in windows side by side and in
-    /// runs that are ended at any moments: each state is further than the one before, and nothing is missed.
+    /// Ids on full pages only, an end without a position, and empty pages over quiet times, in windows side by side and
+    /// in runs that are ended at any moment. The frontier never moves backwards, and nothing is missed.
     #[test]
     fn side_by_side_ids_that_come_and_go_and_empty_pages_lose_nothing(
         crowds in crowds(), picks in prop::collection::vec(0_usize..8, 1..40), most in 1_usize..9,
@@ -298,7 +301,7 @@ proptest! {
         prop_assert_eq!(all, wanted(&records, CUTOFF));
     }
 
-    /// A run that finds no more than two pages costs no request more, wherever on the time axis they lie.
+    /// A run that finds at most two pages costs no additional request, wherever on the time axis they lie.
     #[test]
     fn side_by_side_a_short_run_costs_no_request_more(crowds in crowds(), most in 2_usize..9, start in FROM..CUTOFF) {
         let mut records: Vec<(String, i64)> = records(&crowds).into_iter().collect();
@@ -340,8 +343,8 @@ fn lookback_begins_before_where_the_last_window_was_read() {
     assert_eq!(beyond, [Span { end: at(324_000), ..read }]);
 }
 
-/// What was read again is known by one window's position only: were it divided, the part behind the border would tell of
-/// spans before it as read again that were not.
+/// Records that are read again are recorded only as the position of one window. If that window were divided, spans
+/// before the border would seem to be read again although they were not.
 #[test]
 fn lookback_is_not_divided_where_it_reads_again() {
     let at = |seconds: i64| Position::at(Nanos::from(seconds) * SECOND, Unit::Microseconds);
@@ -370,7 +373,8 @@ fn lookback_is_not_divided_where_it_reads_again() {
     assert!(walk.can_ask_beside(), "what was never read is divided");
 }
 
-/// How long a run takes and how many requests, where each request takes so long and the quota bears one in each period.
+/// How long a run takes and how many requests it sends, if each request takes `latency` and the quota allows one
+/// request in each `period`, after a first `burst`.
 fn timed(run: &mut Run<'_>, latency: u64, period: u64, burst: u64) -> (u64, usize) {
     let mut now = 0;
     let mut sent: VecDeque<u64> = VecDeque::new();
@@ -378,7 +382,7 @@ fn timed(run: &mut Run<'_>, latency: u64, period: u64, burst: u64) -> (u64, usiz
     loop {
         run.ask();
         while sent.len() < run.under_way.len() {
-            // A token bucket: `quota_from` is when the next would be due if none had been saved.
+            // A token bucket: `quota_from` is when the next request would be due if no quota had been saved up.
             let at = now.max(quota_from.max(burst * period) - burst * period);
             quota_from = quota_from.max(now) + period;
             sent.push_back(at + latency);
@@ -389,7 +393,7 @@ fn timed(run: &mut Run<'_>, latency: u64, period: u64, burst: u64) -> (u64, usiz
     }
 }
 
-/// Records at moments that a seed decides: `crowded` of ten in a tenth of the time.
+/// Records at pseudo-random moments. Of every ten records, `crowded` lie in one tenth of the time.
 fn scattered(count: i64, crowded: i64, place: i64) -> BTreeMap<String, i64> {
     let tenth = (CUTOFF - FROM) / 10;
     let mut seed = 7_u64;
@@ -403,7 +407,7 @@ fn scattered(count: i64, crowded: i64, place: i64) -> BTreeMap<String, i64> {
     (0..count).map(|number| (format!("{number:06}"), moment(number))).collect()
 }
 
-/// A tenth of the benchmarks: pages of a hundred instead of a thousand.
+/// A tenth of the benchmark's size: pages of 100 records instead of 1,000.
 #[test]
 fn side_by_side_an_even_account_is_read_nearly_three_times_as_fast() {
     let records = scattered(6_000, 0, 0);
@@ -420,7 +424,7 @@ fn side_by_side_a_crowded_account_uses_the_quota_wherever_the_crowd_is() {
         let time = |most| timed(&mut Run::new(&mut server(&records), most, CUTOFF, None), 200, 31, 40);
         let ((alone, pages), (side_by_side, requests)) = (time(1), time(9));
         assert!(alone >= side_by_side * 5, "{alone} {side_by_side}");
-        // 600 pages, 2,000 requests a minute.
+        // 600 pages at 2,000 requests a minute take 30 ms each. At least 90 % of the quota is used.
         assert!(600 * 30 * 100 >= side_by_side * 90, "{side_by_side}");
         assert!(requests <= pages + pages / 20, "{requests}");
     }
