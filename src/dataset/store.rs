@@ -152,8 +152,7 @@ impl Store {
     /// The names of the files and folders at the top of the place, without hidden ones.
     pub async fn names(&self) -> Result<Vec<String>, Error> {
         let mut names: Vec<String> = if let Some(root) = &self.folder {
-            let entries = fs::read_dir(root).into_iter().flatten().flatten();
-            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+            entries(root)?.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
         } else {
             let listed = self.objects.list_with_delimiter(None).await.map_err(|error| failed(&error))?;
             let files = listed.objects.into_iter().map(|file| file.location);
@@ -245,8 +244,7 @@ impl Store {
         let mut files = Vec::new();
         let mut folders = vec![PathBuf::from(table)];
         while let Some(folder) = folders.pop() {
-            let Ok(entries) = fs::read_dir(root.join(&folder)) else { continue };
-            for entry in entries.flatten() {
+            for entry in entries(&root.join(&folder))? {
                 let name = entry.file_name();
                 let is_month = folder.as_os_str() == table && name.to_str().is_some_and(|name| name.starts_with(MONTH));
                 match entry.file_type() {
@@ -368,6 +366,15 @@ fn located(place: &str) -> Result<Located, Error> {
     Ok(if cloud { Located::Cloud } else { Located::Folder(PathBuf::from(place)) })
 }
 
+/// What stands in a folder; nothing if there is no such folder. A folder that cannot be read must not pass for an empty one.
+fn entries(folder: &std::path::Path) -> Result<Vec<fs::DirEntry>, Error> {
+    let listed = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.and_then(Iterator::collect),
+    };
+    listed.map_err(|error| Error::new(Kind::Store, format!("{} cannot be listed", folder.display())).because(error))
+}
+
 /// Converts an error of the store into an error of this program.
 pub fn failed(error: &object_store::Error) -> Error {
     use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
@@ -417,6 +424,15 @@ mod tests {
             assert_eq!(of(name, "http://127.0.0.1:9000/path").unwrap().as_deref(), Some("http://127.0.0.1:9000/path"));
             assert_eq!(of(name, "").unwrap(), None);
         }
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_listed_passed_for_an_empty_one() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let store = Store::look(folder.path().to_str().unwrap()).unwrap();
+        fs::write(folder.path().join("chats"), "").unwrap();
+        assert_eq!(store.files("chats").await.unwrap_err().kind(), Kind::Store);
+        assert_eq!(store.files("bans").await.unwrap(), Vec::<String>::new());
     }
 
     #[test]

@@ -91,10 +91,10 @@ impl TableTask {
     }
 
     /// Where the table begins after this task. `before` is where it began until now.
-    pub fn beginning(&self, before: Option<DateTime<Utc>>, ended: bool) -> DateTime<Utc> {
+    pub fn beginning(&self, before: Option<DateTime<Utc>>, whole: bool) -> DateTime<Utc> {
         let Some(before) = before else { return self.start };
         // An earlier beginning counts only if no gap is left between it and the old one.
-        let closed = ended && self.end.is_none_or(|end| end >= before);
+        let closed = whole && self.end.is_none_or(|end| end >= before);
         if closed { self.start.min(before) } else { before }
     }
 }

@@ -94,7 +94,13 @@ impl DumpRequest {
                 );
                 return Err(Error::new(Kind::Flags, problem));
             }
-            let (task, delivered) = self.task(stream, table, reached, bounds)?;
+            let (task, delivered) = match self.task(stream, table, reached, bounds) {
+                Ok(task) => task,
+                Err(error) => {
+                    plan.refused.push((name.to_owned(), error));
+                    continue;
+                }
+            };
             let known = table.cursor.is_some() || table.rows() > 0;
             let bounds = Bounds { start: position::nanos_of(task.start), ..*bounds };
             plan.streams.push(Planned {

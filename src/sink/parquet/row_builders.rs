@@ -105,9 +105,11 @@ impl RowBuilders {
     pub async fn taken(&mut self) -> Result<bool, Error> {
         let Some((page, converting)) = self.taking.front_mut() else { return Ok(false) };
         let broke_off = |error| Error::new(Kind::Internal, "Converting a page into rows broke off").because(error);
-        let Taken { rows, spare, bytes, result } = converting.await.map_err(broke_off)?;
-        self.waiting = (self.waiting + bytes).saturating_sub(*page);
+        let (converted, page) = (converting.await, *page);
+        // Whatever the result, the task must not be polled again.
         self.taking.pop_front();
+        let Taken { rows, spare, bytes, result } = converted.map_err(broke_off)?;
+        self.waiting = (self.waiting + bytes).saturating_sub(page);
         self.rows.push(rows);
         for (index, unused) in spare.into_iter().enumerate() {
             self.spare[index].extend(unused);

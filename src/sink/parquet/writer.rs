@@ -260,7 +260,7 @@ impl Writer {
             }
         }
         if last {
-            table.start = stream.incremental.then(|| task.beginning(table.start, last));
+            table.start = stream.incremental.then(|| task.beginning(table.start, matches!(end, End::Whole(_))));
             self.add_empty_file(index, &mut table).await?;
         }
         Ok(table)
