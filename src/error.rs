@@ -117,7 +117,7 @@ impl Kind {
                 "Run `source-zendesk-chat login` to sign in to this Zendesk Chat account anew; a token of Zendesk Support does not work here.",
             ),
             Self::SignIn => {
-                (Config, "Run `source-zendesk-chat login` to sign in anew; `login --help` tells the ways to do it.")
+                (Config, "Run `source-zendesk-chat login` to sign in anew; `login --help` lists the ways to do it.")
             }
             Self::ConfigInUse => (Transient, "Wait until it ends, and run again."),
             Self::NoTokenStore => (

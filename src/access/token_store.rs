@@ -77,7 +77,7 @@ impl TokenStore {
                     if self.stdout.is_none() {
                         return Err(error);
                     }
-                    warn!("new tokens are told to the reader of the output alone: {error}");
+                    warn!("new tokens go to the reader of the output alone: {error}");
                     // From now on the file holds a pair that is used up.
                     self.file = None;
                     None
@@ -159,7 +159,7 @@ impl Opened<'_> {
                 Err(Error::new(Kind::SignIn, problem).because(error))
             }
             Some(Err(error)) => {
-                warn!("the new tokens are told to the reader of the output alone: {error}");
+                warn!("the new tokens go to the reader of the output alone: {error}");
                 store.file = None;
                 Ok(())
             }

@@ -173,7 +173,7 @@ impl StreamWriter {
             if *nulled && Some(member.as_str()) == key {
                 return Err(Error::new(
                     Kind::Record,
-                    format!("{name}: a record's `{member}`, by which it is told from others, is of another type"),
+                    format!("{name}: a record's `{member}`, which identifies it, is of another type"),
                 ));
             }
             if !self.mended.insert(member.clone()) {

@@ -254,7 +254,7 @@ impl Walk {
         for (index, record) in page.records().enumerate() {
             if let Some(missing) = stream.key_members().find(|key| !record.member(key).is_some_and(is_key)) {
                 let place = format!("{}: record {} of page {}", stream.name, index + 1, self.pages);
-                let problem = format!("{place} has no `{missing}`, by which it is told from others");
+                let problem = format!("{place} has no `{missing}`, which identifies it");
                 return Err(Error::new(Kind::Record, problem));
             }
         }

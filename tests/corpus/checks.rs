@@ -27,7 +27,7 @@ const TERMS: Bounds =
 const SECOND: Nanos = 1_000_000_000;
 
 /// Within this range, the size of an epoch number shows its unit: from 1973-03-03 to 5138-11-16.
-const TOLD_BY_SIZE: std::ops::Range<Nanos> = 100_000_000_000_000_000..100_000_000_000_000_000_000;
+const CLEAR_BY_SIZE: std::ops::Range<Nanos> = 100_000_000_000_000_000..100_000_000_000_000_000_000;
 
 /// A response, parsed in every shape: whatever is accepted as JSON is JSON, down to the members, and nothing unsound is
 /// overlooked.
@@ -101,9 +101,9 @@ pub fn state(bytes: &[u8]) {
         };
         let at = |frontier: &Frontier| match frontier {
             Frontier::Position(position, _) => position.nanos(),
-            Frontier::Id(_) => TOLD_BY_SIZE.start,
+            Frontier::Id(_) => CLEAR_BY_SIZE.start,
         };
-        if let Some(before) = frontier.as_ref().filter(|frontier| TOLD_BY_SIZE.contains(&at(frontier))) {
+        if let Some(before) = frontier.as_ref().filter(|frontier| CLEAR_BY_SIZE.contains(&at(frontier))) {
             let mut again = Saved::default();
             again.keep(stream.name, state_format::of(stream, Some(before)));
             let after = again.delivered(stream).unwrap().unwrap();

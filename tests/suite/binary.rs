@@ -27,14 +27,14 @@ pub const FILTERS: [(&str, &str); 2] =
     [(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"), (concat!(r"\b", env!("CARGO_PKG_VERSION"), r"\b"), "VERSION")];
 
 /// Pins the outcome of a run as an inline snapshot: its exit code and its output.
-macro_rules! assert_told {
+macro_rules! assert_ended {
     ($ended:expr, @$snapshot:literal) => {
         insta::with_settings!({ filters => crate::binary::FILTERS.to_vec() }, {
             insta::assert_snapshot!($ended.told(), @$snapshot);
         });
     };
 }
-pub(crate) use assert_told;
+pub(crate) use assert_ended;
 
 /// The filters for values that differ from run to run: the place of a dataset, the time and run of a commit, sizes, and
 /// the expiry of a token.

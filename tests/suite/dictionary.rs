@@ -18,7 +18,7 @@ use crate::markdown;
 use crate::table::{schema, written};
 
 /// The hand-written descriptions of the streams.
-const TOLD: &str = include_str!("../data/dictionary.json");
+const WORDS: &str = include_str!("../data/dictionary.json");
 
 /// The folder of the pages.
 const FOLDER: &str = "docs/streams";
@@ -41,7 +41,7 @@ const UNSEEN: [&str; 4] = [
 /// The hand-written description of a stream.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told {
+struct Words {
     /// What a row represents.
     row: String,
     /// Members with the same meaning as a member of another stream, written as stream, dot and member.
@@ -53,9 +53,9 @@ struct Told {
 }
 
 /// Two members with the same meaning, each with its stream.
-struct Join<'told> {
-    here: (&'told str, &'told str),
-    there: (&'told str, &'told str),
+struct Join<'words> {
+    here: (&'words str, &'words str),
+    there: (&'words str, &'words str),
 }
 
 /// A member at any depth.
@@ -65,15 +65,15 @@ struct Member {
     meaning: String,
 }
 
-fn told() -> BTreeMap<String, Told> {
-    serde_json::from_str(TOLD).unwrap()
+fn described() -> BTreeMap<String, Words> {
+    serde_json::from_str(WORDS).unwrap()
 }
 
 /// Every join in the descriptions.
-fn joins(all: &BTreeMap<String, Told>) -> Vec<Join<'_>> {
+fn joins(all: &BTreeMap<String, Words>) -> Vec<Join<'_>> {
     let mut joins = Vec::new();
-    for (name, told) in all {
-        for (member, there) in &told.joins {
+    for (name, words) in all {
+        for (member, there) in &words.joins {
             let there = there.as_str().unwrap().split_once('.').unwrap();
             joins.push(Join { here: (name, member), there });
         }
@@ -246,12 +246,12 @@ fn kind_at((stream, path): (&str, &str)) -> String {
 }
 
 /// The rows in a stream's table of joins: first its references to other streams, then the references to it.
-fn join_rows(name: &str, all: &BTreeMap<String, Told>) -> Vec<String> {
+fn join_rows(name: &str, all: &BTreeMap<String, Words>) -> Vec<String> {
     let row = |here: (&str, &str), there: (&str, &str)| {
         let kinds = [kind_at(here), kind_at(there)];
         // If the types differ, one side must be cast.
-        let told = kinds.clone().map(|kind| if kinds[0] == kinds[1] { String::new() } else { format!(" ({kind})") });
-        let ((_, here), (stream, there), [kind, other]) = (here, there, told);
+        let words = kinds.clone().map(|kind| if kinds[0] == kinds[1] { String::new() } else { format!(" ({kind})") });
+        let ((_, here), (stream, there), [kind, other]) = (here, there, words);
         format!("| `{here}`{kind} | [`{stream}`]({stream}.md) | `{there}`{other} |\n")
     };
     let joins = joins(all);
@@ -267,13 +267,13 @@ fn cell(text: &str) -> String {
 }
 
 /// The expected text of a page.
-fn page(stream: &'static Stream, account: &Account, all: &BTreeMap<String, Told>) -> String {
+fn page(stream: &'static Stream, account: &Account, all: &BTreeMap<String, Words>) -> String {
     let name = stream.name;
-    let told = &all[name];
+    let words = &all[name];
     let mut page = format!(
         "<!-- Made of schemas/{name}.json, src/source/streams.rs and tests/data/dictionary.json by `UPDATE_DOCS=1 cargo test \
          dictionary`: change those. -->\n\n# `{name}`\n\n{}\n\n| | |\n|---|---|\n",
-        told.row
+        words.row
     );
     for (fact, text) in facts(stream) {
         writeln!(page, "| {fact} | {} |", cell(&text)).unwrap();
@@ -290,15 +290,15 @@ fn page(stream: &'static Stream, account: &Account, all: &BTreeMap<String, Told>
         page += "\n## Joins\n\n| member | stream | member there |\n|---|---|---|\n";
         page.extend(joins);
     }
-    if !told.query.is_empty() {
-        write!(page, "\n```sql\n{}\n```\n", told.query.join("\n")).unwrap();
+    if !words.query.is_empty() {
+        write!(page, "\n```sql\n{}\n```\n", words.query.join("\n")).unwrap();
     }
     page
 }
 
 #[test]
 fn the_dictionary_is_what_schemas_and_table_say() {
-    let (account, all, folder) = (Account::new(&Holdings::default()), told(), markdown::root().join(FOLDER));
+    let (account, all, folder) = (Account::new(&Holdings::default()), described(), markdown::root().join(FOLDER));
     let update = std::env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1");
     if update {
         fs::create_dir_all(&folder).unwrap();
@@ -326,8 +326,8 @@ fn the_dictionary_has_a_page_for_each_stream_and_no_other() {
     let files = fs::read_dir(markdown::root().join(FOLDER)).unwrap();
     let files: BTreeSet<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(files, names);
-    let told: BTreeSet<String> = told().into_keys().map(|name| format!("{name}.md")).collect();
-    assert_eq!(told, names, "tests/data/dictionary.json");
+    let words: BTreeSet<String> = described().into_keys().map(|name| format!("{name}.md")).collect();
+    assert_eq!(words, names, "tests/data/dictionary.json");
 }
 
 #[test]
@@ -359,9 +359,9 @@ fn every_join_but_four_finds_rows_in_the_sandbox() {
     }
     let nothing = BTreeSet::new();
     let of = |(stream, path): (&str, &str)| values.get(&format!("{stream}.{path}")).unwrap_or(&nothing);
-    let all = told();
+    let all = described();
     let joins = joins(&all);
     let apart = joins.iter().filter(|join| of(join.here).is_disjoint(of(join.there)));
-    let told = |join: &Join| format!("{}.{} = {}.{}", join.here.0, join.here.1, join.there.0, join.there.1);
-    assert_eq!(apart.map(told).collect::<Vec<_>>(), UNSEEN);
+    let words = |join: &Join| format!("{}.{} = {}.{}", join.here.0, join.here.1, join.there.0, join.there.1);
+    assert_eq!(apart.map(words).collect::<Vec<_>>(), UNSEEN);
 }

@@ -249,7 +249,7 @@ fn a_public_client_cannot_sign_in_by_itself() {
     command.env("SECRET", CLIENT_SECRET);
     assert_page!(Ended::of(command), @r#"
     exit 1
-    The account does not let this API client sign in by itself: its ID or secret is wrong, or it is a public client; an administrator makes it confidential with PUT /oauth/clients/{id} and {"client_type":"confidential"}, and saving it in the dashboard makes it public again: oauth2/chat/token: the service answered 401 (Unauthorized): invalid_client: The client is not confidential. Run `source-zendesk-chat login` to sign in anew; `login --help` tells the ways to do it.
+    The account does not let this API client sign in by itself: its ID or secret is wrong, or it is a public client; an administrator makes it confidential with PUT /oauth/clients/{id} and {"client_type":"confidential"}, and saving it in the dashboard makes it public again: oauth2/chat/token: the service answered 401 (Unauthorized): invalid_client: The client is not confidential. Run `source-zendesk-chat login` to sign in anew; `login --help` lists the ways to do it.
     "#);
     assert!(!place.path("config.json").exists());
 }
@@ -266,7 +266,7 @@ fn whoever_denies_sees_so_and_nothing_is_written() {
     );
     let ended = waiting.end();
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.ends_with("The sign-in was denied in the browser: access_denied: The user denied the request. Run `source-zendesk-chat login` to sign in anew; `login --help` tells the ways to do it.\n"), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with("The sign-in was denied in the browser: access_denied: The user denied the request. Run `source-zendesk-chat login` to sign in anew; `login --help` lists the ways to do it.\n"), "{}", ended.stderr);
     assert!(!place.path("config.json").exists());
 }
 

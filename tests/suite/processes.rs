@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::account::key;
-use crate::binary::{Ended, Place, Running, assert_told, messages, names, stream_of, until};
+use crate::binary::{Ended, Place, Running, assert_ended, messages, names, stream_of, until};
 
 const READ: &str = "read --config config.json";
 const KEPT: &str = "read --config config.json --state state.json --update-state";
@@ -118,7 +118,7 @@ fn a_state_file_that_cannot_be_written_is_found_out_before_anything_is_read() {
     let place = Place::open(|_| {});
     place.write("file", "");
     let missing = place.run(&format!("{READ} --state missing/state.json --update-state"));
-    assert_told!(missing, @"
+    assert_ended!(missing, @"
     exit 1
     stderr: The state file missing/state.json cannot be locked: No such file or directory (os error 2). Check that the disk has room and that the file may be written.
     ");
@@ -137,7 +137,7 @@ fn a_state_file_is_kept_by_one_run_at_a_time() {
     let (first, mut stdout) = Running::piped(place.command(KEPT));
     read_until(&mut stdout, "RUNNING");
     let second = place.run(KEPT);
-    assert_told!(second, @"
+    assert_ended!(second, @"
     exit 1
     transient_error Another run is keeping the state file state.json. Wait until it ends, or give each run a state file of its own.
     stderr: Another run is keeping the state file state.json. Wait until it ends, or give each run a state file of its own.
@@ -400,7 +400,7 @@ mod unix {
         command.current_dir(place.path("."));
         let ended = Ended::of(command);
         assert_eq!(ended.code, Some(1), "{}", ended.told());
-        assert_told!(Ended { stdout: String::new(), ..ended }, @"
+        assert_ended!(Ended { stdout: String::new(), ..ended }, @"
         exit 1
         stderr: The state file state.json cannot be written: File too large (os error 27). Check that the disk has room and that the file may be written.
         ");

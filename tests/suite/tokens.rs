@@ -9,7 +9,7 @@ use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
 use source_zendesk_chat::sandbox::options::{AnnounceLife, ApiClient, RefreshTokens};
 
-use crate::binary::{Ended, Place, Running, assert_told, messages, until};
+use crate::binary::{Ended, Place, Running, assert_ended, messages, until};
 
 const READ: &str = "read --config config.json --debug";
 const KEPT: &str = "read --config config.json --debug --state state.json --update-state";
@@ -373,9 +373,9 @@ fn the_secret_of_a_client_may_come_from_the_environment() {
 fn a_public_client_is_shown_how_it_becomes_confidential() {
     let place = account(|_| {});
     place.configure(&json!({ "credentials": { "credentials": "client_credentials", "client_id": "public", "client_secret": SECRET } }));
-    assert_told!(place.run("check --config config.json"), @r#"
+    assert_ended!(place.run("check --config config.json"), @r#"
     exit 0
-    FAILED The account does not let this API client sign in by itself: its ID or secret is wrong, or it is a public client; an administrator makes it confidential with PUT /oauth/clients/{id} and {"client_type":"confidential"}, and saving it in the dashboard makes it public again: oauth2/chat/token: the service answered 401 (Unauthorized): invalid_client: The client is not confidential. Run `source-zendesk-chat login` to sign in anew; `login --help` tells the ways to do it.
+    FAILED The account does not let this API client sign in by itself: its ID or secret is wrong, or it is a public client; an administrator makes it confidential with PUT /oauth/clients/{id} and {"client_type":"confidential"}, and saving it in the dashboard makes it public again: oauth2/chat/token: the service answered 401 (Unauthorized): invalid_client: The client is not confidential. Run `source-zendesk-chat login` to sign in anew; `login --help` lists the ways to do it.
     INFO asking for an access token
     "#);
 }

@@ -6,7 +6,7 @@ use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
 use source_zendesk_chat::sandbox::options::Refusal;
 
-use crate::binary::{Ended, Place, assert_told};
+use crate::binary::{Ended, Place, assert_ended};
 
 /// An account with the system clock, since a check requests recent records.
 fn place(arrange: impl FnOnce(&mut Options)) -> Place {
@@ -22,7 +22,7 @@ fn refused(refusal: Refusal) -> Ended {
 
 #[test]
 fn all_is_well() {
-    assert_told!(place(|_| {}).run("check --config config.json"), @r"
+    assert_ended!(place(|_| {}).run("check --config config.json"), @r"
     exit 0
     INFO accounts can be read
     INFO agent_events can be read
@@ -57,7 +57,7 @@ fn a_check_costs_one_request_a_stream() {
 fn the_token_is_wrong() {
     let place = place(|_| {});
     place.configure(&json!({ "credentials": { "access_token": "another" } }));
-    assert_told!(place.run("check --config config.json"), @"
+    assert_ended!(place.run("check --config config.json"), @"
     exit 0
     FAILED 127.0.0.1 does not know the access token: it is wrong, was revoked, or belongs to Zendesk Support rather than Zendesk Chat: api/v2/chat/agents: the service answered 401 (Unauthorized): Unauthorized: The server could not verify that you are authorized to access the requested resource. Run `source-zendesk-chat login` to sign in to this Zendesk Chat account anew; a token of Zendesk Support does not work here.
     ");
@@ -74,7 +74,7 @@ fn the_token_in_the_environment_wins() {
 
 #[test]
 fn the_subdomain_is_wrong() {
-    assert_told!(refused(Refusal::WrongSubdomain), @r"
+    assert_ended!(refused(Refusal::WrongSubdomain), @r"
     exit 0
     FAILED There is no Zendesk account at 127.0.0.1: the subdomain `sandbox` is wrong: api/v2/chat/agents: the service answered 404 (Not Found): No help desk at sandbox.zendesk.com: There is no help desk configured at this address. This means that the address is available and that you can claim it at http://www.zendesk.com/signup. Correct the configuration and run again; `spec` prints every property.
     ");
@@ -82,7 +82,7 @@ fn the_subdomain_is_wrong() {
 
 #[test]
 fn the_host_is_a_web_site() {
-    assert_told!(refused(Refusal::UnknownHost), @r"
+    assert_ended!(refused(Refusal::UnknownHost), @r"
     exit 0
     FAILED 127.0.0.1 is not the host of a Zendesk account: it answers with a web page: api/v2/chat/agents: the service answered 404 (Not Found): it sent a web page instead of data. Correct the configuration and run again; `spec` prints every property.
     ");
@@ -96,7 +96,7 @@ fn the_host_sends_elsewhere() {
         body: String::new(),
     };
     let place = place(|options| options.faults = vec![Rule::of_all(1..=u64::MAX, elsewhere)]);
-    assert_told!(place.run("check --config config.json"), @r"
+    assert_ended!(place.run("check --config config.json"), @r"
     exit 0
     FAILED 127.0.0.1 is not the host of a Zendesk account: it sends elsewhere: api/v2/chat/agents: the service answered 302 (Found): it gave no reason. Correct the configuration and run again; `spec` prints every property.
     ");
@@ -105,7 +105,7 @@ fn the_host_sends_elsewhere() {
 
 #[test]
 fn the_role_is_missing() {
-    assert_told!(refused(Refusal::MissingRole), @r"
+    assert_ended!(refused(Refusal::MissingRole), @r"
     exit 0
     FAILED The access token is known, but may not read the account: whoever made it is no administrator of Zendesk Chat, or it lacks the scope `read`: api/v2/chat/agents: the service answered 403 (Forbidden): Forbidden: You do not have access to this resource. Make the token as an administrator, with the scope `read`, or leave the stream out.
     ");
@@ -113,11 +113,11 @@ fn the_role_is_missing() {
 
 #[test]
 fn the_account_has_no_chat() {
-    assert_told!(refused(Refusal::NoChat), @r"
+    assert_ended!(refused(Refusal::NoChat), @r"
     exit 0
     FAILED The account at 127.0.0.1 has no Zendesk Chat; one that has only Messaging has none either: api/v2/chat/agents: the service answered 404 (Not Found): Not Found. Check the subdomain, and that the account has Zendesk Chat and this feature, or leave the stream out.
     ");
-    assert_told!(refused(Refusal::NoChatObject), @r"
+    assert_ended!(refused(Refusal::NoChatObject), @r"
     exit 0
     FAILED The account at 127.0.0.1 has no Zendesk Chat; one that has only Messaging has none either: api/v2/chat/agents: the service answered 404 (Not Found): Not Found. Check the subdomain, and that the account has Zendesk Chat and this feature, or leave the stream out.
     ");
@@ -138,7 +138,7 @@ fn one_forbidden_stream_is_a_warning() {
 fn a_host_without_a_way_to_it_was_asked_for_minutes() {
     let place = place(|_| {});
     place.configure(&json!({ "base_url": place.sandbox.url().replace("http:", "https:") }));
-    assert_told!(place.run("check --config config.json"), @"
+    assert_ended!(place.run("check --config config.json"), @"
     exit 1
     transient_error api/v2/chat/agents: no secure connection to 127.0.0.1 could be made: received corrupt message of type InvalidContentType. Check `subdomain` and `base_url`, the network of this machine, and `HTTPS_PROXY` if there is a proxy.
     stderr: api/v2/chat/agents: no secure connection to 127.0.0.1 could be made: received corrupt message of type InvalidContentType. Check `subdomain` and `base_url`, the network of this machine, and `HTTPS_PROXY` if there is a proxy.
@@ -150,7 +150,7 @@ fn a_host_without_a_way_to_it_was_asked_for_minutes() {
 fn an_outage_is_no_verdict_on_the_configuration() {
     let long = Fault::Status { code: 503, headers: vec![("retry-after".into(), "3600".into())], body: String::new() };
     let place = place(|options| options.faults = vec![Rule::of_all(1..=u64::MAX, long)]);
-    assert_told!(place.run("check --config config.json"), @r"
+    assert_ended!(place.run("check --config config.json"), @r"
     exit 1
     transient_error api/v2/chat/agents: the service answered 503 (Service Unavailable) and asked for a pause of 3600 s, longer than a run waits: it gave no reason. Run again later, or lower `requests_per_minute` to leave room for other tools of the account.
     stderr: api/v2/chat/agents: the service answered 503 (Service Unavailable) and asked for a pause of 3600 s, longer than a run waits: it gave no reason. Run again later, or lower `requests_per_minute` to leave room for other tools of the account.

@@ -4,7 +4,7 @@ use clap::CommandFactory;
 use serde_json::json;
 use source_zendesk_chat::cli::Cli;
 
-use crate::binary::{Ended, Place, assert_page, assert_told, names};
+use crate::binary::{Ended, Place, assert_ended, assert_page, names};
 
 fn place() -> Place {
     Place::open(|_| {})
@@ -372,7 +372,7 @@ fn flags_may_be_written_as_argparse_takes_them() {
 #[test]
 fn spec_is_one_message() {
     let ended = place().run("spec --debug --manifest-path m.yaml");
-    assert_told!(ended, @r"
+    assert_ended!(ended, @r"
     exit 0
     SPEC
     ");
@@ -427,7 +427,7 @@ fn a_misspelt_property_is_warned_of_with_the_one_that_was_meant() {
 fn discover_refuses_a_configuration_that_no_other_command_would_take() {
     let place = place();
     place.configure(&json!({ "subdomain": "a.b" }));
-    assert_told!(place.run("discover --config config.json"), @r"
+    assert_ended!(place.run("discover --config config.json"), @r"
     exit 1
     config_error `subdomain` is not the first part of an address like acme.zendesk.com: write `acme`. Correct the configuration and run again; `spec` prints every property.
     stderr: `subdomain` is not the first part of an address like acme.zendesk.com: write `acme`. Correct the configuration and run again; `spec` prints every property.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use source_zendesk_chat::sandbox::options::Refusal;
 
-use crate::binary::{Ended, Place, assert_told, names};
+use crate::binary::{Ended, Place, assert_ended, names};
 
 const READ: &str = "read --config config.json --catalog catalog.json";
 
@@ -21,7 +21,7 @@ fn lines(ended: &Ended, kind: &str) -> Vec<String> {
 fn one_stream() {
     let place = Place::open(|options| options.behaviour.page_cap = Some(100));
     place.choose("incremental", &["agent_timeline"]);
-    assert_told!(place.run(READ), @r#"
+    assert_ended!(place.run(READ), @r#"
     exit 0
     INFO 3 requests were made
     INFO agent_timeline: 176 records in 3 pages
@@ -43,7 +43,7 @@ fn a_window_ends_where_the_configuration_says() {
     let place = Place::open(|_| {});
     place.configure(&json!({ "start_date": "2025-01-10", "end_date": "2025-01-20" }));
     place.choose("incremental", &["conversions", "agent_timeline"]);
-    assert_told!(place.run(READ), @r#"
+    assert_ended!(place.run(READ), @r#"
     exit 0
     INFO 2 requests were made
     INFO agent_timeline: 30 records in 1 pages
@@ -73,7 +73,7 @@ fn the_embedded_account() {
     let mut command = place.command("read --sandbox --catalog catalog.json");
     // The embedded account has its own token, whatever the token of a real account is.
     command.env("ZENDESK_CHAT_ACCESS_TOKEN", "another");
-    assert_told!(Ended::of(command), @r#"
+    assert_ended!(Ended::of(command), @r#"
     exit 0
     INFO 2 requests were made
     INFO accounts: 1 records in 1 pages
@@ -98,7 +98,7 @@ fn the_embedded_account() {
 fn a_stream_that_was_named_and_is_forbidden_fails_and_stops_no_other() {
     let place = forbidding(&["account"]);
     place.choose("full_refresh", &["accounts", "roles"]);
-    assert_told!(place.run(READ), @r#"
+    assert_ended!(place.run(READ), @r#"
     exit 1
     INFO 2 requests were made
     INFO roles: 4 records in 1 pages
@@ -131,7 +131,7 @@ fn a_stream_that_was_named_is_passed_over_where_the_configuration_says_so() {
     let place = forbidding(&["account"]);
     place.configure(&json!({ "skip_unavailable_streams": true }));
     place.choose("full_refresh", &["accounts", "roles"]);
-    assert_told!(place.run(READ), @r#"
+    assert_ended!(place.run(READ), @r#"
     exit 0
     INFO 2 requests were made
     INFO roles: 4 records in 1 pages
@@ -154,7 +154,7 @@ fn that_every_stream_is_unavailable_is_an_error() {
     let place = forbidding(&["account", "roles"]);
     place.configure(&json!({ "skip_unavailable_streams": true }));
     place.choose("full_refresh", &["accounts", "roles"]);
-    assert_told!(place.run(READ), @r"
+    assert_ended!(place.run(READ), @r"
     exit 1
     INFO 2 requests were made
     WARN accounts is unavailable and was passed over: api/v2/chat/account: the service answered 403 (Forbidden): Forbidden: You do not have access to this resource
@@ -176,7 +176,7 @@ fn that_a_stream_with_a_state_becomes_unavailable_is_an_error() {
     place.configure(&json!({ "skip_unavailable_streams": true }));
     place.choose("incremental", &["chats", "roles"]);
     place.write("state.json", r#"{"chats":{"update_timestamp":"1736000000"}}"#);
-    assert_told!(place.run(&format!("{READ} --state state.json")), @r#"
+    assert_ended!(place.run(&format!("{READ} --state state.json")), @r#"
     exit 1
     INFO 2 requests were made
     INFO roles: 4 records in 1 pages
@@ -200,7 +200,7 @@ fn that_a_stream_with_a_state_becomes_unavailable_is_an_error() {
 fn a_stream_that_does_not_exist() {
     let place = Place::open(|_| {});
     place.choose("full_refresh", &["nonsense", "roles"]);
-    assert_told!(place.run(READ), @r#"
+    assert_ended!(place.run(READ), @r#"
     exit 1
     INFO 1 requests were made
     INFO roles: 4 records in 1 pages
@@ -258,7 +258,7 @@ fn a_catalog_that_cannot_be_used() {
 fn an_empty_catalog_asks_for_nothing() {
     let place = Place::open(|_| {});
     place.choose("incremental", &[]);
-    assert_told!(place.run(READ), @r"
+    assert_ended!(place.run(READ), @r"
     exit 0
     INFO 0 requests were made
     ");
@@ -269,7 +269,7 @@ fn a_stream_without_a_cursor_is_read_in_full_though_incremental_was_asked_for() 
     let place = Place::open(|_| {});
     place.choose("incremental", &["roles"]);
     place.write("state.json", r#"[{"type":"STREAM","stream":{"stream_descriptor":{"name":"roles","namespace":null},"stream_state":{"__ab_no_cursor_state_message":true}},"global_":null,"data":null,"global_":null}]"#);
-    assert_told!(place.run(&format!("{READ} --state state.json")), @r#"
+    assert_ended!(place.run(&format!("{READ} --state state.json")), @r#"
     exit 0
     INFO 1 requests were made
     INFO roles: 4 records in 1 pages
@@ -288,7 +288,7 @@ fn a_state_of_garbage_fails_its_stream_alone() {
     let place = Place::open(|_| {});
     place.choose("incremental", &["chats", "bans"]);
     place.write("state.json", r#"{"chats":{"update_timestamp":"garbage"},"bans":{}}"#);
-    assert_told!(place.run(&format!("{READ} --state state.json")), @r#"
+    assert_ended!(place.run(&format!("{READ} --state state.json")), @r#"
     exit 1
     INFO 3 requests were made
     INFO bans: 89 records in 3 pages
@@ -338,7 +338,7 @@ fn a_state_in_2099_reads_nothing_and_stays() {
     let place = Place::open(|_| {});
     place.choose("incremental", &["chats", "agent_timeline"]);
     place.write("state.json", r#"[{"type":"STREAM","stream":{"stream_descriptor":{"name":"chats"},"stream_state":{"update_timestamp":"2099-01-01T00:00:00Z"}}},{"type":"STREAM","stream":{"stream_descriptor":{"name":"agent_timeline"},"stream_state":{"start_time":"4070908800000000"}}}]"#);
-    assert_told!(place.run(&format!("{READ} --state state.json")), @r#"
+    assert_ended!(place.run(&format!("{READ} --state state.json")), @r#"
     exit 0
     INFO 0 requests were made
     INFO agent_timeline: 0 records in 0 pages
@@ -362,7 +362,7 @@ fn a_start_in_the_future_reads_nothing_and_succeeds() {
     let place = Place::open(|_| {});
     place.choose("incremental", &["chats"]);
     place.configure(&json!({ "start_date": "2099-01-01T00:00:00Z" }));
-    assert_told!(place.run(READ), @r#"
+    assert_ended!(place.run(READ), @r#"
     exit 0
     INFO 0 requests were made
     INFO chats: 0 records in 0 pages
