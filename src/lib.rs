@@ -1,8 +1,8 @@
 //! Copies the data of a Zendesk Chat account, completely and incrementally, to where people analyse it.
 //!
 //! In reading order: what the service offers ([`source`]), the credentials and the address of an account ([`access`]),
-//! the requests to it ([`client`]), the conversion of records into columns ([`columns`]) of a [`dataset`], the outputs
-//! ([`sink`]), the course of a [`run`], and the [`commands`].
+//! the requests to it ([`client`]), the derivation of [`rows`] from a record and their conversion into the [`columns`] of
+//! a [`dataset`], the outputs ([`sink`]), the course of a [`run`], and the [`commands`].
 
 pub mod access;
 pub mod atomic_file;
@@ -20,6 +20,7 @@ pub mod nearest;
 pub mod position;
 pub mod progress;
 pub mod protocol;
+pub mod rows;
 pub mod run;
 pub mod sandbox;
 pub mod secrets;

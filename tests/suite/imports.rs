@@ -25,6 +25,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sandbox", &["clock"]),
     // What the service offers, without I/O.
     ("source", &["error", "json", "position", "protocol", "wire"]),
+    // What becomes of a record, without I/O.
+    ("rows", &["json", "position"]),
     ("columns", &["error", "json", "position", "source"]),
     ("dataset", &["clock", "error", "position"]),
     // Access to the account.
