@@ -198,3 +198,35 @@ fn rows_of_several_chats_share_their_memory() {
         assert_eq!(out.len(), 2);
     }
 }
+
+#[test]
+fn an_agent_who_comes_back_is_one_agent_from_the_first_join_to_the_last_leave() {
+    let entry = |second: u32, name: &str, kind: &str| {
+        format!(r#"{{"timestamp":"2026-09-14T08:11:{second:02}Z","name":"{name}",{kind}}}"#)
+    };
+    let (join, leave, line) =
+        (r#""type":"chat.memberjoin""#, r#""type":"chat.memberleave""#, r#""type":"chat.msg","msg":"a""#);
+    let history = [
+        entry(0, "Ana", line),
+        entry(1, "Mara", join),
+        entry(2, "Mara", leave),
+        entry(3, "Kim", r#""type":"chat.memberjoin","agent_id":"7""#),
+        entry(5, "Kim", r#""type":"chat.msg","msg":"a","agent_id":"7""#),
+        entry(6, "Mara", join),
+        entry(6, "Ana", line),
+        entry(6, "Mara", line),
+        entry(7, "Mara", line),
+        entry(8, "Mara", leave),
+    ];
+    let record = chat(&format!(r#""history":[{}]"#, history.join(",")));
+    let agents: Vec<_> = rows(Child::Agents, &record).into_iter().map(Value::from).collect();
+    assert_eq!(
+        agents,
+        [
+            json!({"id":"c|4120001","chat_id":"c","agent_id":4_120_001,"position":0,"agent_name":"Mara","in_agent_ids":false,"engagements":1,
+                "first_join":"2026-09-14T08:11:01Z","last_leave":"2026-09-14T08:11:08Z","messages":2,"first_reply_seconds":0}),
+            json!({"id":"c|7","chat_id":"c","agent_id":7,"position":1,"agent_name":"Kim","in_agent_ids":false,"engagements":0,
+                "first_join":"2026-09-14T08:11:03Z","messages":1,"first_reply_seconds":5}),
+        ]
+    );
+}
