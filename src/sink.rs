@@ -41,21 +41,24 @@ pub struct Member {
     pub selected: Option<Vec<String>>,
     /// Whether its state is published while it is read.
     pub incremental: bool,
-    /// FAMILY: records that changed before this moment were delivered to it by an earlier run.
-    pub from: Option<Nanos>,
 }
 
 impl Member {
-    /// FAMILY: whether a record of the endpoint is new to the stream.
-    pub fn takes(&self, record: Record<'_>) -> bool {
-        let Some((from, cursor)) = self.from.zip(self.stream.endpoint().lead().cursor) else { return true };
-        record.time(cursor).is_none_or(|changed| changed >= from)
-    }
-
     /// All of a stream that is read by itself, incrementally.
     pub fn alone(stream: &'static Stream) -> Self {
-        Self { stream, selected: None, incremental: true, from: None }
+        Self { stream, selected: None, incremental: true }
     }
+}
+
+/// FAMILY: the moment from which on records of a page are new to a stream; none if all are.
+pub type NewFrom = Option<Nanos>;
+
+/// FAMILY: whether a record of an endpoint is new to a stream. The members of a record are those of the endpoint's own stream.
+pub fn is_new(record: Record<'_>, stream: &Stream, from: NewFrom) -> bool {
+    from.is_none_or(|from| {
+        let changed = stream.endpoint().lead().cursor.and_then(|cursor| record.time(cursor));
+        changed.is_none_or(|changed| changed >= from)
+    })
 }
 
 /// How the read of a stream ended.
@@ -76,7 +79,7 @@ pub trait Writer: Send + 'static {
     fn totals(&self) -> Vec<u64>;
 
     /// Accepts the records of a page. Waits while the sink is slow.
-    fn write(&mut self, page: Page) -> impl Future<Output = Result<(), Error>> + Send;
+    fn write(&mut self, page: Page, new: &[NewFrom]) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Resolves when every accepted page has been converted. It is cancel-safe. A run asks it whether more pages in
     /// parallel would help: while the writer is busy, they would not.

@@ -18,15 +18,15 @@ pub struct Place {
 /// One walk of a family.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
-    /// Which streams of the family walk.
+    /// The streams that walk.
     pub members: Vec<usize>,
     /// Where the walk begins without a frontier, and where it ends.
     pub bounds: Bounds,
-    /// The frontier that it goes on from: what every member has.
+    /// The frontier from which the walk goes on: what every member has.
     pub delivered: Option<Frontier>,
-    /// For each member, the moment before which every record was delivered to it; none for one that needs all of the walk.
-    pub from: Vec<Option<Nanos>>,
-    /// Whether it is the last walk: all members take part, up to the end.
+    /// For each member, its own place, if that lies ahead of the walk's beginning.
+    pub ahead: Vec<Option<Nanos>>,
+    /// Whether the walk reads its members to their end. Otherwise it ends where the next stream is.
     pub is_last: bool,
 }
 
@@ -48,27 +48,28 @@ impl Place {
     }
 }
 
-/// The next walk of a family: that of the streams that lie behind, or, once all are level, of all. `places` is not empty.
-pub fn next_stage(places: &[Place]) -> Stage {
+/// The next walk of a family. Streams far behind walk alone until they are level, unless all are to walk `together`.
+/// `places` is not empty.
+pub fn next_stage(places: &[Place], together: bool) -> Stage {
     let least = places.iter().map(Place::at).min().unwrap_or_default();
-    let walks = |place: &Place| place.at() - least <= BEHIND;
+    let walks = |place: &Place| together || place.at() - least <= BEHIND;
     let members: Vec<usize> = (0..places.len()).filter(|&index| walks(&places[index])).collect();
-    let behind = places.iter().filter(|place| !walks(place)).map(Place::at).min();
-    let walking = || members.iter().map(|&index| &places[index]);
-    // Of streams at the same moment, one without an id has the least.
-    let rank = |place: &&Place| match &place.delivered {
+    let walking: Vec<&Place> = members.iter().map(|&index| &places[index]).collect();
+    // Of streams at the same moment, one without an id is the least.
+    let rank = |place: &&&Place| match &place.delivered {
         Some(Frontier::Position(position, _)) => (position.nanos(), position.id().is_some()),
         Some(Frontier::Id(_)) | None => (place.at(), false),
     };
-    let first = walking().min_by_key(rank).unwrap_or(&places[0]);
-    let lookback = first.bounds.lookback.max(first.bounds.chats_lookback);
-    let from = walking().map(|place| (place.at() > least).then(|| place.at() - lookback)).collect();
-    let end = [first.bounds.end, behind].into_iter().flatten().min();
+    let first = walking.iter().min_by_key(rank).copied().unwrap_or(&places[0]);
+    let end = first.bounds.end;
+    // A stream that lies at the end or beyond it does not shorten the walk of others.
+    let next = places.iter().filter(|place| !walks(place)).map(Place::at).min();
+    let next = next.filter(|&next| end.is_none_or(|end| next < end));
     Stage {
-        bounds: Bounds { end, ..first.bounds },
-        delivered: first.delivered.as_ref().map(|frontier| shared(frontier, &walking().collect::<Vec<_>>())),
-        from,
-        is_last: behind.is_none(),
+        bounds: Bounds { end: next.or(end), ..first.bounds },
+        delivered: first.delivered.as_ref().map(|frontier| shared(frontier, &walking)),
+        ahead: walking.iter().map(|place| Some(place.at()).filter(|&at| at > least)).collect(),
+        is_last: next.is_none(),
         members,
     }
 }
@@ -86,13 +87,15 @@ fn shared(least: &Frontier, places: &[&Place]) -> Frontier {
     Frontier::Position(position, spans.iter().filter(covered).cloned().collect())
 }
 
-/// How far a member is delivered after a walk that is delivered up to `walked`: it never moves backwards.
-pub fn advanced(own: Option<&Frontier>, walked: &Frontier) -> Frontier {
+/// How far a member is delivered once the walk is delivered up to `walked`. The member began at `own`, the walk at `start`.
+/// A member that began ahead keeps its place until the walk is behind it. Of two ids at the same moment nobody but the
+/// service knows which comes first, so that a named place is kept until the walk is later.
+pub fn advanced(own: Option<&Frontier>, start: Option<&Frontier>, walked: &Frontier) -> Frontier {
     match (own, walked) {
-        (Some(Frontier::Position(own_position, own_spans)), Frontier::Position(position, _))
-            if own_position.is_beyond(position) =>
-        {
-            Frontier::Position(own_position.clone(), own_spans.clone())
+        (Some(Frontier::Position(place, _)), Frontier::Position(position, _)) if own != start => {
+            let is_ahead =
+                place.nanos() > position.nanos() || (place.nanos() == position.nanos() && place.id().is_some());
+            if is_ahead { own.cloned().unwrap_or_else(|| walked.clone()) } else { walked.clone() }
         }
         _ => walked.clone(),
     }
@@ -120,7 +123,7 @@ mod tests {
     }
 
     fn members(places: &[Place]) -> (Vec<usize>, bool) {
-        let stage = next_stage(places);
+        let stage = next_stage(places, false);
         (stage.members, stage.is_last)
     }
 
@@ -141,14 +144,14 @@ mod tests {
 
     #[test]
     fn family_a_walk_of_those_behind_ends_where_the_next_one_is() {
-        let stage = next_stage(&[place(Some((9 * DAY, &[]))), place(Some((5 * DAY, &[]))), place(None)]);
+        let stage = next_stage(&[place(Some((9 * DAY, &[]))), place(Some((5 * DAY, &[]))), place(None)], false);
         assert_eq!((stage.members, stage.bounds.end), (vec![2], Some(at(5 * DAY).nanos())));
     }
 
     #[test]
     fn family_a_stream_that_is_ahead_takes_nothing_that_it_has() {
-        let stage = next_stage(&[place(Some((100, &[]))), place(Some((40, &[])))]);
-        assert_eq!(stage.from, [Some(at(100).nanos()), None]);
+        let stage = next_stage(&[place(Some((100, &[]))), place(Some((40, &[])))], false);
+        assert_eq!(stage.ahead, [Some(at(100).nanos()), None]);
         assert_eq!(stage.delivered, place(Some((40, &[]))).delivered);
     }
 
@@ -158,8 +161,41 @@ mod tests {
             let position = Position::received("40", Some(id), Unit::Seconds).unwrap();
             Place { delivered: Some(Frontier::Position(position, Vec::new())), ..place(None) }
         };
-        assert_eq!(next_stage(&[named("a"), named("b")]).delivered, place(Some((40, &[]))).delivered);
-        assert_eq!(next_stage(&[named("a"), named("a")]).delivered, named("a").delivered);
+        assert_eq!(next_stage(&[named("a"), named("b")], false).delivered, place(Some((40, &[]))).delivered);
+        assert_eq!(next_stage(&[named("a"), named("a")], false).delivered, named("a").delivered);
+    }
+
+    /// The state of a stream stayed at the first id that was named in a moment, however many pages that moment filled.
+    #[test]
+    fn family_a_stream_follows_its_walk_through_one_moment() {
+        let named =
+            |id: &str| Frontier::Position(Position::received("40", Some(id), Unit::Seconds).unwrap(), Vec::new());
+        let later = Frontier::Position(at(41), Vec::new());
+        let earlier = Frontier::Position(at(30), Vec::new());
+        // A stream that the walk began at has what the walk has, at every page.
+        for own in [Some(named("a")), Some(at(40)).map(|at| Frontier::Position(at, Vec::new())), None] {
+            assert_eq!(advanced(own.as_ref(), own.as_ref(), &named("b")), named("b"), "{own:?}");
+        }
+        // One that was ahead keeps its place until the walk is later.
+        let own = named("a");
+        assert_eq!(advanced(Some(&own), Some(&earlier), &named("b")), own);
+        assert_eq!(advanced(Some(&own), Some(&earlier), &later), later);
+    }
+
+    #[test]
+    fn family_an_end_before_the_stream_ahead_is_the_end() {
+        let bounds = Bounds { end: Some(at(3 * DAY).nanos()), ..place(None).bounds };
+        let places = [(Some(9 * DAY)), None].map(|seconds| Place { bounds, ..place(seconds.map(|at| (at, &[][..]))) });
+        let stage = next_stage(&places, false);
+        assert_eq!((stage.members, stage.bounds.end, stage.is_last), (vec![1], bounds.end, true));
+    }
+
+    #[test]
+    fn family_streams_that_cannot_catch_up_walk_with_the_others() {
+        let places = [place(Some((9 * DAY, &[]))), place(Some((DAY, &[])))];
+        let stage = next_stage(&places, true);
+        assert_eq!((stage.members, stage.is_last), (vec![0, 1], true));
+        assert_eq!(stage.delivered, places[1].delivered);
     }
 
     /// Where a stream is: its position, and spans beyond it that do not meet.
@@ -187,16 +223,17 @@ mod tests {
         /// Nothing that a stream lacks is passed over: neither by the walk, nor by what is left out for that stream.
         #[test]
         fn family_every_stream_gets_what_it_lacks(places in prop::collection::vec(anywhere(), 1..5), second in 0..60_i64) {
-            let stage = next_stage(&places);
-            for (&index, from) in stage.members.iter().zip(&stage.from) {
+            let stage = next_stage(&places, false);
+            for (&index, ahead) in stage.members.iter().zip(&stage.ahead) {
                 let own = places[index].delivered.as_ref();
                 if has(own, second) {
                     continue;
                 }
                 prop_assert!(!has(stage.delivered.as_ref(), second), "the walk passes over {second}");
-                prop_assert!(from.is_none_or(|from| at(second).nanos() >= from), "{second} is left out");
+                prop_assert!(ahead.is_none_or(|place| at(second).nanos() >= place), "{second} is left out");
                 // Once the walk is as far as that, the stream says no more than it has.
-                let now = advanced(own, stage.delivered.as_ref().unwrap_or(&Frontier::Position(at(0), Vec::new())));
+                let start = stage.delivered.as_ref();
+                let now = advanced(own, start, start.unwrap_or(&Frontier::Position(at(0), Vec::new())));
                 prop_assert!(!has(Some(&now), second), "a state claims {second}");
             }
         }

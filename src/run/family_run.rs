@@ -15,7 +15,8 @@ use crate::client::{Client, Rhythm, Slot};
 use crate::error::{Error, Kind};
 use crate::position::{self, Frontier, Nanos};
 use crate::protocol::Status;
-use crate::sink::{End, Member, Sink, Writer};
+use crate::sink::{End, Member, NewFrom, Sink, Writer};
+use crate::source::page::Shape;
 use crate::source::streams::Stream;
 use crate::source::walk::{Asked, MARGIN, MAYBE_FULL, Walk};
 
@@ -30,51 +31,78 @@ struct Reading {
     begun: bool,
 }
 
-/// Reads a family to its end, walk by walk; returns how each of its streams ended.
-pub async fn read_family<S: Sink>(run: Arc<Run<S>>, family: Vec<Planned>) -> Vec<(String, Outcome)> {
-    let mut ended = Vec::new();
-    for planned in &family {
-        run.sink.status(planned.stream.name, Status::Started);
-    }
-    let mut family: Vec<Reading> = family.into_iter().map(|planned| Reading { planned, begun: false }).collect();
-    while !family.is_empty() {
-        let stage = stage_of(&family);
-        let result = read_stage(&run, &mut family, &stage).await;
-        let is_stuck = !stage.is_last && stage_of(&family).members == stage.members;
-        if result.is_ok() && !stage.is_last && !is_stuck {
-            continue;
-        }
-        let mut walked: Vec<Reading> = Vec::new();
-        for index in stage.members.into_iter().rev() {
-            walked.insert(0, family.remove(index));
-        }
-        for Reading { planned, .. } in &walked {
-            run.progress.ended(planned.stream.name);
-        }
-        match result {
-            Ok(()) => {
-                ended.extend(walked.iter().map(|reading| (reading.planned.stream.name.to_owned(), Outcome::Complete)));
-            }
-            Err(error) => ended.extend(run.failures(&walked, error).await),
-        }
-    }
-    ended
+/// What a walk leaves: how streams ended with it, and those that are to be read on.
+pub struct Walked {
+    /// The streams that ended.
+    pub ended: Vec<(String, Outcome)>,
+    /// The others of the family.
+    pub left: Family,
 }
 
-fn stage_of(family: &[Reading]) -> Stage {
-    let place =
-        |Reading { planned, .. }: &Reading| Place { bounds: planned.bounds, delivered: planned.delivered.clone() };
-    next_stage(&family.iter().map(place).collect::<Vec<_>>())
+/// The streams of one endpoint that are read together.
+pub struct Family {
+    readings: Vec<Reading>,
+    /// Whether all walk together, though some lie far behind: they could not catch up alone.
+    together: bool,
+}
+
+impl Family {
+    /// A family of which nothing was read in this run.
+    pub fn new(streams: Vec<Planned>) -> Self {
+        let readings = streams.into_iter().map(|planned| Reading { planned, begun: false }).collect();
+        Self { readings, together: false }
+    }
+
+    /// Whether nothing is left to be read.
+    pub fn is_empty(&self) -> bool {
+        self.readings.is_empty()
+    }
+
+    /// The names of its streams.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.readings.iter().map(|reading| reading.planned.stream.name)
+    }
+
+    /// Its next walk.
+    fn stage(&self) -> Stage {
+        let place =
+            |Reading { planned, .. }: &Reading| Place { bounds: planned.bounds, delivered: planned.delivered.clone() };
+        next_stage(&self.readings.iter().map(place).collect::<Vec<_>>(), self.together)
+    }
+}
+
+/// Reads one walk of a family.
+pub async fn read_family<S: Sink>(run: Arc<Run<S>>, mut family: Family) -> Walked {
+    let stage = family.stage();
+    let result = read_stage(&run, &mut family.readings, &stage).await;
+    if result.is_ok() && !stage.is_last {
+        family.together = family.stage().members == stage.members;
+        return Walked { ended: Vec::new(), left: family };
+    }
+    let mut walked: Vec<Reading> = Vec::new();
+    for index in stage.members.into_iter().rev() {
+        walked.insert(0, family.readings.remove(index));
+    }
+    for Reading { planned, .. } in &walked {
+        run.progress.ended(planned.stream.name);
+    }
+    let ended = match result {
+        Ok(()) => walked.iter().map(|reading| (reading.planned.stream.name.to_owned(), Outcome::Complete)).collect(),
+        Err(error) => run.failures(&walked, error).await,
+    };
+    Walked { ended, left: family }
 }
 
 /// Reads one walk of a family, and moves its members forward.
 async fn read_stage<S: Sink>(run: &Arc<Run<S>>, family: &mut [Reading], stage: &Stage) -> Result<(), Error> {
     let mut walk = Walk::new(family[stage.members[0]].planned.stream, &stage.bounds, stage.delivered.as_ref());
-    let member = |(&index, &from): (&usize, &Option<Nanos>)| {
+    let member = |&index: &usize| {
         let Planned { stream, incremental, ref selected, .. } = family[index].planned;
-        Member { stream, selected: selected.clone(), incremental, from }
+        Member { stream, selected: selected.clone(), incremental }
     };
-    let members: Vec<Member> = stage.members.iter().zip(&stage.from).map(member).collect();
+    let members: Vec<Member> = stage.members.iter().map(member).collect();
+    let began: Vec<Option<Frontier>> =
+        stage.members.iter().map(|&index| family[index].planned.delivered.clone()).collect();
     let mut family_run = FamilyRun {
         writer: run.sink.family(members.clone()),
         fetching: JoinSet::new(),
@@ -83,11 +111,17 @@ async fn read_stage<S: Sink>(run: &Arc<Run<S>>, family: &mut [Reading], stage: &
         running: false,
         warned: Warned::default(),
         began: (Instant::now(), position::nanos_of(run.clock.now())),
-        delivered: stage.members.iter().map(|&index| family[index].planned.delivered.clone()).collect(),
+        delivered: began.clone(),
+        places: began,
+        stage: stage.clone(),
+        walked: None,
         members,
         run: Arc::clone(run),
     };
     let read = family_run.read(&mut walk).await;
+    if read.is_ok() && walk.end().is_some() {
+        family_run.level();
+    }
     let published = family_run.published();
     let FamilyRun { writer, delivered, .. } = family_run;
     for (&index, delivered) in stage.members.iter().zip(delivered) {
@@ -109,34 +143,32 @@ async fn read_stage<S: Sink>(run: &Arc<Run<S>>, family: &mut [Reading], stage: &
 }
 
 impl<S: Sink> Run<S> {
-    /// How streams ended that an error ended. It is reported of the first one; of the others their status is enough.
+    /// How streams ended that an error ended. It is reported of the first one that is not merely unavailable; of the others
+    /// their status is enough.
     async fn failures(&self, walked: &[Reading], error: Error) -> Vec<(String, Outcome)> {
-        let error = match error.kind() {
-            Kind::Interrupted => Outcome::Stopped(error),
-            _ => match self.refused(walked[0].planned.stream, &error).await {
-                Some(error) => Outcome::Stopped(error),
-                None => Outcome::Failed(error),
-            },
-        };
         let copy = |error: &Error| Error::new(error.kind(), error.to_string());
-        let of_others = match &error {
-            Outcome::Failed(error) | Outcome::Stopped(error) => copy(error),
-            Outcome::Complete | Outcome::Unavailable(_) => return Vec::new(),
-        };
-        let mut ended = Vec::new();
-        let mut first = Some(error);
-        for &Reading { ref planned, begun } in walked {
-            let Planned { stream, named, known, .. } = *planned;
+        let is_interrupted = error.kind() == Kind::Interrupted;
+        let of_all = if is_interrupted { None } else { self.refused(walked[0].planned.stream, &error).await };
+        let is_stopped = is_interrupted || of_all.is_some();
+        let error = of_all.unwrap_or(error);
+        let is_unavailable = |&Reading { ref planned, begun }: &Reading| {
+            let Planned { named, known, .. } = *planned;
             let circumstances = Circumstances { begun, known, named, skip_unavailable: self.skip_unavailable };
-            let outcome = match first.take() {
-                Some(Outcome::Failed(error)) if is_unavailable(error.kind(), circumstances) => {
-                    Outcome::Unavailable(error)
-                }
-                Some(outcome) => outcome,
-                None if is_unavailable(of_others.kind(), circumstances) => Outcome::Unavailable(copy(&of_others)),
-                None => Outcome::Stopped(copy(&of_others)),
+            !is_stopped && is_unavailable(error.kind(), circumstances)
+        };
+        let first = walked.iter().position(|reading| !is_unavailable(reading)).unwrap_or(0);
+        let outcome = |(index, reading): (usize, &Reading)| {
+            let outcome = match is_unavailable(reading) {
+                true => Outcome::Unavailable(copy(&error)),
+                false if is_stopped || index != first => Outcome::Stopped(copy(&error)),
+                false => Outcome::Failed(copy(&error)),
             };
-            ended.push((stream.name.to_owned(), outcome));
+            (reading.planned.stream.name.to_owned(), outcome)
+        };
+        let mut ended: Vec<(String, Outcome)> = walked.iter().enumerate().map(outcome).collect();
+        // The causes of an error go along with it once.
+        if let Outcome::Unavailable(kept) | Outcome::Stopped(kept) | Outcome::Failed(kept) = &mut ended[first].1 {
+            *kept = error;
         }
         ended
     }
@@ -160,8 +192,13 @@ struct FamilyRun<S: Sink> {
     run: Arc<Run<S>>,
     /// The streams that walk, at least one.
     members: Vec<Member>,
+    /// How far each of them was delivered when the walk began.
+    places: Vec<Option<Frontier>>,
     /// How far each of them is delivered.
     delivered: Vec<Option<Frontier>>,
+    stage: Stage,
+    /// How far the walk is delivered.
+    walked: Option<Frontier>,
     writer: S::Writer,
     /// The requests under way, while the pages of others are written.
     fetching: JoinSet<(Asked, Fetched)>,
@@ -178,6 +215,30 @@ impl<S: Sink> FamilyRun<S> {
     /// The stream whose name stands for the walk in logs.
     fn stream(&self) -> &'static Stream {
         self.members[0].stream
+    }
+
+    /// The moment from which on a page is new to each member. A page that was requested at or beyond a member's own place is
+    /// new as a whole, whatever the times of its records are.
+    fn new_from(&self, asked: Option<Nanos>) -> Vec<NewFrom> {
+        let Shape::Export { unit, late, .. } = self.stream().endpoint().shape else {
+            return vec![None; self.members.len()];
+        };
+        let lookback = self.stage.bounds.lookback_of(late).unwrap_or(0);
+        let from = |place: &Nanos| unit.floor(place - lookback) - unit.nanos();
+        let is_before = |place: &Nanos| asked.is_some_and(|asked| asked < *place);
+        self.stage.ahead.iter().map(|place| place.filter(is_before).as_ref().map(from)).collect()
+    }
+
+    /// Brings all members level at the end of a walk that read everything: also those whose place has another id at the last
+    /// moment.
+    fn level(&mut self) {
+        let Some(Frontier::Position(walked, spans)) = &self.walked else { return };
+        for delivered in &mut self.delivered {
+            let Some(Frontier::Position(own, _)) = delivered else { continue };
+            if own.nanos() == walked.nanos() {
+                *delivered = Some(Frontier::Position(walked.clone(), spans.clone()));
+            }
+        }
     }
 
     /// The frontiers that may be published: none of a stream that is read in full.
@@ -272,12 +333,14 @@ impl<S: Sink> FamilyRun<S> {
         // A task that was just spawned waits in a slot of this thread from which no other takes it.
         yield_now().await;
         run.progress.reached(self.stream().name, delivery.page.len(), delivery.page.bytes(), walk.axis());
-        self.writer.write(delivery.page).await?;
+        let new = self.new_from(delivery.asked);
+        self.writer.write(delivery.page, &new).await?;
         self.rhythm.taken(began.elapsed());
         let Some(frontier) = delivery.frontier else { return Ok(()) };
-        for delivered in &mut self.delivered {
-            *delivered = Some(advanced(delivered.as_ref(), &frontier));
+        for (delivered, place) in self.delivered.iter_mut().zip(&self.places) {
+            *delivered = Some(advanced(place.as_ref(), self.stage.delivered.as_ref(), &frontier));
         }
+        self.walked = Some(frontier);
         if self.members.iter().any(|member| member.incremental) {
             self.writer.checkpoint(&self.published()).await?;
         }

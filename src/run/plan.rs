@@ -48,7 +48,10 @@ pub fn families(streams: Vec<Planned>) -> Vec<Vec<Planned>> {
     let mut families: Vec<Vec<Planned>> = Vec::new();
     for planned in streams {
         let path = planned.stream.endpoint().path;
-        match families.iter_mut().find(|family| family[0].stream.endpoint().path == path) {
+        // Only exports have frontiers that say which of two streams is ahead.
+        let is_together =
+            |family: &&mut Vec<Planned>| planned.stream.is_export() && family[0].stream.endpoint().path == path;
+        match families.iter_mut().find(is_together) {
             Some(family) => family.push(planned),
             None => families.push(vec![planned]),
         }

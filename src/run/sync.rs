@@ -15,7 +15,7 @@ use crate::error::{Error, FailureType, Kind};
 use crate::position::{self, Nanos};
 use crate::progress::Progress;
 use crate::protocol::Status;
-use crate::run::family_run::read_family;
+use crate::run::family_run::{Family, read_family};
 use crate::run::plan::{Plan, families};
 use crate::signals::Stop;
 use crate::sink::Sink;
@@ -76,9 +76,8 @@ impl<S: Sink> Run<S> {
             ended.push((name, Outcome::Failed(error)));
         }
         let mut reading = JoinSet::new();
-        for family in families(plan.streams) {
-            reading.spawn(read_family(Arc::clone(&run), family));
-        }
+        let mut left: Vec<Family> = families(plan.streams).into_iter().map(Family::new).collect();
+        left.iter().flat_map(Family::names).for_each(|name| run.sink.status(name, Status::Started));
         let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         let mut closed = Vec::new();
         loop {
@@ -93,10 +92,16 @@ impl<S: Sink> Run<S> {
                 run.close(&name, &outcome);
                 closed.push((name, outcome));
             }
+            for family in left.drain(..).filter(|family| !family.is_empty()) {
+                reading.spawn(read_family(Arc::clone(&run), family));
+            }
             tokio::select! {
                 next = reading.join_next() => match next {
                     None => break,
-                    Some(Ok(ends)) => ended.extend(ends),
+                    Some(Ok(walked)) => {
+                        ended.extend(walked.ended);
+                        left.push(walked.left);
+                    }
                     Some(Err(error)) => return Err(Error::new(Kind::Internal, "Reading a stream broke off").because(error)),
                 },
                 _ = heartbeat.tick() => {

@@ -15,7 +15,7 @@ use crate::protocol::{self, Change, Status};
 use crate::secrets::Secrets;
 use crate::sink::airbyte::coerce::Coercion;
 use crate::sink::airbyte::state_file::StateFile;
-use crate::sink::{End, Member, Sink};
+use crate::sink::{End, Member, NewFrom, Sink, is_new};
 use crate::source::page::Page;
 use crate::source::state_format;
 use crate::source::streams::Stream;
@@ -43,6 +43,8 @@ pub struct Writer {
 struct StreamWriter {
     member: Member,
     coercion: Coercion,
+    /// The frontier of the state that was written last.
+    published: Option<Frontier>,
     since_state: u64,
     total: u64,
     mended: BTreeSet<String>,
@@ -61,7 +63,7 @@ impl Sink for Airbyte {
     fn family(&self, members: Vec<Member>) -> Writer {
         let writer = |member: Member| {
             let coercion = Coercion::new(member.stream, member.selected.as_deref());
-            StreamWriter { member, coercion, since_state: 0, total: 0, mended: BTreeSet::new() }
+            StreamWriter { member, coercion, published: None, since_state: 0, total: 0, mended: BTreeSet::new() }
         };
         Writer { sink: self.clone(), streams: members.into_iter().map(writer).collect() }
     }
@@ -89,9 +91,9 @@ impl super::Writer for Writer {
         self.streams.iter().map(|stream| stream.total).collect()
     }
 
-    async fn write(&mut self, page: Page) -> Result<(), Error> {
-        for stream in &mut self.streams {
-            stream.write(&page, &self.sink).await?;
+    async fn write(&mut self, page: Page, new: &[NewFrom]) -> Result<(), Error> {
+        for (stream, &from) in self.streams.iter_mut().zip(new) {
+            stream.write(&page, from, &self.sink).await?;
         }
         Ok(())
     }
@@ -103,7 +105,8 @@ impl super::Writer for Writer {
 
     async fn checkpoint(&mut self, delivered: &[Option<Frontier>]) -> Result<(), Error> {
         for (stream, delivered) in self.streams.iter_mut().zip(delivered) {
-            if stream.member.incremental {
+            // ORDER: a state that is no other than the last one says nothing.
+            if stream.member.incremental && stream.published != *delivered {
                 stream.checkpoint(delivered.as_ref(), &self.sink).await?;
             }
         }
@@ -123,14 +126,14 @@ impl super::Writer for Writer {
 }
 
 impl StreamWriter {
-    async fn write(&mut self, page: &Page, sink: &Airbyte) -> Result<(), Error> {
+    async fn write(&mut self, page: &Page, from: NewFrom, sink: &Airbyte) -> Result<(), Error> {
         let prefix = protocol::record_prefix(self.member.stream.name, sink.now());
         let plain_suffix = protocol::record_suffix(&[]);
         let mut lines = Vec::with_capacity(CHUNK + CHUNK / 8);
         let mut changes = Vec::new();
         let mut written = 0;
         for record in page.records() {
-            if !self.member.takes(record) {
+            if !is_new(record, self.member.stream, from) {
                 continue;
             }
             written += 1;
@@ -157,6 +160,7 @@ impl StreamWriter {
 
     async fn checkpoint(&mut self, delivered: Option<&Frontier>, sink: &Airbyte) -> Result<(), Error> {
         let stream = self.member.stream;
+        self.published = delivered.cloned();
         let state = state_format::of(stream, delivered);
         let line = protocol::state(stream.name, &state, std::mem::take(&mut self.since_state));
         sink.stdout.write(line.into_bytes()).await?;

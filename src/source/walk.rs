@@ -68,6 +68,8 @@ enum Pagination {
 /// A request, and the window that it belongs to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
+    /// From where it is requested, if the stream has a time.
+    from: Option<Nanos>,
     /// The request to send.
     pub request: Request,
     window: u32,
@@ -76,6 +78,8 @@ pub struct Asked {
 /// The records of a page that go to the sink, and how far the stream is delivered once the sink has them.
 #[derive(Debug)]
 pub struct Delivery {
+    /// From where the page was requested, if the stream has a time.
+    pub asked: Option<Nanos>,
     /// The page with only the records to pass on.
     pub page: Page,
     /// ORDER: the new frontier, if the page moved it forward.
@@ -134,11 +138,11 @@ impl Walk {
         match &mut self.pagination {
             Pagination::Once(asked) => {
                 let request = || Request { path: self.endpoint.path.to_owned(), query: Vec::new(), limit: None };
-                (!std::mem::replace(asked, true)).then(|| Asked { request: request(), window: 0 })
+                (!std::mem::replace(asked, true)).then(|| Asked { from: None, request: request(), window: 0 })
             }
             Pagination::Numbered(numbered) => {
                 let request = numbered.next(self.endpoint.path)?;
-                Some(Asked { request, window: 0 })
+                Some(Asked { from: None, request, window: 0 })
             }
             Pagination::Export(export) => {
                 let window = export.next()?;
@@ -169,7 +173,7 @@ impl Walk {
         self.duplicates += verdict.keep.iter().filter(|keep| !**keep).count() as u64;
         page.retain(&verdict.keep);
         let Verdict { frontier, without_cursor, nothing_after, .. } = verdict;
-        Ok(Delivery { page, frontier, without_cursor, nothing_after })
+        Ok(Delivery { asked: asked.from, page, frontier, without_cursor, nothing_after })
     }
 
     /// Gives up a request that failed for good. The rest of its window is left to the next run. Other windows that have
@@ -243,8 +247,8 @@ impl Walk {
     fn ask(&mut self, window: u32) -> Option<Asked> {
         let Pagination::Export(export) = &mut self.pagination else { return None };
         let Shape::Export { records, expand, .. } = self.endpoint.shape else { return None };
-        let request = export.ask(window, self.endpoint.path, records, expand)?;
-        Some(Asked { request, window })
+        let (from, request) = export.ask(window, self.endpoint.path, records, expand)?;
+        Some(Asked { from: Some(from), request, window })
     }
 
     /// LOUD: a record without its key cannot be distinguished from others, so it is an error and never passed on.

@@ -586,3 +586,21 @@ async fn a_run_that_finds_nothing_new_asks_no_more_than_it_must() {
     }
     assert_eq!(second.requests.len(), names.len() + 1);
 }
+
+/// While many chats of one moment were read, the state stayed at the first id of that moment: a killed run read all of it
+/// again, and one that never lived long enough never got past it.
+#[tokio::test(start_paused = true)]
+async fn a_state_stayed_at_the_first_id_of_a_crowded_moment() {
+    let moment = instant("2025-02-15T12:00:00Z").timestamp().to_string();
+    let arrange = |options: &mut Options| {
+        with_a_full_moment(options);
+        options.behaviour.page_cap = Some(150);
+    };
+    let reading = complete("chats", arrange).await;
+    let states = reading.states("chats");
+    let of_moment: Vec<_> = states.iter().filter(|state| state["update_timestamp"] == moment.as_str()).collect();
+    assert!(of_moment.len() >= 4, "{of_moment:?}");
+    // The last state is written once more at the end.
+    let moved = states[..states.len() - 1].windows(2).all(|pair| pair[0] != pair[1]);
+    assert!(moved, "{states:?}");
+}

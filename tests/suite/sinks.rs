@@ -62,11 +62,11 @@ async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Se
     // What is accepted is counted, and publishes no position by itself.
     let first = sink().await;
     let mut writer = first.family(vec![Member::alone(stream())]);
-    writer.write(page(&["a", "b"], 1)).await.unwrap();
+    writer.write(page(&["a", "b"], 1), &[None]).await.unwrap();
     assert_eq!((writer.totals(), seen().await.position), (vec![2], None));
     // A checkpoint is published only with all that was accepted before it.
     writer.checkpoint(&[Some(frontier(1))]).await.unwrap();
-    writer.write(page(&["c"], 2)).await.unwrap();
+    writer.write(page(&["c"], 2), &[None]).await.unwrap();
     writer.idle().await.unwrap();
     let Seen { position, ids: there } = seen().await;
     assert!(
@@ -81,7 +81,7 @@ async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Se
     // A read that breaks off keeps what was checkpointed, and moves the position no further than the last checkpoint.
     let second = sink().await;
     let mut writer = second.family(vec![Member::alone(stream())]);
-    writer.write(page(&["d"], 3)).await.unwrap();
+    writer.write(page(&["d"], 3), &[None]).await.unwrap();
     writer.checkpoint(&[Some(frontier(3))]).await.unwrap();
     writer.finish(&[Some(frontier(3))], End::Early).await.unwrap();
     assert_eq!(seen().await, Seen { position: Some(seconds(3)), ids: ids(&["a", "b", "c", "d"]) });
@@ -164,7 +164,7 @@ async fn a_table_claimed_to_begin_before_a_gap() {
             let (_, tasks) = request.plan(&dataset.manifest().await, &bounds).unwrap();
             let sink = Parquet::new(Arc::new(dataset), clock.clone(), tasks, LIMITS);
             let mut writer = sink.family(vec![Member::alone(stream())]);
-            writer.write(page(&["a"], 1)).await.unwrap();
+            writer.write(page(&["a"], 1), &[None]).await.unwrap();
             writer.finish(&[Some(frontier(1))], end).await.unwrap();
         }
         assert_eq!(manifest(folder.path()).tables["chats"].start, Some(expected), "{second_end:?}");

@@ -14,7 +14,7 @@ use source_zendesk_chat::run::plan::{self, Choice};
 use source_zendesk_chat::sandbox::Options;
 use source_zendesk_chat::sandbox::faults::{Fault, Rule};
 use source_zendesk_chat::sandbox::options::{Bound, BulkEdit, Ids, TimelineOrder};
-use source_zendesk_chat::sink::{End, Member, Sink, Writer};
+use source_zendesk_chat::sink::{End, Member, NewFrom, Sink, Writer};
 use source_zendesk_chat::source::page::Page;
 use source_zendesk_chat::source::state_format::Saved;
 use tokio::time::{Instant, sleep_until};
@@ -234,7 +234,7 @@ impl Writer for WorkersPlace {
         vec![self.total]
     }
 
-    async fn write(&mut self, page: Page) -> Result<(), Error> {
+    async fn write(&mut self, page: Page, _: &[NewFrom]) -> Result<(), Error> {
         // Two pages may be queued, so the first ones seem to take no time.
         sleep_until(self.until.checked_sub(self.worker.work * 2).unwrap_or(self.until)).await;
         self.until = self.until.max(Instant::now()) + self.worker.work;

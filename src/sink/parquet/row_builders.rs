@@ -9,7 +9,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::columns::{self, Columns, Rows};
 use crate::dataset::Dataset;
 use crate::error::{Error, Kind};
-use crate::sink::Member;
+use crate::sink::{Member, NewFrom, is_new};
 use crate::source::page::{Page, Record};
 use crate::source::streams::Stream;
 
@@ -73,7 +73,7 @@ impl RowBuilders {
 
     /// Starts to convert the records of a page on a thread of its own: meanwhile other pages are fetched and parsed, and
     /// earlier rows go into their files. Returns how much JSON the records are.
-    pub async fn take(&mut self, page: Page, now: DateTime<Utc>) -> Result<usize, Error> {
+    pub async fn take(&mut self, page: Page, new: &[NewFrom], now: DateTime<Utc>) -> Result<usize, Error> {
         if self.taking.len() == LANES {
             self.taken().await?;
         }
@@ -84,10 +84,16 @@ impl RowBuilders {
         let (tables, dataset) = (Arc::clone(&self.tables), Arc::clone(&self.dataset));
         let mut rows = self.rows.pop().unwrap_or_default();
         let mut spare: Vec<Option<Rows>> = self.spare.iter_mut().map(Vec::pop).collect();
+        let new = new.to_vec();
         let converting = spawn_blocking(move || {
             let before = held(&rows);
             let result = page.records().try_for_each(|record| {
-                for (index, table) in tables.iter().enumerate().filter(|(_, table)| table.member.takes(record)) {
+                for ((index, table), _) in tables
+                    .iter()
+                    .enumerate()
+                    .zip(&new)
+                    .filter(|((_, table), from)| is_new(record, table.member.stream, **from))
+                {
                     let group = Group { table: index, month: month(table.member.stream, record) };
                     let fresh = || spare[index].take().unwrap_or_else(|| Rows::new(&table.columns, &dataset.run));
                     rows.entry(group).or_insert_with(fresh).push(table.member.stream, record, read)?;

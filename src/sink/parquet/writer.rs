@@ -17,7 +17,7 @@ use crate::dataset::{DataFile, Dataset, Pending, Table, TableCommit, TableTask, 
 use crate::error::{Error, Kind};
 use crate::position::Frontier;
 use crate::protocol::Status;
-use crate::sink::{End, Member, Sink};
+use crate::sink::{End, Member, NewFrom, Sink, is_new};
 use crate::source::page::Page;
 use crate::source::state_format;
 use crate::source::streams::Stream;
@@ -158,13 +158,14 @@ impl crate::sink::Writer for Writer {
         self.progress.iter().map(|progress| progress.read).collect()
     }
 
-    async fn write(&mut self, page: Page) -> Result<(), Error> {
-        for (table, progress) in self.tables.iter().zip(&mut self.progress) {
-            progress.read += page.records().filter(|&record| table.member.takes(record)).count() as u64;
+    async fn write(&mut self, page: Page, new: &[NewFrom]) -> Result<(), Error> {
+        for ((table, progress), &from) in self.tables.iter().zip(&mut self.progress).zip(new) {
+            let stream = table.member.stream;
+            progress.read += page.records().filter(|&record| is_new(record, stream, from)).count() as u64;
         }
         // Until all of it is on its way.
         let broken = std::mem::replace(&mut self.broken, true);
-        self.uncommitted += self.builders.take(page, self.sink.0.clock.now()).await?;
+        self.uncommitted += self.builders.take(page, new, self.sink.0.clock.now()).await?;
         while self.builders.waiting() > self.sink.0.limits.waiting {
             if !self.files.write_largest(&mut self.builders).await? && !self.builders.taken().await? {
                 break;

@@ -151,10 +151,10 @@ impl Export {
     }
 
     /// The next request of a window.
-    pub fn ask(&mut self, number: u32, path: &str, records: &str, expand: bool) -> Option<Request> {
+    pub fn ask(&mut self, number: u32, path: &str, records: &str, expand: bool) -> Option<(Nanos, Request)> {
         let window = self.windows.iter_mut().find(|window| window.number == number)?;
         window.stage = Stage::Asked;
-        Some(window.request(path, records, expand))
+        Some((window.asked(), window.request(path, records, expand)))
     }
 
     /// CUTOFF: whether the refusal of a window's request means that there is nothing to read yet.

@@ -139,7 +139,7 @@ impl Account {
             }
             pages += 1;
             let delivery = walk.accept(&asked, asked.request.limit, self.page(&asked)).unwrap();
-            writer.write(delivery.page).await.unwrap();
+            writer.write(delivery.page, &[None]).await.unwrap();
             if delivery.frontier.is_some() {
                 delivered = delivery.frontier;
                 writer.checkpoint(&[delivered.clone()]).await.unwrap();

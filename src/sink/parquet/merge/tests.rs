@@ -57,7 +57,7 @@ impl Table {
         let mut files = OpenFiles::new(tables, Arc::clone(&self.dataset), self.limits);
         for &chat in chats {
             let page = Page::parse(Shape::List, format!("[{}]", text(chat)).into_bytes()).unwrap();
-            lanes.take(page, self.now).await.unwrap();
+            lanes.take(page, &[None], self.now).await.unwrap();
         }
         let fresh = files.close(&mut lanes).await.unwrap().remove(0);
         let merge = Merge {
