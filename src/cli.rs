@@ -257,10 +257,10 @@ pub struct LoginArgs {
     /// Print the access token on stdout.
     #[arg(long)]
     pub print_token: bool,
-    /// Tell what a configuration signs in with, and whether it works.
+    /// Show what a configuration signs in with, and whether it works.
     #[arg(long, conflicts_with_all = ["subdomain", "client_id", "client_secret_env", "overwrite", "no_browser", "print_token"])]
     pub status: bool,
-    /// Configuration that `--status` tells of.
+    /// Configuration that `--status` shows.
     #[arg(long, value_name = "FILE", default_value = "config.json", requires = "status")]
     pub config: PathBuf,
     /// Replaces `https://NAME.zendesk.com`.

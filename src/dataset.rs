@@ -60,27 +60,27 @@ pub struct Dataset {
     names: AtomicU64,
 }
 
-/// A table as it is from a commit on.
+/// A change of one table in a commit.
 #[derive(Debug, Clone)]
 pub struct TableCommit {
     /// The table's name.
     pub name: &'static str,
-    /// What it is then.
+    /// The table's state after the commit.
     pub table: Table,
-    /// Files that this run has written since its last commit. Nobody has seen them: those that `table` does not name are
-    /// removed at once.
+    /// The table's files that this run has written since its last commit. No reader has seen them, so those that
+    /// `table` does not name are removed at once.
     pub made: Vec<String>,
 }
 
-/// What is committed.
+/// The committed `_state.json`, and its version in the store.
 struct Committed {
     manifest: Manifest,
     version: Option<UpdateVersion>,
 }
 
 impl Dataset {
-    /// Opens a place for this run and for tables of these names: creates a dataset there or continues the one of this
-    /// account, and removes what killed runs left behind.
+    /// Opens the dataset at a place for this run, or creates one there. The dataset may hold tables of these names, and
+    /// must be of this account. Files that killed runs left behind are removed.
     pub async fn open(
         store: Store,
         tables: &[&'static str],
@@ -156,13 +156,13 @@ impl Dataset {
         self.held.lock().await.manifest.tables.get(name).cloned()
     }
 
-    /// A path in a folder for a new file; no file ever had that path.
+    /// A path in a folder for a new file. No file has ever had this path.
     pub fn fresh_path(&self, folder: &str) -> String {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         format!("{folder}/{}-{number:05}.parquet", self.run)
     }
 
-    /// Commits tables, all of them at once. Files that a table no longer names are retired.
+    /// Commits the changes of several tables in one step. Files that a table no longer names are retired.
     pub async fn commit(&self, changed: &[TableCommit]) -> Result<(), Error> {
         let mut held = self.held.lock().await;
         let change = self.change(&mut held, |manifest| {

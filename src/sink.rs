@@ -15,7 +15,7 @@ pub trait Sink: Send + Sync + 'static {
     /// Takes the pages of one endpoint.
     type Writer: Writer;
 
-    /// A writer for streams that are made of the same pages.
+    /// A writer for the streams of one endpoint, which come from the same pages.
     fn family(&self, members: Vec<Member>) -> Self::Writer;
 
     /// Receives a stream's status.
@@ -24,20 +24,20 @@ pub trait Sink: Send + Sync + 'static {
     /// Receives a failure of one stream, or of the whole run.
     fn failure(&self, error: &Error, stream: Option<&str>);
 
-    /// Receives the notice that a stream ended early for a reason that concerns the whole run. The run itself reports
-    /// that reason once.
+    /// Receives the notice that a stream ended early for a reason that is reported elsewhere: by the run, or by another
+    /// stream of the same endpoint.
     fn stopped(&self, why: &Error, stream: &str);
 
     /// The time of day in milliseconds since 1970.
     fn now(&self) -> i64;
 }
 
-/// A stream that a writer makes of the pages that it is given.
+/// A stream that a writer extracts from the pages of its endpoint.
 #[derive(Debug, Clone)]
 pub struct Member {
-    /// Which one.
+    /// The stream.
     pub stream: &'static Stream,
-    /// The members of its records that are wanted; none means all.
+    /// The members of its records that the user selected; `None` means all.
     pub selected: Option<Vec<String>>,
     /// Whether its state is published while it is read.
     pub incremental: bool,
@@ -72,8 +72,8 @@ pub enum End {
     Whole(Nanos),
 }
 
-/// Takes the pages of one endpoint and makes its streams of them. Frontiers are given for each of its streams, in the order
-/// of [`Sink::family`].
+/// Takes the pages of one endpoint and writes the records of its streams. Totals and frontiers are given per stream, in
+/// the order of the members in [`Sink::family`].
 pub trait Writer: Send + 'static {
     /// How many records of each stream were accepted.
     fn totals(&self) -> Vec<u64>;
@@ -81,13 +81,14 @@ pub trait Writer: Send + 'static {
     /// Accepts the records of a page. Waits while the sink is slow.
     fn write(&mut self, page: Page, new: &[NewFrom]) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Resolves when every accepted page has been converted. It is cancel-safe. A run asks it whether more pages in
+    /// Resolves when every accepted page has been converted. This is cancel-safe. It shows whether more pages in
     /// parallel would help: while the writer is busy, they would not.
     fn idle(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Takes note of how far each stream is delivered, after everything that was accepted before.
+    /// Records how far each stream is delivered by the pages accepted so far. The sink may publish this once they are
+    /// durable.
     fn checkpoint(&mut self, delivered: &[Option<Frontier>]) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Ends the streams.
+    /// Ends the streams. `delivered` is how far each is delivered, and `end` is how their read ended.
     fn finish(self, delivered: &[Option<Frontier>], end: End) -> impl Future<Output = Result<(), Error>> + Send;
 }

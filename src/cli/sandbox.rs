@@ -90,13 +90,13 @@ pub struct SandboxArgs {
     /// Let a page of an export go over so many days at most; one without records leads on
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..))]
     page_days: Option<u64>,
-    /// Tell the end of a page in another unit than a position is asked for in
+    /// Give the end of a page in another unit than requests use
     #[arg(long)]
     foreign_times: bool,
-    /// Tell ids in the envelope of `agent_timeline`
+    /// Give ids in the envelope of `agent_timeline`
     #[arg(long)]
     timeline_ids: bool,
-    /// Tell no ids in the envelope of `agent_events`
+    /// Give no ids in the envelope of `agent_events`
     #[arg(long)]
     no_event_ids: bool,
     /// Where a `start_time` of less than five minutes ago is refused

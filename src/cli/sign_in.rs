@@ -25,7 +25,7 @@ pub struct SignInArgs {
     /// Requests that each other access token opens
     #[arg(long, value_name = "N")]
     token_requests: Option<u32>,
-    /// When it is told how long a token lives
+    /// When a token's response says how long it lives
     #[arg(long, value_enum, default_value = "when-asked")]
     tell_life: AnnounceLife,
     /// Refresh tokens that come with access tokens

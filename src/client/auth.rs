@@ -17,35 +17,35 @@ use crate::secrets::Secrets;
 /// The credentials of a run.
 #[derive(Default)]
 pub struct Access {
-    /// The access token to begin with.
+    /// The first access token, if there is one.
     pub token: Option<SecretString>,
-    /// How to get a new one.
+    /// How to get a new token; `None` if there is no way.
     pub renewal: Option<Renewal>,
 }
 
 /// How to get a new access token.
 pub enum Renewal {
-    /// By a refresh token, which works once.
+    /// With a refresh token, which works once.
     Refresh {
-        /// The client that it was issued to.
+        /// The client that the token was issued to.
         client: Registration,
-        /// The token.
+        /// The refresh token.
         token: SecretString,
         /// Where the new pair of tokens is stored.
         store: TokenStore,
     },
-    /// By the client's ID and secret, as often as needed.
+    /// With the client's ID and secret, as often as needed.
     ClientCredentials(Registration),
 }
 
 impl From<SecretString> for Access {
-    /// A token for a whole run, without renewal.
+    /// A token that is used for the whole run and never renewed.
     fn from(token: SecretString) -> Self {
         Self { token: Some(token), renewal: None }
     }
 }
 
-/// The access token of the moment; it is renewed by one request at a time, while all others wait.
+/// The current access token. One request at a time renews it, while all others wait.
 #[derive(Clone)]
 pub struct Tokens {
     state: Arc<Mutex<State>>,
@@ -58,14 +58,14 @@ struct State {
     /// Whether the service has refused the token.
     refused: bool,
     renewal: Option<Renewal>,
-    /// Why there will be no further token in this run.
+    /// The error of every further request, once the run can get no more tokens.
     ended: Option<(Kind, String)>,
 }
 
 /// An access token as it is sent.
 #[derive(Clone)]
 pub struct Bearer {
-    /// How many tokens of this run came before it.
+    /// How many tokens this run had before this one.
     number: u32,
     token: SecretString,
     /// The value of the `Authorization` header.
@@ -76,21 +76,21 @@ pub struct Bearer {
 /// Whether this request triggered the issue of its token. A 401 on a token that was just issued is final.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Given {
-    /// The account issued it just now, for this request.
+    /// The account just issued it, for this request.
     Now,
     /// It was issued earlier, or to another run.
     Before,
 }
 
 impl Tokens {
-    /// Begins with `access` and gets new tokens by `requests`; every token that is used is a secret.
+    /// Starts with the token in `access` and gets new ones through `requests`. Every token is added to `secrets`.
     pub fn new(access: Access, secrets: Secrets, requests: TokenRequests) -> Result<Self, Error> {
         let bearer = access.token.map(|token| Bearer::new(0, token, None, &secrets)).transpose()?;
         let state = State { bearer, refused: false, renewal: access.renewal, ended: None };
         Ok(Self { state: Arc::new(Mutex::new(state)), secrets, requests: Arc::new(requests) })
     }
 
-    /// Records that the service refused a token; false if there can be no other.
+    /// Records that the service refused a token. Returns false if it cannot be renewed.
     ///
     /// The token is renewed when the next request is about to be sent, because a token may live for less time than a
     /// request waits.
@@ -109,23 +109,23 @@ impl Tokens {
         drop(self.state.lock().await);
     }
 
-    /// Renews nothing from now on.
+    /// Renews no token from now on.
     pub async fn stay(&self) {
         self.state.lock().await.renewal = None;
     }
 
-    /// Records that no token of this run is accepted, and why; every further request fails with that error.
+    /// Records why the account accepts no token of this run. Every further request fails with that error.
     pub async fn end(&self, why: &Error) {
         self.state.lock().await.ended.get_or_insert_with(|| (why.kind(), why.to_string()));
     }
 
-    /// Why there will be no further token in this run, if it came to that.
+    /// The error with which every further request fails, if there is one.
     pub async fn ended(&self) -> Option<Error> {
         self.state.lock().await.failure()
     }
 
-    /// The token for a request that is sent at once: a new one if there is none, if the last one was refused, or if its
-    /// time is over by the service's own word.
+    /// The token for a request that is about to be sent. It is a new one if there is none yet, if the last one was
+    /// refused, or if its lifetime, as the service stated it, is over.
     pub async fn bearer(&self) -> Result<(Bearer, Given), Error> {
         let state = Arc::clone(&self.state).lock_owned().await;
         if let Some(error) = state.failure() {
@@ -138,7 +138,8 @@ impl Tokens {
         }
     }
 
-    /// Renews the token, to the end even if nobody waits for it any more: what was spent must be kept.
+    /// Renews the token. The renewal completes even if the caller is cancelled: the refresh token may be spent by then,
+    /// so the new one must be stored.
     async fn renewed(&self, mut state: OwnedMutexGuard<State>) -> Result<(Bearer, Given), Error> {
         let tokens = self.clone();
         let renewing = tokio::spawn(async move {

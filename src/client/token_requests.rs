@@ -1,5 +1,5 @@
-//! Requests for tokens, with retries. They have a gate of their own: requests for pages hold places in the other gate
-//! while they wait for a token.
+//! Requests for tokens, with retries. They have their own gate, because requests for pages hold their places in the
+//! other gate while they wait for a token.
 
 use std::sync::Arc;
 
@@ -13,20 +13,20 @@ use crate::access::origin::Origin;
 use crate::error::{Error, Kind};
 use crate::wire::Gate;
 
-/// The way to the account's token endpoint.
+/// Sends requests to the account's token endpoint.
 pub struct TokenRequests {
     /// The account's address.
     pub origin: Origin,
-    /// What sends a request once.
+    /// Sends a request once, without retries.
     pub service: Arc<Service>,
-    /// How many requests for tokens may be under way.
+    /// Limits how many requests for tokens are in flight.
     pub gate: Arc<Gate>,
-    /// Whether a person is waiting.
+    /// Whether a user is waiting for the result, so that fewer errors are retried.
     pub attended: bool,
 }
 
 impl TokenRequests {
-    /// Posts a form to the token endpoint, with retries as the retry table says; `watch` sees every wait.
+    /// Posts a form to the token endpoint, with the retries of the retry table. `watch` is called at every wait.
     pub async fn ask(&self, form: &str, watch: impl Fn(&Wait)) -> Result<Issued, Error> {
         let mut url = self.origin.url().clone();
         url.set_path(TOKEN_PATH);

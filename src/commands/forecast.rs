@@ -201,7 +201,7 @@ fn again(planned: &Planned, bounds: &Bounds) -> Option<Why> {
     Some(if late == Late::Redacted { REDACTED } else { AGAIN })
 }
 
-/// About how many requests a stream takes, judged by what its table holds, and whether that is only the least.
+/// The approximate number of requests for a stream, estimated from its table, and whether that is only the minimum.
 fn requests((planned, walk): (&Planned, &Walk), table: &Table, bounds: &Bounds, cutoff: Nanos) -> (u64, bool) {
     match planned.stream.endpoint().shape {
         Shape::Object { .. } | Shape::List => (1, false),
@@ -223,7 +223,7 @@ fn requests((planned, walk): (&Planned, &Walk), table: &Table, bounds: &Bounds, 
                 )]
                 let rows = (left as f64 * pace).round() as u64;
                 let pages = rows.max(again.into()).div_ceil(u64::from(EXPORT_LIMIT));
-                // One that ends earlier reaches its end with a record beyond it.
+                // If the end lies before the cutoff, a record beyond the end finishes the walk, without one more page.
                 (if walk.end().is_some_and(|end| end >= cutoff) { pages + 1 } else { pages.max(1) }, false)
             }
             (_, None) => (1, true),

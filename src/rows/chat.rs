@@ -69,7 +69,7 @@ pub struct Event {
     pub kind: Kind,
     /// Who caused it.
     pub role: Role,
-    /// What told so.
+    /// Which rule decided that.
     pub decided: Decided,
     /// When it happened, if that is known.
     pub at: Option<Nanos>,
@@ -157,7 +157,7 @@ impl<'text> Chat<'text> {
         row
     }
 
-    /// Writes what every row tells of its chat.
+    /// Writes the members of the chat that every row has.
     pub fn begin(&self, row: &mut Row<'_>) {
         let head = self.head();
         if head.value("id").is_some() {

@@ -1,4 +1,4 @@
-//! CLASSIFY: what kind of event an entry of the history is, told by its members first and by its type second.
+//! CLASSIFY: what kind of event an entry of the history is, decided by its members first and by its type second.
 
 use crate::rows::entry::Entry;
 use crate::rows::text::spelled;

@@ -1,4 +1,4 @@
-//! Instants in JSON: read fast in the form that nearly all have, and told as columns tell them.
+//! Instants in JSON: read fast in the form that nearly all have, and written as columns hold them.
 
 use std::fmt::Write as _;
 

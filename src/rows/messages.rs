@@ -56,7 +56,7 @@ fn write_line(chat: &Chat<'_>, number: usize, line: &Line, rows: &mut RowTexts) 
 
 fn write_offline(chat: &Chat<'_>, rows: &mut RowTexts) {
     let head = chat.head();
-    // Such a record has no history. If one had, the message would be told apart from its lines.
+    // Such a record has no history. If one had, the message would still have a number of its own.
     let seq = chat.list(List::History).len();
     let mut row = begin(chat, seq, chat.lines().len() + 1, Role::Visitor, rows);
     if let Some(timestamp) = head.value("timestamp") {

@@ -1,4 +1,4 @@
-//! ROLE: who caused an entry of the history, and what told so. Nobody is guessed.
+//! ROLE: who caused an entry of the history, and which rule decided it. Nothing is guessed.
 
 use std::borrow::Cow;
 
@@ -19,11 +19,11 @@ pub enum Role {
     Bot,
     /// The service.
     System,
-    /// Nothing tells.
+    /// No rule decides.
     Unknown,
 }
 
-/// What told who caused an entry.
+/// Which rule decided who caused an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decided {
     /// The kind of sender that it names.
@@ -76,7 +76,7 @@ impl Decided {
 }
 
 impl<'text> Names<'text> {
-    /// The names that a chat tells.
+    /// The names that a chat holds.
     pub fn of(chat: &Chat<'text>) -> Self {
         let mut agents: Vec<_> = chat.list(List::AgentNames).filter_map(|name| inner(name.text)).map(spelled).collect();
         agents.sort_unstable();

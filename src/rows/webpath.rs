@@ -11,7 +11,7 @@ use crate::rows::text::{inner, read};
 pub const COLUMNS: &[Column] =
     &[same("timestamp", Form::Instant), same("to", Form::Text), same("from", Form::Text), same("title", Form::Text)];
 
-/// Where milliseconds begin, as the size of a number tells its unit.
+/// From this size on, a number counts milliseconds.
 const MILLISECONDS: i64 = 100_000_000_000;
 
 /// Appends a row for each page.

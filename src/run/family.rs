@@ -1,17 +1,19 @@
-//! FAMILY: which streams of one endpoint walk together, from where, and up to where. Pure.
+//! FAMILY: decides which streams of one endpoint are read together in a walk, and where that walk begins and ends. No
+//! I/O.
 
 use crate::position::{Frontier, Nanos, Position, Span};
 use crate::source::walk::Bounds;
 
-/// A stream that lies so far behind the others walks alone first: the others would have to pass over too much again.
+/// Streams that lie further behind than this are read first, without the others. Otherwise the pages that the others
+/// already have would be skipped for them at length.
 const BEHIND: Nanos = 24 * 3_600 * 1_000_000_000;
 
-/// How far a stream of the family is.
+/// How far a stream of the family has been read.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// What is asked of it.
+    /// Where it begins and ends.
     pub bounds: Bounds,
-    /// How far it is delivered.
+    /// How far it is delivered; `None` if it has no state.
     pub delivered: Option<Frontier>,
 }
 
@@ -20,7 +22,7 @@ pub struct Place {
 pub struct Stage {
     /// The streams that walk.
     pub members: Vec<usize>,
-    /// Where the walk begins without a frontier, and where it ends.
+    /// Where the walk begins if there is no frontier, and where it ends.
     pub bounds: Bounds,
     /// The frontier from which the walk goes on: what every member has.
     pub delivered: Option<Frontier>,
@@ -31,7 +33,7 @@ pub struct Stage {
 }
 
 impl Place {
-    /// The moment from which the stream goes on.
+    /// The moment from which the stream continues.
     fn at(&self) -> Nanos {
         match &self.delivered {
             Some(Frontier::Position(position, _)) => position.nanos(),
@@ -74,14 +76,15 @@ pub fn next_stage(places: &[Place], together: bool) -> Stage {
     }
 }
 
-/// The least frontier, with those of its spans that every stream has: what one of them lacks is read again for all.
+/// The frontier that all streams have in common: the position of the least advanced one, and those of its spans that
+/// every stream has. A span that one stream lacks is read again for all.
 fn shared(least: &Frontier, places: &[&Place]) -> Frontier {
     let Frontier::Position(position, spans) = least else { return least.clone() };
     let differs = |place: &Place| {
         let Some(Frontier::Position(other, _)) = &place.delivered else { return false };
         other.nanos() == position.nanos() && other != position
     };
-    // Of two ids at the same moment nobody but the service knows which comes first.
+    // If two streams have different ids at the same moment, only the service knows which one comes first.
     let position = if places.iter().any(|place| differs(place)) { position.without_id() } else { position.clone() };
     let covered = |span: &&Span| places.iter().all(|place| place.covers(span));
     Frontier::Position(position, spans.iter().filter(covered).cloned().collect())
@@ -198,7 +201,7 @@ mod tests {
         assert_eq!(stage.delivered, places[1].delivered);
     }
 
-    /// Where a stream is: its position, and spans beyond it that do not meet.
+    /// A stream at any position, with spans beyond it that do not touch.
     fn anywhere() -> impl Strategy<Value = Place> {
         let spans = prop::collection::vec((1..9_i64, 1..9_i64), 0..3);
         prop::option::of((0..30_i64, spans)).prop_map(|delivered| {
@@ -220,7 +223,7 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing that a stream lacks is passed over: neither by the walk, nor by what is left out for that stream.
+        /// No moment that a stream lacks is skipped, neither by the walk nor by the stream's own `from`.
         #[test]
         fn family_every_stream_gets_what_it_lacks(places in prop::collection::vec(anywhere(), 1..5), second in 0..60_i64) {
             let stage = next_stage(&places, false);

@@ -1,5 +1,5 @@
-//! Reads the streams of one endpoint together: fetches what their walk asks for, writes what it delivers, and checkpoints
-//! each of them.
+//! Reads the streams of one endpoint (a family) together: fetches the pages that their walk requests, writes the
+//! records that it delivers, and checkpoints each stream.
 
 use std::sync::Arc;
 
@@ -20,14 +20,15 @@ use crate::source::page::Shape;
 use crate::source::streams::Stream;
 use crate::source::walk::{Asked, MARGIN, MAYBE_FULL, Walk};
 
-/// WINDOW: how wrong this machine's clock may be where the service does not tell the time: by zones, never by as much as an
-/// end in another unit is off. Without this room a clock that is late would make an error of every last page.
+/// WINDOW: how far this machine's clock may be wrong. It is used if the service's responses give no time. A wrong time
+/// zone is an error of hours; a page's end in another unit is off by far more. Without this allowance, a machine clock
+/// that is slow would make every last page an error.
 const CLOCK_ERROR: Nanos = 24 * 3_600_000_000_000;
 
-/// A stream of a family while it is read.
+/// A stream of a family that is being read.
 struct Reading {
     planned: Planned,
-    /// Whether a page of it was accepted.
+    /// Whether one of its pages was accepted.
     begun: bool,
 }
 
@@ -44,13 +45,15 @@ pub struct Family {
     readings: Vec<Reading>,
     /// Whether all walk together, though some lie far behind: they could not catch up alone.
     together: bool,
+    /// When the run began, by the monotonic clock and by the machine's time of day.
+    began: (Instant, Nanos),
 }
 
 impl Family {
     /// A family of which nothing was read in this run.
-    pub fn new(streams: Vec<Planned>) -> Self {
+    pub fn new(streams: Vec<Planned>, began: (Instant, Nanos)) -> Self {
         let readings = streams.into_iter().map(|planned| Reading { planned, begun: false }).collect();
-        Self { readings, together: false }
+        Self { readings, together: false, began }
     }
 
     /// Whether nothing is left to be read.
@@ -74,7 +77,7 @@ impl Family {
 /// Reads one walk of a family.
 pub async fn read_family<S: Sink>(run: Arc<Run<S>>, mut family: Family) -> Walked {
     let stage = family.stage();
-    let result = read_stage(&run, &mut family.readings, &stage).await;
+    let result = read_stage(&run, &mut family, &stage).await;
     if result.is_ok() && !stage.is_last {
         family.together = family.stage().members == stage.members;
         return Walked { ended: Vec::new(), left: family };
@@ -93,8 +96,9 @@ pub async fn read_family<S: Sink>(run: Arc<Run<S>>, mut family: Family) -> Walke
     Walked { ended, left: family }
 }
 
-/// Reads one walk of a family, and moves its members forward.
-async fn read_stage<S: Sink>(run: &Arc<Run<S>>, family: &mut [Reading], stage: &Stage) -> Result<(), Error> {
+/// Reads one walk of a family, and records how far each member is delivered.
+async fn read_stage<S: Sink>(run: &Arc<Run<S>>, family: &mut Family, stage: &Stage) -> Result<(), Error> {
+    let (began_at, family) = (family.began, &mut family.readings);
     let mut walk = Walk::new(family[stage.members[0]].planned.stream, &stage.bounds, stage.delivered.as_ref());
     let member = |&index: &usize| {
         let Planned { stream, incremental, ref selected, .. } = family[index].planned;
@@ -110,7 +114,7 @@ async fn read_stage<S: Sink>(run: &Arc<Run<S>>, family: &mut [Reading], stage: &
         failure: None,
         running: false,
         warned: Warned::default(),
-        began: (Instant::now(), position::nanos_of(run.clock.now())),
+        began: began_at,
         delivered: began.clone(),
         places: began,
         stage: stage.clone(),
@@ -135,7 +139,8 @@ async fn read_stage<S: Sink>(run: &Arc<Run<S>>, family: &mut [Reading], stage: &
     };
     let kept = writer.finish(&published, end).await;
     match (read, kept) {
-        // Why a walk broke off matters more than what came of keeping its part, unless keeping it was all that was left to do.
+        // The error that ended the walk matters more than an error from finishing the writer. An interruption is
+        // different: after it, finishing the writer was the only work left.
         (Err(error), Err(_)) if error.kind() != Kind::Interrupted => Err(error),
         (_, Err(error)) | (Err(error), Ok(())) => Err(error),
         (Ok(()), Ok(())) => Ok(()),
@@ -174,23 +179,23 @@ impl<S: Sink> Run<S> {
     }
 }
 
-/// Returns a slot for one more request as soon as the writer can use another page.
+/// Waits until the writer is idle and the client has room for one more request, and returns the slot for it.
 async fn spare(writer: &mut impl Writer, client: &Client, rhythm: Rhythm) -> Result<Slot, Error> {
     writer.idle().await?;
     Ok(client.spare(rhythm).await)
 }
 
-/// Warnings that are given once a walk.
+/// The warnings that were logged already: each is logged once per walk.
 #[derive(Default)]
 struct Warned {
     of_cursors: bool,
     of_nothing: bool,
 }
 
-/// One walk of a family while it is read.
+/// A walk of a family that is being read.
 struct FamilyRun<S: Sink> {
     run: Arc<Run<S>>,
-    /// The streams that walk, at least one.
+    /// The streams of the walk, at least one.
     members: Vec<Member>,
     /// How far each of them was delivered when the walk began.
     places: Vec<Option<Frontier>>,
@@ -200,19 +205,19 @@ struct FamilyRun<S: Sink> {
     /// How far the walk is delivered.
     walked: Option<Frontier>,
     writer: S::Writer,
-    /// The requests under way, while the pages of others are written.
+    /// The requests in flight. Meanwhile the pages of earlier requests are written.
     fetching: JoinSet<(Asked, Fetched)>,
     rhythm: Rhythm,
-    /// Why a part of it could not be read.
+    /// The first error of a part that could not be read.
     failure: Option<Error>,
     running: bool,
     warned: Warned,
-    /// When it began, by a clock that cannot be set and by the time of day.
+    /// When the run began, by the monotonic clock and by the machine's time of day.
     began: (Instant, Nanos),
 }
 
 impl<S: Sink> FamilyRun<S> {
-    /// The stream whose name stands for the walk in logs.
+    /// The stream whose name identifies the walk in logs.
     fn stream(&self) -> &'static Stream {
         self.members[0].stream
     }
@@ -256,7 +261,8 @@ impl<S: Sink> FamilyRun<S> {
         while !self.fetching.is_empty() {
             let more = self.fetching.len() < run.client.useful(self.rhythm) && walk.can_ask_beside();
             tokio::select! {
-                // While there are pages to write, one request more would bring nothing sooner.
+                // Pages that have arrived come first: while some wait to be written, another request would gain
+                // nothing.
                 biased;
                 () = run.stop.asked() => return Err(Error::new(Kind::Interrupted, "It was interrupted")),
                 Some(fetched) = self.fetching.join_next() => {
@@ -296,7 +302,7 @@ impl<S: Sink> FamilyRun<S> {
         Ok(())
     }
 
-    /// Takes what a request brought.
+    /// Processes the response to a request, or its failure.
     async fn take(&mut self, walk: &mut Walk, asked: &Asked, fetched: Fetched) -> Result<(), Error> {
         let run = Arc::clone(&self.run);
         let answer = match fetched {
@@ -308,7 +314,7 @@ impl<S: Sink> FamilyRun<S> {
             }
         };
         let began = Instant::now();
-        // A short page comes sooner than those that make a read long.
+        // Short pages are not measured: they arrive faster than the full pages that a long read consists of.
         if answer.value.len() >= MAYBE_FULL {
             self.rhythm.exchanged(answer.took);
         }
@@ -330,7 +336,7 @@ impl<S: Sink> FamilyRun<S> {
         self.warn_of_cursors(delivery.without_cursor);
         self.warn_of_nothing(delivery.nothing_after);
         self.go_on(walk);
-        // A task that was just spawned waits in a slot of this thread from which no other takes it.
+        // A task that was just spawned can only start on this thread. Yielding lets it send its request at once.
         yield_now().await;
         run.progress.reached(self.stream().name, delivery.page.len(), delivery.page.bytes(), walk.axis());
         let new = self.new_from(delivery.asked);
@@ -347,7 +353,7 @@ impl<S: Sink> FamilyRun<S> {
         Ok(())
     }
 
-    /// Asks for what comes next in the parts that are being read, as far as more under way is of use.
+    /// Requests the next pages of the windows that have begun, as long as more concurrent requests are useful.
     fn go_on(&mut self, walk: &mut Walk) {
         let useful = self.run.client.useful(self.rhythm);
         while self.fetching.len() < useful
@@ -357,7 +363,7 @@ impl<S: Sink> FamilyRun<S> {
         }
     }
 
-    /// Begins to fetch a page.
+    /// Starts to fetch a page.
     fn fetch(&mut self, asked: Asked, slot: Option<Slot>) {
         let (run, stream) = (Arc::clone(&self.run), self.stream());
         self.fetching.spawn(async move {
@@ -366,23 +372,23 @@ impl<S: Sink> FamilyRun<S> {
         });
     }
 
-    /// Takes note that a part of the stream cannot be read; what is under way in others is still taken.
+    /// Records that a part of the walk cannot be read. The other parts that have begun are read on.
     fn fail(&mut self, walk: &mut Walk, asked: &Asked, error: Error) {
         walk.give_up(asked);
         self.failure.get_or_insert(error);
         self.go_on(walk);
     }
 
-    /// CUTOFF: whether a refusal only means that nothing is to be read yet.
+    /// CUTOFF: whether a refusal only means that there is nothing to read yet.
     fn excused(&self, walk: &mut Walk, asked: &Asked, error: &Error) -> bool {
         let Kind::Refused { status } = error.kind() else { return false };
         let clock = self.run.client.server_clock().unwrap_or_else(|| self.run.clock.now());
         walk.excuses(asked, status, position::nanos_of(clock))
     }
 
-    /// WINDOW: the latest moment that the service's clock can show now: what it showed in the run's first answer, and what
-    /// has passed since. The machine's own clock counts while it sleeps and may be set, the other stands still then: the
-    /// longer of both is no less than what passed.
+    /// WINDOW: the latest moment that the service's clock can show now: its time in the run's first response, plus the
+    /// time that has passed since the run began, plus a margin. The passed time is measured twice, and the longer
+    /// duration counts: the monotonic clock stands still while the machine sleeps, and the time of day may be set.
     fn latest(&self) -> Nanos {
         let own = position::nanos_of(self.run.clock.now());
         let Some(server) = self.run.client.server_clock() else { return own + CLOCK_ERROR };
@@ -399,7 +405,7 @@ impl<S: Sink> FamilyRun<S> {
         }
     }
 
-    /// STOP: told once a stream.
+    /// STOP: warns, once per walk, of an empty page that is followed.
     fn warn_of_nothing(&mut self, after: Option<Nanos>) {
         let Some(after) = after else { return };
         if !std::mem::replace(&mut self.warned.of_nothing, true) {
@@ -408,7 +414,7 @@ impl<S: Sink> FamilyRun<S> {
         }
     }
 
-    /// LOUD: told once a stream.
+    /// LOUD: warns, once per walk, of records without a readable cursor.
     fn warn_of_cursors(&mut self, without: usize) {
         let Some(cursor) = self.stream().endpoint().lead().cursor.filter(|_| without > 0) else { return };
         if !std::mem::replace(&mut self.warned.of_cursors, true) {

@@ -19,16 +19,16 @@ pub struct Planned {
     pub incremental: bool,
     /// Whether an earlier run has read it.
     pub known: bool,
-    /// How far it is delivered: before the run at first, and while it is read up to its last walk.
+    /// How far it is delivered: by earlier runs at first, later also by the walks that this run has ended.
     pub delivered: Option<Frontier>,
-    /// What is asked of its walk.
+    /// Where its walk begins and ends.
     pub bounds: Bounds,
-    /// The members that are wanted; none means all.
+    /// The members of its records that the user selected; `None` means all.
     pub selected: Option<Vec<String>>,
 }
 
 impl Planned {
-    /// The walk over its endpoint, as if it were read alone.
+    /// The walk over its endpoint if the stream is read alone.
     pub fn walk(&self) -> Walk {
         Walk::new(self.stream, &self.bounds, self.delivered.as_ref())
     }
@@ -43,7 +43,7 @@ pub struct Plan {
     pub refused: Vec<(String, Error)>,
 }
 
-/// The streams that are made of the same pages, by endpoint.
+/// Groups streams by endpoint: the streams of a family come from the same pages.
 pub fn families(streams: Vec<Planned>) -> Vec<Vec<Planned>> {
     let mut families: Vec<Vec<Planned>> = Vec::new();
     for planned in streams {
@@ -111,7 +111,8 @@ fn of_catalog(catalog: &[Configured], saved: &Saved, bounds: &Bounds) -> Plan {
             plan.refused.push((name.clone(), error));
             continue;
         };
-        // A stream without a cursor can only be read in full, whatever the catalog says; some runners always say incremental.
+        // A stream without a cursor can only be read in full, whatever the catalog says: some runners always request
+        // incremental.
         let incremental = *mode == SyncMode::Incremental && stream.cursor.is_some();
         plan.add(stream, StreamRequest { named: true, incremental, selected: selected.as_deref() }, saved, bounds);
     }

@@ -1,5 +1,5 @@
-//! Drives the walks in parallel: fetches the pages that they request, writes the records that they deliver, and
-//! checkpoints their frontiers. This module decides nothing about cursors.
+//! Reads the streams of a run in parallel, one task per endpoint, and reports how each of them ended. This module
+//! decides nothing about cursors.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::wire::{Body, Request};
 /// How often a run logs its progress, as a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// What a refusal of the credential means, in front of what the service said.
+/// What a refusal of the access token means. In the error, the service's own words follow.
 const REFUSED: &str = "The account does not accept the access token: it is wrong, was revoked, or belongs to Zendesk Support rather than Zendesk Chat";
 
 /// The state that all streams of a run share.
@@ -40,9 +40,9 @@ pub struct Run<S> {
     pub sink: S,
     /// Whether a stream that the account does not have is skipped even if the user named it.
     pub skip_unavailable: bool,
-    /// CUTOFF: the moment where exports end; fixed by the run's first response.
+    /// CUTOFF: the moment at which exports end. The run's first response fixes it.
     pub cutoff: OnceLock<Nanos>,
-    /// How far each stream is.
+    /// How far each stream has been read.
     pub progress: Arc<Progress>,
     /// Held while a 401 is examined: does the account refuse one stream, or all of them?
     pub doubted: Mutex<()>,
@@ -50,19 +50,19 @@ pub struct Run<S> {
     pub stop: Stop,
 }
 
-/// What became of a stream.
+/// How the read of a stream ended.
 pub enum Outcome {
     /// It was read to its end.
     Complete,
-    /// The account does not have it, and it was passed over.
+    /// The account does not have it, so it was skipped.
     Unavailable(Error),
-    /// It was not read to its end.
+    /// It was not read to its end because of this error.
     Failed(Error),
-    /// Ended early for a reason that concerns the whole run and is reported once.
+    /// It ended early, for a reason that is reported elsewhere: by the run, or by the first stream of its family.
     Stopped(Error),
 }
 
-/// A page that was fetched, or why it could not be.
+/// A fetched page, or the error of its request.
 pub type Fetched = Result<Answer<Page>, Error>;
 
 impl<S: Sink> Run<S> {
@@ -76,14 +76,15 @@ impl<S: Sink> Run<S> {
             ended.push((name, Outcome::Failed(error)));
         }
         let mut reading = JoinSet::new();
-        let mut left: Vec<Family> = families(plan.streams).into_iter().map(Family::new).collect();
+        let began = (Instant::now(), position::nanos_of(run.clock.now()));
+        let mut left: Vec<Family> =
+            families(plan.streams).into_iter().map(|family| Family::new(family, began)).collect();
         left.iter().flat_map(Family::names).for_each(|name| run.sink.status(name, Status::Started));
         let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         let mut closed = Vec::new();
         loop {
             for (name, outcome) in ended.drain(..) {
-                // The output cannot be written any more: nothing further is reported, and the other streams are not
-                // read on.
+                // The output can no longer be written, so nothing further is reported and no other stream is read on.
                 if let Outcome::Failed(error) = &outcome
                     && matches!(error.kind(), Kind::OutputClosed | Kind::Output)
                 {
@@ -170,7 +171,7 @@ impl<S: Sink> Run<S> {
             return Err(Error::new(Kind::Interrupted, what));
         }
         Err(match self.client.ended().await {
-            // If every stream failed the reason alone says everything.
+            // If every stream failed, the reason alone says everything.
             Some(error) if failed.len() == all => error,
             Some(error) => error.at(&what),
             // Some users see only the last line of a run, so it names the stream whose error is chained.
@@ -181,11 +182,12 @@ impl<S: Sink> Run<S> {
         })
     }
 
-    /// Why the account cannot be asked any more, if a stream ended because of that.
+    /// If a stream ended because the account refuses all further requests, returns the reason.
     ///
-    /// A 401 may be of one stream only. Another is asked to tell, which costs a request where all is lost anyway.
+    /// A 401 may concern only one stream. To find out, a record of another stream is requested. This costs one request,
+    /// in a case where the run has probably failed anyway.
     pub async fn refused(&self, stream: &'static Stream, error: &Error) -> Option<Error> {
-        // Streams that meet the same refusal at the same time wait for what the first of them finds out.
+        // If several streams are refused at the same time, the first one finds out and the others wait for its result.
         let _turn = self.doubted.lock().await;
         if let Some(ended) = self.client.ended().await {
             // A stream that failed for another reason keeps its own error.
@@ -209,7 +211,8 @@ impl<S: Sink> Run<S> {
         self.client.ended().await
     }
 
-    /// CUTOFF: by the machine's own clock while no answer has come, afterwards by the earlier of both clocks, and fixed.
+    /// CUTOFF: before the first response, the cutoff follows from this machine's clock. The first response fixes it, by
+    /// the earlier of the machine's and the service's clock.
     pub fn cutoff(&self, answered: bool) -> Nanos {
         let own = position::nanos_of(self.clock.now());
         if !answered {
@@ -225,14 +228,14 @@ impl<S: Sink> Run<S> {
         })
     }
 
-    /// Fetches and takes apart a page.
+    /// Fetches and parses a page.
     pub async fn fetch(&self, stream: &'static Stream, asked: &Asked, slot: Option<Slot>) -> Fetched {
         let shape = stream.endpoint().shape;
         let parse = |body: Body| Page::parse(shape, body);
         self.client.fetch(&asked.request, slot, &|wait| self.waiting(stream.name, wait), parse).await
     }
 
-    /// Reports a wait, if it matters, in the log. A wait for the quota is also reported as the stream's status.
+    /// Logs a wait if it matters. A wait for the quota is also reported as the stream's status.
     fn waiting(&self, stream: &str, wait: &Wait) {
         if !wait.matters() {
             return;
@@ -246,7 +249,8 @@ impl<S: Sink> Run<S> {
     }
 }
 
-/// The failure type that decides over a run: a fault first, then what a user must do, then what passes.
+/// The failure type of the whole run. A fault of the system outweighs an error of configuration, which the user must
+/// mend; both outweigh a failure that passes by itself.
 fn gravest(types: &[FailureType]) -> Option<FailureType> {
     [FailureType::System, FailureType::Config, FailureType::Transient].into_iter().find(|wanted| types.contains(wanted))
 }

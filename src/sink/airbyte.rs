@@ -99,7 +99,7 @@ impl super::Writer for Writer {
     }
 
     async fn idle(&mut self) -> Result<(), Error> {
-        // What is accepted is written.
+        // Accepted pages are already written.
         Ok(())
     }
 
@@ -115,7 +115,7 @@ impl super::Writer for Writer {
 
     async fn finish(mut self, delivered: &[Option<Frontier>], end: End) -> Result<(), Error> {
         if end == End::Early {
-            // The state after the last page of a stream that broke off is written.
+            // A stream that broke off needs no further state: `checkpoint` wrote the last one.
             return Ok(());
         }
         for (stream, delivered) in self.streams.iter_mut().zip(delivered) {
@@ -170,7 +170,8 @@ impl StreamWriter {
         Ok(())
     }
 
-    /// LOUD: a member in an undeclared form is told of once; a key that cannot be kept is an error.
+    /// LOUD: logs each member that arrives in an undeclared form, once per member. A key that its declared type cannot
+    /// hold is an error.
     fn report(&mut self, changes: &[Change]) -> Result<(), Error> {
         let Stream { name, key, .. } = *self.member.stream;
         for Change { member, nulled } in changes {

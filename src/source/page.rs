@@ -49,7 +49,7 @@ pub enum Late {
     None,
     /// Spans of time, which appear or grow when they end.
     Spans,
-    /// Those that were redacted a while ago.
+    /// Those that are redacted later.
     Redacted,
 }
 
@@ -81,7 +81,7 @@ impl Page {
         Ok(Self { text, outline, repaired, held })
     }
 
-    /// How many records it holds.
+    /// How many records the page holds.
     pub fn len(&self) -> usize {
         self.outline.entries.len()
     }
@@ -163,7 +163,7 @@ impl<'page> Record<'page> {
         position::iso(text).or_else(|| position::epoch(text))
     }
 
-    /// In which of the shape's arrays it came.
+    /// The index of the array that it came in, among the shape's arrays.
     pub fn array(self) -> usize {
         self.entry.array
     }

@@ -123,7 +123,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
 ];
 
 impl Endpoint {
-    /// The stream whose records are those of the endpoint: by its key and cursor a walk tells them apart.
+    /// The stream whose records are those of the endpoint: a walk identifies records by its key and cursor.
     pub fn lead(&self) -> &'static Stream {
         &self.streams[0]
     }

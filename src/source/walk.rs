@@ -22,22 +22,22 @@ use crate::wire::Request;
 use export::Export;
 use numbered::Numbered;
 
-/// What the user asked of all exports.
+/// Where exports begin and end, and how far back they are read again, as the user configured it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Where a stream without a state begins.
     pub start: Nanos,
     /// Where every walk ends at the latest, if the user set an end.
     pub end: Option<Nanos>,
-    /// LOOKBACK: how much before its frontier is read again in an export whose spans appear late.
+    /// LOOKBACK: how far before its frontier an export is read again, if its spans appear late.
     pub lookback: Nanos,
-    /// LOOKBACK: the same for an export whose records are redacted late.
+    /// LOOKBACK: the same for an export whose records may be redacted late.
     pub chats_lookback: Nanos,
 }
 
 impl Bounds {
-    /// LOOKBACK: how much of an export is read again; `None` if its records appear in time, or if the length is 0 for
-    /// redactions.
+    /// LOOKBACK: how far back an export is read again; `None` if none of its records appear late, or if the length for
+    /// redactions is 0.
     pub fn lookback_of(&self, late: Late) -> Option<Nanos> {
         match late {
             Late::None => None,
@@ -47,7 +47,7 @@ impl Bounds {
     }
 }
 
-/// The read of one stream.
+/// The read of one endpoint.
 #[derive(Debug)]
 pub struct Walk {
     endpoint: &'static Endpoint,
@@ -59,7 +59,7 @@ pub struct Walk {
 
 #[derive(Debug)]
 enum Pagination {
-    /// One request returns everything. True once it has been handed out.
+    /// One request returns everything. The flag is true once that request has been handed out.
     Once(bool),
     Numbered(Numbered),
     Export(Box<Export>),
@@ -100,7 +100,7 @@ struct Verdict {
 }
 
 impl Walk {
-    /// A walk over a stream from its start, or from its saved frontier.
+    /// A walk over the endpoint of a stream, from the start or from a saved frontier.
     pub fn new(stream: &'static Stream, bounds: &Bounds, delivered: Option<&Frontier>) -> Self {
         let endpoint = stream.endpoint();
         let pagination = match (endpoint.shape, delivered.cloned()) {
@@ -117,7 +117,7 @@ impl Walk {
         Self { endpoint, stream: endpoint.lead(), pagination, pages: 0, duplicates: 0 }
     }
 
-    /// CUTOFF: ends the walk at the cutoff, if it would go further. After several calls the earliest cutoff holds.
+    /// CUTOFF: ends the walk at the cutoff if it would go further. After several calls, the earliest cutoff holds.
     pub fn cut_at(&mut self, cutoff: Nanos) {
         if let Pagination::Export(export) = &mut self.pagination {
             export.cut_at(cutoff);
@@ -131,8 +131,8 @@ impl Walk {
         }
     }
 
-    /// The next request of a window that has begun, or of a new one if no request is in flight. `None` while every such
-    /// window waits for a response, and when everything has been read.
+    /// The next request of a window that has begun or, if no request is in flight, of a new window. `None` while every
+    /// window that has begun waits for a response, and when everything has been read.
     #[allow(clippy::should_implement_trait, reason = "what is next depends on what was accepted meanwhile")]
     pub fn next(&mut self) -> Option<Asked> {
         match &mut self.pagination {
@@ -159,7 +159,7 @@ impl Walk {
         self.ask(window)
     }
 
-    /// Accepts the page that answers a request. `limit` is the one with which the request was finally sent.
+    /// Accepts the page that answers a request. `limit` is the limit with which the request was finally sent.
     pub fn accept(&mut self, asked: &Asked, limit: Option<u32>, mut page: Page) -> Result<Delivery, Error> {
         self.pages += 1;
         let name = self.stream.name;

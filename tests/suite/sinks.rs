@@ -59,12 +59,12 @@ fn ids(ids: &[&str]) -> BTreeSet<String> {
 
 /// Checks a sink against its contract. `sink` opens it anew, as another run would; `seen` reads what it has published.
 async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Seen) {
-    // What is accepted is counted, and publishes no position by itself.
+    // An accepted page is counted, and publishes no position by itself.
     let first = sink().await;
     let mut writer = first.family(vec![Member::alone(stream())]);
     writer.write(page(&["a", "b"], 1), &[None]).await.unwrap();
     assert_eq!((writer.totals(), seen().await.position), (vec![2], None));
-    // A checkpoint is published only with all that was accepted before it.
+    // A checkpoint is published only together with everything accepted before it.
     writer.checkpoint(&[Some(frontier(1))]).await.unwrap();
     writer.write(page(&["c"], 2), &[None]).await.unwrap();
     writer.idle().await.unwrap();
@@ -74,7 +74,7 @@ async fn conforms<S: Sink>(sink: impl AsyncFn() -> S, seen: impl AsyncFn() -> Se
         "{position:?} {there:?}"
     );
     writer.checkpoint(&[Some(frontier(2))]).await.unwrap();
-    // The end of a whole read publishes all of it.
+    // Finishing a whole read publishes all of it.
     writer.finish(&[Some(frontier(2))], End::Whole(nanos_of(instant("2025-01-03T00:00:00Z")))).await.unwrap();
     assert_eq!(seen().await, Seen { position: Some(seconds(2)), ids: ids(&["a", "b", "c"]) });
     drop(first);

@@ -1,4 +1,4 @@
-//! The golden chat: its counts and times are those that the service itself told of a real chat.
+//! The golden chat: its counts and times are those that the service itself reported of a real chat.
 
 use super::*;
 

@@ -1,25 +1,25 @@
-//! How much memory a dump takes, and how large its files become.
+//! Limits on the memory that a dump uses and on the size of its files.
 
 use chrono::TimeDelta;
 
-/// How much is held, and how large what is written becomes.
+/// Limits on memory, on files, and on the time between commits. Sizes are in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The most JSON of a stream whose rows wait in memory.
+    /// The largest size of the JSON whose rows wait in memory, per endpoint.
     pub waiting: usize,
-    /// How many files of a stream grow at once: windows side by side lie in several months.
+    /// How many files of a stream are open at once. Concurrent windows lie in several months.
     pub open: usize,
-    /// The most memory that rows of growing files may take which are not compressed yet.
+    /// The most memory that uncompressed rows of open files may take, per endpoint.
     pub unfinished: usize,
-    /// After so much JSON a long read is committed.
+    /// A long read is committed once this much JSON has been accepted since the last commit.
     pub uncommitted: usize,
-    /// After so long, too.
+    /// A long read is also committed once this much time has passed since the last commit.
     pub unsaved: TimeDelta,
-    /// A file below this size is merged with its neighbours when its folder is touched.
+    /// A file smaller than this is merged with its neighbours when its folder changes.
     pub small: u64,
-    /// A file that has reached this size is ended, and another begun.
+    /// A file that reaches this size is closed, and another one is opened.
     pub large: u64,
-    /// How many keys that came are held in memory at once.
+    /// How many keys a merge holds in memory at once.
     pub keys: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The Parquet files that a writer has open, a few at a time.
+//! The Parquet files that a writer has open. Their number is limited.
 
 use std::sync::Arc;
 
@@ -16,35 +16,35 @@ use crate::source::streams::Stream;
 /// The folder of rows whose month is unknown.
 const NO_MONTH: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// Writes rows into files, those of each table and month into files of their own.
+/// Writes rows to files. Each table and month has its own files.
 pub struct OpenFiles {
     tables: Arc<[TableRows]>,
     dataset: Arc<Dataset>,
     limits: Limits,
-    /// The file that is being written to.
+    /// The task that writes rows to a file; there is at most one.
     encoding: JoinSet<Result<(Group, Growing, Rows), Error>>,
-    /// The other files that grow, the one that was written to last at the end.
+    /// The other open files, ordered by their last write; the most recent is at the end.
     growing: Vec<(Group, Growing)>,
-    /// The files of each table that are complete, but not committed yet.
+    /// For each table, the files that are complete but not committed yet.
     complete: Vec<Vec<DataFile>>,
 }
 
 impl OpenFiles {
-    /// The files of tables; there is none yet.
+    /// No file is open yet.
     pub fn new(tables: Arc<[TableRows]>, dataset: Arc<Dataset>, limits: Limits) -> Self {
         let complete = tables.iter().map(|_| Vec::new()).collect();
         Self { tables, dataset, limits, encoding: JoinSet::new(), growing: Vec::new(), complete }
     }
 
-    /// Starts a file.
+    /// Opens a new file for a group of rows.
     pub fn begin(&self, Group { table, month }: Group) -> Result<Growing, Error> {
         let TableRows { member: Member { stream, .. }, columns } = &self.tables[table];
         let path = self.dataset.fresh_path(&folder(stream, month));
         Growing::begin(&self.dataset, path, &columns.schema(), stream.cursor)
     }
 
-    /// Starts to write the largest rows that wait into their file, while other pages are converted; returns whether there
-    /// were any.
+    /// Starts to write the largest waiting group of rows to its file, while other pages are converted. Returns false if
+    /// no rows are waiting.
     pub async fn write_largest(&mut self, builders: &mut RowBuilders) -> Result<bool, Error> {
         self.finish_pending(builders).await?;
         let Some((group, rows)) = builders.largest() else { return Ok(false) };
@@ -52,7 +52,7 @@ impl OpenFiles {
         Ok(true)
     }
 
-    /// Closes all files, with all rows that wait for them; returns those of each table.
+    /// Writes all waiting rows, closes all files, and returns the files of each table.
     pub async fn close(&mut self, builders: &mut RowBuilders) -> Result<Vec<Vec<DataFile>>, Error> {
         builders.finish_pending().await?;
         while self.write_largest(builders).await? {}
@@ -61,7 +61,8 @@ impl OpenFiles {
         for (table, closed) in closing.join_all().await {
             self.complete[table].push(closed?);
         }
-        // Which file was closed first is chance; which holds what was read first is not.
+        // Files are closed in any order. Sorted by path, the files of each folder are in the order in which they were
+        // opened.
         for files in &mut self.complete {
             files.sort_by(|one, other| one.path.cmp(&other.path));
         }
@@ -73,7 +74,7 @@ impl OpenFiles {
         let mut growing = if let Some(index) = known {
             self.growing.remove(index).1
         } else {
-            // A window has come to another month: the one before is hardly written to again.
+            // The read has come to another month, so the file of the month before hardly receives more rows.
             let last = self.growing.iter_mut().rev().find(|(known, _)| known.table == group.table);
             if let Some((_, idle)) = last {
                 idle.rest().await?;
@@ -88,7 +89,7 @@ impl OpenFiles {
         Ok(())
     }
 
-    /// Waits until the rows being written are in their file.
+    /// Waits until the rows that are being written are in their file.
     async fn finish_pending(&mut self, builders: &mut RowBuilders) -> Result<(), Error> {
         let Some(written) = self.encoding.join_next().await else { return Ok(()) };
         let broke_off = |error| Error::new(Kind::Internal, "Writing rows broke off").because(error);
@@ -99,11 +100,12 @@ impl OpenFiles {
         } else {
             self.growing.push((group, growing));
         }
-        // Months come one after the other: what was not written to for a while is hardly written to again.
+        // Months come one after another, so the file whose last write is longest ago hardly receives more rows.
         if self.growing.len() > self.limits.open * self.tables.len() {
             let (group, mut idle) = self.growing.remove(0);
             let room = self.room();
-            // The stragglers of a month would else make a file of their own, and all of the month be merged with it.
+            // The remaining rows of the month are written as well. Otherwise they would get a small file of their own,
+            // and the whole month would be merged with it.
             for mut rows in builders.all_of(group) {
                 idle.write(&rows.finish()?, room).await?;
             }
@@ -112,7 +114,7 @@ impl OpenFiles {
         Ok(())
     }
 
-    /// How much memory the other open files leave to a file: at least an eighth of the limit.
+    /// How much memory one file may use beside the other open files: at least an eighth of the limit.
     fn room(&self) -> usize {
         let unfinished = self.limits.unfinished;
         let others: usize = self.growing.iter().map(|(_, growing)| growing.memory()).sum();
@@ -120,7 +122,7 @@ impl OpenFiles {
     }
 }
 
-/// The folder of a month's rows. Each stream has one folder, divided by month if the stream grows forever.
+/// The folder for the rows of a month. Each stream has one folder, divided by month if the stream grows forever.
 fn folder(stream: &Stream, month: Month) -> String {
     let name = stream.name;
     match (stream.created, month) {

@@ -1,4 +1,4 @@
-//! Converts pages into the rows of their tables on other threads, several pages at a time.
+//! Converts pages into rows of their tables, several pages at a time, on other threads.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,59 +13,60 @@ use crate::sink::{Member, NewFrom, is_new};
 use crate::source::page::{Page, Record};
 use crate::source::streams::Stream;
 
-/// Pages that are converted at once.
+/// How many pages are converted at once.
 const LANES: usize = 3;
 
-/// A table that rows are made for.
+/// A table, and the stream whose records become its rows.
 pub struct TableRows {
-    /// What is made of the pages.
+    /// Selects the records of the table from the pages.
     pub member: Member,
-    /// Its columns.
+    /// The table's columns.
     pub columns: Arc<Columns>,
 }
 
-/// Rows that go into the same file: those of one table and one of its folders.
+/// Identifies rows that go into the same file: those of one table and one of its folders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
-    /// Which of the writer's tables.
+    /// The index of the table among the writer's tables.
     pub table: usize,
-    /// Which of its folders.
+    /// The month of the folder.
     pub month: Month,
 }
 
-/// The month of a row; none where it is unknown, or the table has no months.
+/// The year and month of a row; `None` if they are unknown or the table is not divided by month.
 pub type Month = Option<(i32, u32)>;
 
-/// Rows that wait for their files.
+/// Rows that are not written to a file yet.
 type Waiting = BTreeMap<Group, Rows>;
 
 /// The result of converting a page.
 struct Taken {
     rows: Waiting,
-    /// The spare rows that were not needed.
+    /// For each table, the spare `Rows` if it was not needed.
     spare: Vec<Option<Rows>>,
-    /// How much JSON became rows.
+    /// The size of the JSON that became rows, in bytes.
     bytes: usize,
     result: Result<(), Error>,
 }
 
-/// Converts the pages of an endpoint, each page in one of several builders.
+/// Converts the pages of an endpoint. Each page is converted by one of several builders.
 pub struct RowBuilders {
     tables: Arc<[TableRows]>,
     dataset: Arc<Dataset>,
-    /// Pages that are being converted, in the order in which they came, and how much JSON each is.
+    /// The pages that are being converted, in order of arrival, each with the size of its JSON in bytes.
     taking: VecDeque<(usize, JoinHandle<Taken>)>,
-    /// The rows of the other builders.
+    /// The rows of the idle builders.
     rows: Vec<Waiting>,
-    /// Emptied rows of each table, whose memory is used again.
+    /// For each table, emptied `Rows` whose memory is used again.
     spare: Vec<Vec<Rows>>,
-    /// When the last page was read, in microseconds. No two pages are read at the same moment, so that rows know their order.
+    /// The read time of the last page, in microseconds. Each page gets a later time than the one before, so that the
+    /// order of rows is known.
     read: i64,
     waiting: usize,
 }
 
 impl RowBuilders {
-    /// The builders of tables, with nothing in them.
+    /// Empty builders for these tables.
     pub fn new(tables: Arc<[TableRows]>, dataset: Arc<Dataset>) -> Self {
         let spare = tables.iter().map(|_| Vec::new()).collect();
         Self { tables, dataset, taking: VecDeque::new(), rows: Vec::new(), spare, read: i64::MIN, waiting: 0 }
@@ -107,7 +108,7 @@ impl RowBuilders {
         Ok(bytes)
     }
 
-    /// Waits until the earliest page is converted; returns whether there was one.
+    /// Waits until the earliest of the pages is converted. Returns false if no page was being converted.
     pub async fn taken(&mut self) -> Result<bool, Error> {
         let Some((page, converting)) = self.taking.front_mut() else { return Ok(false) };
         let broke_off = |error| Error::new(Kind::Internal, "Converting a page into rows broke off").because(error);
@@ -123,18 +124,18 @@ impl RowBuilders {
         result.map(|()| true)
     }
 
-    /// Waits until all pages are converted. Cancel-safe.
+    /// Waits until all pages are converted. This is cancel-safe.
     pub async fn finish_pending(&mut self) -> Result<(), Error> {
         while self.taken().await? {}
         Ok(())
     }
 
-    /// How much JSON is held as rows or is being converted, in bytes.
+    /// The size of the JSON that is being converted or is held as rows, in bytes.
     pub fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Removes the largest rows and returns them, as far as idle builders hold any.
+    /// Removes and returns the largest group of rows that an idle builder holds, if there is any.
     pub fn largest(&mut self) -> Option<(Group, Rows)> {
         let held = self.rows.iter().enumerate().flat_map(|(lane, rows)| rows.iter().map(move |row| (lane, row)));
         let (lane, group) = held.max_by_key(|(_, (_, rows))| rows.bytes()).map(|(lane, (&group, _))| (lane, group))?;
@@ -143,14 +144,14 @@ impl RowBuilders {
         Some((group, rows))
     }
 
-    /// Takes emptied rows back, to use their memory again.
+    /// Takes back emptied `Rows`, so that their memory is used again.
     pub fn give_back(&mut self, table: usize, emptied: Rows) {
         if self.spare[table].len() < LANES {
             self.spare[table].push(emptied);
         }
     }
 
-    /// Removes all rows of a group that idle builders hold, and returns them.
+    /// Removes and returns all rows of a group that idle builders hold.
     pub fn all_of(&mut self, group: Group) -> Vec<Rows> {
         let all: Vec<Rows> = self.rows.iter_mut().filter_map(|rows| rows.remove(&group)).collect();
         self.waiting = self.waiting.saturating_sub(all.iter().map(Rows::bytes).sum());
@@ -158,12 +159,12 @@ impl RowBuilders {
     }
 }
 
-/// How much JSON rows were made of.
+/// The size of the JSON that these rows came from, in bytes.
 fn held(rows: &Waiting) -> usize {
     rows.values().map(Rows::bytes).sum()
 }
 
-/// The month of a record, where the table is parted by months.
+/// The month in which a record was created, if its table is divided by month.
 fn month(stream: &Stream, record: Record<'_>) -> Month {
     let time = record.member(stream.created?).and_then(columns::microseconds).and_then(DateTime::from_timestamp_micros);
     time.map(|time| (time.year(), time.month()))

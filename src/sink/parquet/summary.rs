@@ -1,31 +1,31 @@
-//! What a dump reports of each stream.
+//! What a dump reports about each stream.
 
 use serde::Serialize;
 
-/// What became of a stream.
+/// The result of one stream.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Summary {
-    /// The stream.
+    /// The stream's name.
     pub stream: String,
     /// `complete`, `unavailable`, `failed` or `interrupted`.
     pub status: String,
-    /// Why, if it is not complete.
+    /// The error, if the stream is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Records that were read.
+    /// How many records were read.
     pub read: u64,
-    /// Rows of keys that the table did not hold.
+    /// Rows that were added: their key or, in append mode, their content was not in the table.
     pub new: u64,
-    /// Rows that took the place of an earlier one that held something else.
+    /// Rows that replaced an earlier row with other content.
     pub updated: u64,
-    /// Rows that are gone, since a whole read did not bring them.
+    /// Rows that were removed because a whole read did not bring them.
     pub removed: u64,
-    /// Rows that the table has.
+    /// How many rows the table now has.
     pub rows: u64,
-    /// Files that it has.
+    /// How many files the table now has.
     pub files: u64,
-    /// How large they are together.
+    /// The total size of these files, in bytes.
     pub bytes: u64,
-    /// Seconds from its beginning to its end.
+    /// How long the stream was read and written, in seconds.
     pub seconds: f64,
 }

@@ -1,4 +1,4 @@
-//! Writes one stream into its table.
+//! Writes the streams of one endpoint, each into its table.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,7 @@ use crate::source::page::Page;
 use crate::source::state_format;
 use crate::source::streams::Stream;
 
-/// The status of a stream whose run was interrupted.
+/// The status of a stream whose read was interrupted.
 const INTERRUPTED: &str = "interrupted";
 
 /// Writes the tables of a run; clones share the dataset.
@@ -39,13 +39,13 @@ struct Shared {
 }
 
 impl Parquet {
-    /// A sink into a dataset; `tasks` says what to do to each table.
+    /// A sink that writes to a dataset; `tasks` says how to change each table.
     pub fn new(dataset: Arc<Dataset>, clock: Clock, tasks: TableTasks, limits: Limits) -> Self {
         let (merging, summaries) = (tokio::sync::Mutex::default(), Mutex::default());
         Self(Arc::new(Shared { dataset, clock, tasks, limits, merging, summaries }))
     }
 
-    /// The dataset that it writes to.
+    /// The dataset that this sink writes to.
     pub fn dataset(&self) -> &Dataset {
         &self.0.dataset
     }
@@ -119,34 +119,34 @@ impl Sink for Parquet {
     }
 }
 
-/// Writes the tables that are made of the pages of one endpoint, and commits them together.
+/// Writes the tables whose rows come from the pages of one endpoint, and commits them together.
 pub struct Writer {
     sink: Parquet,
     tables: Arc<[TableRows]>,
-    /// What became of each table so far.
+    /// The progress of each table, in the order of `tables`.
     progress: Vec<Progress>,
     began: DateTime<Utc>,
     saved: DateTime<Utc>,
     builders: RowBuilders,
     files: OpenFiles,
     uncommitted: usize,
-    /// Whether rows that were accepted may be lost: nothing is committed any more.
+    /// Whether accepted rows may have been lost. If so, nothing more is committed.
     broken: bool,
 }
 
-/// What became of one table so far.
+/// How much of one table has been written so far.
 #[derive(Default)]
 struct Progress {
-    /// Records that were accepted for it, by this writer and by those before it.
+    /// How many records were accepted for the table, by this writer and by earlier ones of the run.
     read: u64,
     counts: Counts,
     frontier: Option<Frontier>,
-    /// How long the writers before this one took, in seconds.
+    /// How long the earlier writers of the run took, in seconds.
     seconds: f64,
 }
 
 impl Progress {
-    /// Goes on from what an earlier writer of the run reported.
+    /// Continues from the summary of an earlier writer of the run.
     fn after(summary: &Summary) -> Self {
         let Summary { read, new, updated, removed, seconds, .. } = *summary;
         Self { read, counts: Counts { new, updated, removed }, frontier: None, seconds }
@@ -163,7 +163,7 @@ impl crate::sink::Writer for Writer {
             let stream = table.member.stream;
             progress.read += page.records().filter(|&record| is_new(record, stream, from)).count() as u64;
         }
-        // Until all of it is on its way.
+        // If this function fails or is cancelled, rows of the page may be lost, so the writer stays broken.
         let broken = std::mem::replace(&mut self.broken, true);
         self.uncommitted += self.builders.take(page, new, self.sink.0.clock.now()).await?;
         while self.builders.waiting() > self.sink.0.limits.waiting {
@@ -213,7 +213,7 @@ impl Writer {
         self.tables[index].member.stream.name
     }
 
-    /// Commits all tables with everything that was accepted, as far as it was checkpointed.
+    /// Commits all tables with every accepted row. Each cursor is the last frontier that was received.
     async fn commit(&mut self, end: End) -> Result<(), Error> {
         self.broken = true;
         let fresh = self.files.close(&mut self.builders).await?;
@@ -233,7 +233,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A table as the next commit makes it.
+    /// The state of a table after the next commit.
     async fn changed(&mut self, index: usize, fresh: Vec<DataFile>, end: End) -> Result<Table, Error> {
         let last = end != End::Early;
         let stream = self.tables[index].member.stream;
@@ -246,7 +246,7 @@ impl Writer {
         let cursor = task.advance(frontier.as_ref()).map(|frontier| state_format::of(stream, Some(frontier)));
         let rule = rule(stream, &task, end);
         if task.mode.is_incremental() {
-            // A pending long read began before these rows arrived, so it would bring older ones: it is discarded.
+            // A pending long read began before these rows arrived. Its rows are older, so it is discarded.
             table.pending = None;
             self.add(index, &mut table, fresh, rule).await?;
             table.cursor = cursor;
@@ -267,9 +267,9 @@ impl Writer {
         Ok(table)
     }
 
-    /// Adds files to a table.
+    /// Merges new files into a table.
     async fn add(&mut self, index: usize, table: &mut Table, fresh: Vec<DataFile>, rule: Rule) -> Result<(), Error> {
-        // One at a time, so that memory holds the keys of one folder only.
+        // Tables are merged one at a time, so that memory holds the keys of only one folder.
         let _turn = self.sink.0.merging.lock().await;
         let TableRows { member, columns } = &self.tables[index];
         let retyped = columns::are_retyped(&table.columns, &columns.types());
@@ -279,7 +279,7 @@ impl Writer {
             columns,
             rule,
             retyped,
-            // The first deduplicating commit on a table that was appended to checks all of its rows.
+            // After a run in append mode, the first commit that removes duplicates checks all rows of the table.
             appended: table.appended,
             limits: self.sink.0.limits,
         };
@@ -293,7 +293,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A table without rows has one file all the same, so that readers find its columns.
+    /// Gives a table without rows one empty file, in which readers find its columns.
     async fn add_empty_file(&mut self, index: usize, table: &mut Table) -> Result<(), Error> {
         if table.live.iter().any(|file| file.rows > 0) {
             table.live.retain(|file| file.rows > 0);
@@ -303,7 +303,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Reports how a table stands.
+    /// Updates the summary of a table.
     fn summarize(&self, index: usize, table: &Table) {
         let elapsed = (self.sink.0.clock.now() - self.began).to_std().unwrap_or_default();
         let Progress { read, counts, seconds, .. } = &self.progress[index];
@@ -318,14 +318,14 @@ impl Writer {
     }
 }
 
-/// Which rows lose against those that are added at the end of a task, or on the way there.
+/// Which rows the merge drops when new files are added, at the end of a read or at an earlier commit.
 fn rule(stream: &Stream, task: &TableTask, end: End) -> Rule {
     if task.mode.appends() {
         return Rule::Distinct;
     }
     match end {
         End::Whole(to) if task.replaces => {
-            // Only an export goes over a stretch of time.
+            // Only the read of an export covers a range of time.
             let from = if stream.is_export() { task.start.timestamp_micros() } else { i64::MIN };
             Rule::Whole { from, to: i64::try_from(to / 1_000).unwrap_or(i64::MAX) }
         }
@@ -338,7 +338,7 @@ fn rule(stream: &Stream, task: &TableTask, end: End) -> Rule {
     }
 }
 
-/// Adds files to what a long read has brought so far, and gives all of it.
+/// Adds new files to those of a pending long read, and returns all of its files.
 fn pending_files(
     table: &mut Table,
     task: &TableTask,

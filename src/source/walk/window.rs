@@ -26,7 +26,7 @@ pub struct Window {
     pub from: Nanos,
     /// Where it ends, exclusive.
     pub to: Nanos,
-    /// Whether it has begun, waits for a response, or has ended.
+    /// How far its read has come.
     pub stage: Stage,
     unit: Unit,
     early: Nanos,
@@ -134,12 +134,12 @@ impl Window {
         Request { path: path.to_owned(), query: page::export_query(records, expand, time, id), limit: Some(self.limit) }
     }
 
-    /// How far it is delivered.
+    /// How far the window is delivered.
     pub fn delivered(&self) -> Position {
         self.reached.clone()
     }
 
-    /// How much time it has left to read.
+    /// The length of time that is left to read.
     pub fn length_left(&self) -> Nanos {
         (self.to - self.furthest()).max(0)
     }
@@ -156,7 +156,8 @@ impl Window {
 
     /// A border about `pages` pages ahead, provided that the whole unit before it is unread.
     pub fn moment_ahead(&self, pages: i64) -> Option<Nanos> {
-        // A quarter of a page less: the last page before the border should pass it, not end just short of it.
+        // The border lies a quarter of a page nearer, so that the last page before it passes it and does not end just
+        // short of it.
         let length = self.stride? * Nanos::from(4 * pages - 1) / 4;
         let moment = self.unit.floor(self.furthest() + length);
         let unread = self.furthest() + self.unit.nanos();
@@ -170,7 +171,7 @@ impl Window {
         Self { stride: self.stride, limit: self.limit, ..rest }
     }
 
-    /// Applies all rules to a page. `limit` is the one with which the page was finally requested.
+    /// Applies all rules to a page. `limit` is the limit with which the page was finally requested.
     pub fn accept(&mut self, known: &Known<'_>, limit: Option<u32>, page: &Page) -> Result<Judged, Error> {
         self.stage = Stage::Ready;
         self.limit = next_limit(limit, EXPORT_LIMIT);
@@ -198,7 +199,7 @@ impl Window {
             let repeated = trace.is_some_and(|trace| trace.is_unchanged(known.hashes, record));
             keep.push(!repeated && !cursor.is_some_and(outside));
         }
-        // A page requested one unit early may end before `reached`, with records that a shorter page passed over. This
+        // A page requested one unit early may end before `reached`, with records that a shorter page did not have. This
         // does not show that the shorter page was cut short.
         let named = self.position.id().is_some();
         let leads = next.nanos() >= self.reached.nanos() || named;
@@ -220,7 +221,7 @@ impl Window {
         if ended {
             self.stage = Stage::Left;
         } else {
-            // Without an id any record of the page may come again: the export need not be ordered by the records' own
+            // Without an id, any record of the page may come again: the export need not be ordered by the records' own
             // time.
             let (asked, goes_on_by_id) = (self.asked(), self.position.id().is_some());
             let repeatable = |index: usize| !goes_on_by_id || cursors[index].is_none_or(|cursor| cursor >= asked);
@@ -230,8 +231,8 @@ impl Window {
         Ok(Judged { keep, cursors, cut_at, nothing_after: None, reached })
     }
 
-    /// WINDOW: an end later than the service's clock is not real, but for example a number in another unit. Such a page
-    /// reached nothing and is an error.
+    /// WINDOW: a page whose end is later than the service's clock is an error. Such an end is not real, but for example
+    /// a number in another unit.
     fn require_past(&self, next: Option<&Position>, latest: Nanos) -> Result<(), Error> {
         let Some(next) = next.filter(|next| next.nanos() > latest) else { return Ok(()) };
         let problem = format!("a page ends at {}, which is later than the service's own clock", next.time());

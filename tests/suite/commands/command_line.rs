@@ -177,10 +177,10 @@ fn the_help_of_login() {
               Print the access token on stdout
 
           --status
-              Tell what a configuration signs in with, and whether it works
+              Show what a configuration signs in with, and whether it works
 
           --config <FILE>
-              Configuration that `--status` tells of
+              Configuration that `--status` shows
               
               [default: config.json]
 
@@ -222,7 +222,7 @@ fn the_help_of_sandbox() {
           --token-requests <N>
               Requests that each other access token opens
           --tell-life <TELL_LIFE>
-              When it is told how long a token lives [default: when-asked] [possible values: always, when-asked, never]
+              When a token's response says how long it lives [default: when-asked] [possible values: always, when-asked, never]
           --refresh-tokens <REFRESH_TOKENS>
               Refresh tokens that come with access tokens [default: single-use] [possible values: single-use, lasting, none]
           --code-life <SECONDS>
@@ -264,11 +264,11 @@ fn the_help_of_sandbox() {
           --page-days <DAYS>
               Let a page of an export go over so many days at most; one without records leads on
           --foreign-times
-              Tell the end of a page in another unit than a position is asked for in
+              Give the end of a page in another unit than requests use
           --timeline-ids
-              Tell ids in the envelope of `agent_timeline`
+              Give ids in the envelope of `agent_timeline`
           --no-event-ids
-              Tell no ids in the envelope of `agent_events`
+              Give no ids in the envelope of `agent_events`
           --five-minute-rule <FIVE_MINUTE_RULE>
               Where a `start_time` of less than five minutes ago is refused [default: always] [possible values: always, first, off]
           --bans-per-array
