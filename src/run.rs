@@ -4,7 +4,8 @@
 mod availability;
 pub mod dump_plan;
 pub mod dump_run;
-pub mod family;
-pub mod family_run;
+mod family;
+mod family_run;
 pub mod plan;
+mod stages;
 pub mod sync;

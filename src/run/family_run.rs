@@ -7,15 +7,13 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::availability::{Circumstances, is_unavailable};
-use super::family::{Place, Stage, advanced, next_stage};
-use super::plan::Planned;
-use super::sync::{Fetched, Outcome, Run};
+use super::family::{Stage, advanced};
+use super::sync::{Fetched, Run};
 use crate::client::{Client, Rhythm, Slot};
 use crate::error::{Error, Kind};
 use crate::position::{self, Frontier, Nanos};
 use crate::protocol::Status;
-use crate::sink::{End, Member, NewFrom, Sink, Writer};
+use crate::sink::{Member, NewFrom, Sink, Writer};
 use crate::source::page::Shape;
 use crate::source::streams::Stream;
 use crate::source::walk::{Asked, MARGIN, MAYBE_FULL, Walk};
@@ -25,160 +23,6 @@ use crate::source::walk::{Asked, MARGIN, MAYBE_FULL, Walk};
 /// that is slow would make every last page an error.
 const CLOCK_ERROR: Nanos = 24 * 3_600_000_000_000;
 
-/// A stream of a family that is being read.
-struct Reading {
-    planned: Planned,
-    /// Whether one of its pages was accepted.
-    begun: bool,
-}
-
-/// What a walk leaves: how streams ended with it, and those that are to be read on.
-pub struct Walked {
-    /// The streams that ended.
-    pub ended: Vec<(String, Outcome)>,
-    /// The others of the family.
-    pub left: Family,
-}
-
-/// The streams of one endpoint that are read together.
-pub struct Family {
-    readings: Vec<Reading>,
-    /// Whether all walk together, though some lie far behind: they could not catch up alone.
-    together: bool,
-    /// When the run began, by the monotonic clock and by the machine's time of day.
-    began: (Instant, Nanos),
-}
-
-impl Family {
-    /// A family of which nothing was read in this run.
-    pub fn new(streams: Vec<Planned>, began: (Instant, Nanos)) -> Self {
-        let readings = streams.into_iter().map(|planned| Reading { planned, begun: false }).collect();
-        Self { readings, together: false, began }
-    }
-
-    /// Whether nothing is left to be read.
-    pub fn is_empty(&self) -> bool {
-        self.readings.is_empty()
-    }
-
-    /// The names of its streams.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.readings.iter().map(|reading| reading.planned.stream.name)
-    }
-
-    /// Its next walk.
-    fn stage(&self) -> Stage {
-        let place =
-            |Reading { planned, .. }: &Reading| Place { bounds: planned.bounds, delivered: planned.delivered.clone() };
-        next_stage(&self.readings.iter().map(place).collect::<Vec<_>>(), self.together)
-    }
-}
-
-/// Reads one walk of a family.
-pub async fn read_family<S: Sink>(run: Arc<Run<S>>, mut family: Family) -> Walked {
-    let stage = family.stage();
-    let result = read_stage(&run, &mut family, &stage).await;
-    if result.is_ok() && !stage.is_last {
-        family.together = family.stage().members == stage.members;
-        return Walked { ended: Vec::new(), left: family };
-    }
-    let mut walked: Vec<Reading> = Vec::new();
-    for index in stage.members.into_iter().rev() {
-        walked.insert(0, family.readings.remove(index));
-    }
-    for Reading { planned, .. } in &walked {
-        run.progress.ended(planned.stream.name);
-    }
-    let ended = match result {
-        Ok(()) => walked.iter().map(|reading| (reading.planned.stream.name.to_owned(), Outcome::Complete)).collect(),
-        Err(error) => run.failures(&walked, error).await,
-    };
-    Walked { ended, left: family }
-}
-
-/// Reads one walk of a family, and records how far each member is delivered.
-async fn read_stage<S: Sink>(run: &Arc<Run<S>>, family: &mut Family, stage: &Stage) -> Result<(), Error> {
-    let (began_at, family) = (family.began, &mut family.readings);
-    let mut walk = Walk::new(family[stage.members[0]].planned.stream, &stage.bounds, stage.delivered.as_ref());
-    let member = |&index: &usize| {
-        let Planned { stream, incremental, ref selected, .. } = family[index].planned;
-        Member { stream, selected: selected.clone(), incremental }
-    };
-    let members: Vec<Member> = stage.members.iter().map(member).collect();
-    let began: Vec<Option<Frontier>> =
-        stage.members.iter().map(|&index| family[index].planned.delivered.clone()).collect();
-    let mut family_run = FamilyRun {
-        writer: run.sink.family(members.clone()),
-        fetching: JoinSet::new(),
-        rhythm: Rhythm::default(),
-        failure: None,
-        running: false,
-        warned: Warned::default(),
-        began: began_at,
-        delivered: began.clone(),
-        places: began,
-        stage: stage.clone(),
-        walked: None,
-        members,
-        run: Arc::clone(run),
-    };
-    let read = family_run.read(&mut walk).await;
-    if read.is_ok() && walk.end().is_some() {
-        family_run.level();
-    }
-    let published = family_run.published();
-    let FamilyRun { writer, delivered, .. } = family_run;
-    for (&index, delivered) in stage.members.iter().zip(delivered) {
-        family[index].planned.delivered = delivered;
-        family[index].begun |= !walk.untouched();
-    }
-    let end = match walk.end() {
-        _ if read.is_err() || !stage.is_last => End::Early,
-        Some(to) => End::Whole(to),
-        None => End::WithGap,
-    };
-    let kept = writer.finish(&published, end).await;
-    match (read, kept) {
-        // The error that ended the walk matters more than an error from finishing the writer. An interruption is
-        // different: after it, finishing the writer was the only work left.
-        (Err(error), Err(_)) if error.kind() != Kind::Interrupted => Err(error),
-        (_, Err(error)) | (Err(error), Ok(())) => Err(error),
-        (Ok(()), Ok(())) => Ok(()),
-    }
-}
-
-impl<S: Sink> Run<S> {
-    /// How streams ended that an error ended. It is reported of the first one that is not merely unavailable; of the others
-    /// their status is enough.
-    async fn failures(&self, walked: &[Reading], error: Error) -> Vec<(String, Outcome)> {
-        let copy = |error: &Error| Error::new(error.kind(), error.to_string());
-        let is_interrupted = error.kind() == Kind::Interrupted;
-        let of_all = if is_interrupted { None } else { self.refused(walked[0].planned.stream, &error).await };
-        let is_stopped = is_interrupted || of_all.is_some();
-        let error = of_all.unwrap_or(error);
-        let is_unavailable = |&Reading { ref planned, begun }: &Reading| {
-            let Planned { named, known, .. } = *planned;
-            let circumstances = Circumstances { begun, known, named, skip_unavailable: self.skip_unavailable };
-            !is_stopped && is_unavailable(error.kind(), circumstances)
-        };
-        let first = walked.iter().position(|reading| !is_unavailable(reading)).unwrap_or(0);
-        let outcome = |(index, reading): (usize, &Reading)| {
-            let outcome = match is_unavailable(reading) {
-                true => Outcome::Unavailable(copy(&error)),
-                false if is_stopped || index != first => Outcome::Stopped(copy(&error)),
-                false => Outcome::Failed(copy(&error)),
-            };
-            (reading.planned.stream.name.to_owned(), outcome)
-        };
-        let mut ended: Vec<(String, Outcome)> = walked.iter().enumerate().map(outcome).collect();
-        // The causes of an error go along with it once.
-        if let Outcome::Unavailable(kept) | Outcome::Stopped(kept) | Outcome::Failed(kept) = &mut ended[first].1 {
-            *kept = error;
-        }
-        ended
-    }
-}
-
 /// Waits until the writer is idle and the client has room for one more request, and returns the slot for it.
 async fn spare(writer: &mut impl Writer, client: &Client, rhythm: Rhythm) -> Result<Slot, Error> {
     writer.idle().await?;
@@ -187,33 +31,33 @@ async fn spare(writer: &mut impl Writer, client: &Client, rhythm: Rhythm) -> Res
 
 /// The warnings that were logged already: each is logged once per walk.
 #[derive(Default)]
-struct Warned {
+pub struct Warned {
     of_cursors: bool,
     of_nothing: bool,
 }
 
 /// A walk of a family that is being read.
-struct FamilyRun<S: Sink> {
-    run: Arc<Run<S>>,
+pub struct FamilyRun<S: Sink> {
+    pub run: Arc<Run<S>>,
     /// The streams of the walk, at least one.
-    members: Vec<Member>,
+    pub members: Vec<Member>,
     /// How far each of them was delivered when the walk began.
-    places: Vec<Option<Frontier>>,
+    pub places: Vec<Option<Frontier>>,
     /// How far each of them is delivered.
-    delivered: Vec<Option<Frontier>>,
-    stage: Stage,
+    pub delivered: Vec<Option<Frontier>>,
+    pub stage: Stage,
     /// How far the walk is delivered.
-    walked: Option<Frontier>,
-    writer: S::Writer,
+    pub walked: Option<Frontier>,
+    pub writer: S::Writer,
     /// The requests in flight. Meanwhile the pages of earlier requests are written.
-    fetching: JoinSet<(Asked, Fetched)>,
-    rhythm: Rhythm,
+    pub fetching: JoinSet<(Asked, Fetched)>,
+    pub rhythm: Rhythm,
     /// The first error of a part that could not be read.
-    failure: Option<Error>,
-    running: bool,
-    warned: Warned,
+    pub failure: Option<Error>,
+    pub running: bool,
+    pub warned: Warned,
     /// When the run began, by the monotonic clock and by the machine's time of day.
-    began: (Instant, Nanos),
+    pub began: (Instant, Nanos),
 }
 
 impl<S: Sink> FamilyRun<S> {
@@ -236,7 +80,7 @@ impl<S: Sink> FamilyRun<S> {
 
     /// Brings all members level at the end of a walk that read everything: also those whose place has another id at the last
     /// moment.
-    fn level(&mut self) {
+    pub fn level(&mut self) {
         let Some(Frontier::Position(walked, spans)) = &self.walked else { return };
         for delivered in &mut self.delivered {
             let Some(Frontier::Position(own, _)) = delivered else { continue };
@@ -247,14 +91,14 @@ impl<S: Sink> FamilyRun<S> {
     }
 
     /// The frontiers that may be published: none of a stream that is read in full.
-    fn published(&self) -> Vec<Option<Frontier>> {
+    pub fn published(&self) -> Vec<Option<Frontier>> {
         let frontier =
             |(member, delivered): (&Member, &Option<Frontier>)| delivered.clone().filter(|_| member.incremental);
         self.members.iter().zip(&self.delivered).map(frontier).collect()
     }
 
     /// Reads a walk to its end.
-    async fn read(&mut self, walk: &mut Walk) -> Result<(), Error> {
+    pub async fn read(&mut self, walk: &mut Walk) -> Result<(), Error> {
         let run = Arc::clone(&self.run);
         walk.cut_at(run.cutoff(false));
         self.go_on(walk);
