@@ -177,16 +177,19 @@ async fn what_cannot_be_passed_on_is_mended_and_told() {
         let rule = Rule::of_path("incremental/chats", 2..=2, Fault::Extra(members.to_vec()));
         let reading = account(vec![rule]).await.read("incremental", &["chats"], "").await;
         let record = reading.messages.iter().find(|message| message["record"]["data"].get("odd").is_some()).unwrap();
-        (record["record"]["data"]["odd"].clone(), record["record"]["meta"]["changes"].clone())
+        // The record itself may hold what is mended, too.
+        let changes = record["record"]["meta"]["changes"].as_array().cloned().unwrap_or_default();
+        let of_odd: Vec<_> = changes.into_iter().filter(|change| change["field"] == "odd").collect();
+        (record["record"]["data"]["odd"].clone(), of_odd)
     };
     let (value, changes) = met(br#""odd":[1,123456789012345678901234567890],"#).await;
     assert_eq!(value, serde_json::json!([1, null]));
-    assert_eq!(changes[0]["field"], "odd");
+    assert_eq!(changes.len(), 1);
     let (value, changes) = met(br#""odd":"\ud800!","#).await;
     assert_eq!(value, "\u{fffd}!");
-    assert_eq!(changes[0]["field"], "odd");
-    assert_eq!(met(b"\"odd\":\"\xff!\",").await, ("\u{fffd}!".into(), serde_json::Value::Null));
-    assert_eq!(met(br#""odd":1,"odd":2,"#).await, (2.into(), serde_json::Value::Null));
+    assert_eq!(changes.len(), 1);
+    assert_eq!(met(b"\"odd\":\"\xff!\",").await, ("\u{fffd}!".into(), Vec::new()));
+    assert_eq!(met(br#""odd":1,"odd":2,"#).await, (2.into(), Vec::new()));
 }
 
 #[tokio::test(start_paused = true)]

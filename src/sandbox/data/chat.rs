@@ -2,11 +2,17 @@
 
 use super::chance::{Dice, token};
 use super::chats::{Chats, Standing, Times};
+use super::engagements::Leg;
+use super::figures::Figures;
+use super::history::write_tags;
+use super::later::{Change, REDACTED};
+use super::oddity::Oddity;
 use super::pace::SECOND;
 use super::pen::Pen;
 use super::people::{Agent, DEPARTMENTS, People};
-use super::phrases::{BROWSERS, COMMENTS, NOTES, PAGES, PLACES, REFERRERS, TAGS, VISITORS};
+use super::phrases::{BROWSERS, COMMENTS, NOTES, PAGES, PLACES, REFERRERS, TAGS, VISITORS, Visitor};
 use super::settings::GOAL_NAMES;
+use super::story::{Entry, Story};
 
 /// Everything about one chat that more than one of its members tells.
 pub struct Chat<'a> {
@@ -18,26 +24,58 @@ pub struct Chat<'a> {
     pub department: Option<(i64, &'static str)>,
     /// The agents who took part: none in a missed chat, two where it was handed over.
     pub agents: Vec<&'a Agent>,
-    /// How many messages were written.
-    pub messages: i64,
-    /// Which of them an agent wrote, one bit each.
-    pub by_agent: u64,
+    /// How many lines both sides write in turns.
+    pub lines: i64,
+    /// Who opened it: `visitor`, `agent` or `trigger`.
+    pub started_by: &'static str,
+    /// What is odd about it.
+    pub oddity: Option<Oddity>,
     /// Its rating.
     pub rating: Option<&'static str>,
     /// What the visitor said with the rating.
     pub comment: Option<&'static str>,
     /// Its labels.
     pub tags: Vec<&'static str>,
+    /// The goals that the visitor reached, by their place in the list of goals.
+    pub goals: Vec<usize>,
+    /// Whether the history tells of the first goal.
+    pub conversion_told: bool,
+    /// The name that the visitor bears in the end.
+    pub visitor_name: &'a str,
+    /// What happened in it.
+    pub entries: Vec<Entry>,
     /// Its further throws.
     pub dice: Dice,
-    id: String,
-    standing: Standing,
+    /// Its id.
+    pub id: String,
+    /// The version that stands.
+    pub standing: Standing,
+    /// What was changed when it was delivered again.
+    pub changed: Option<Change>,
+    visitor: &'static Visitor,
+    /// What decides how it is told.
+    told: u64,
+    /// Its engagements.
+    pub legs: Vec<Leg<'a>>,
     offline: bool,
 }
 
 impl<'a> Chat<'a> {
     /// Chat `number` in the version that stands.
     pub fn draw(chats: &Chats, people: &'a People, number: i64, standing: Standing) -> Self {
+        let mut odds = chats.odds(number);
+        let mut chat = Self::throw(chats, people, number, standing, &mut odds);
+        if !chat.offline {
+            chat.twist(people, &mut odds);
+            chat.entries = Story::tell(&chat, Dice::new(chat.told, number));
+        }
+        chat.change(&mut chats.changes(number));
+        chat.legs = chat.legs(people, &mut odds);
+        chat
+    }
+
+    /// What chance makes of a chat in which nothing is odd and nothing has happened yet.
+    fn throw(chats: &Chats, people: &'a People, number: i64, standing: Standing, odds: &mut Dice) -> Self {
         let mut dice = chats.dice(number);
         let times = chats.times(number);
         let offline = dice.percent(6);
@@ -46,37 +84,76 @@ impl<'a> Chat<'a> {
         if !missed && !offline {
             agents.push(people.any_agent(&mut dice));
             if dice.percent(12) {
-                agents.push(people.any_agent(&mut dice));
+                add_agent(&mut agents, people.any_agent(&mut dice));
             }
         }
-        let messages = if missed { 1 } else { talk(&mut dice) };
-        let by_agent = if missed { 0 } else { dice.bits() & ((1 << messages) - 1) };
+        let lines = if missed { odds.between(1, 3) } else { talk(&mut dice).max(2) };
+        let told = if missed { odds.bits() } else { dice.bits() };
         let department = dice.percent(75).then(|| DEPARTMENTS[dice.pick_index(DEPARTMENTS.len())]);
-        let mut tags: Vec<_> = (0..dice.below(4)).map(|_| dice.pick(TAGS)).collect();
-        let rated = dice.percent(if standing.updated { 70 } else { 15 });
+        let tags = (0..dice.below(4)).map(|_| dice.pick(TAGS)).collect();
+        let rated = dice.percent(15) && !agents.is_empty();
         let rating = rated.then(|| dice.pick(&["good", "bad"]));
         let comment = (rated && dice.percent(60)).then(|| dice.pick(COMMENTS));
-        if standing.updated {
-            tags.push("updated");
-        }
-        if standing.edited {
-            tags.push("bulk-edit");
-        }
+        let started_by = dice.pick(&["visitor", "visitor", "visitor", "agent", "trigger"]);
+        let started_by = if agents.is_empty() && started_by == "agent" { "visitor" } else { started_by };
+        let visitor = &VISITORS[dice.pick_index(VISITORS.len())];
+        let goals = draw_goals(&mut dice, number);
+        let conversion_told = !offline && !goals.is_empty() && dice.percent(30);
         Self {
             number,
             times,
             department: department.map(|(id, name, _)| (id, name)),
             agents,
-            messages,
-            by_agent,
+            lines,
+            told,
+            started_by,
+            oddity: if offline { None } else { Oddity::thrown(odds) },
             rating,
             comment,
             tags,
-            dice,
+            goals,
+            conversion_told,
+            visitor_name: visitor.name,
+            entries: Vec::new(),
             id: chats.id_of(number, times.began),
             standing,
+            changed: None,
+            visitor,
+            legs: Vec::new(),
             offline,
+            dice,
         }
+    }
+
+    /// Makes of the chat what its oddity asks for.
+    fn twist(&mut self, people: &'a People, odds: &mut Dice) {
+        let served = !self.agents.is_empty();
+        match self.oddity {
+            Some(Oddity::NullHistory | Oddity::EmptyHistory) => {
+                self.agents.clear();
+                (self.lines, self.rating, self.comment, self.conversion_told) = (0, None, None, false);
+            }
+            Some(Oddity::NamedLikeAnAgent) if served => self.visitor_name = &self.agents[0].name,
+            Some(Oddity::AgentReturns) => self.agents.truncate(1),
+            Some(Oddity::TwoAtOnce) if self.agents.len() == 1 => {
+                add_agent(&mut self.agents, people.any_agent(odds));
+            }
+            Some(Oddity::VisitorSilent) if served && self.number % 2 == 0 => self.started_by = "agent",
+            Some(Oddity::VisitorSilent) => {
+                self.agents.clear();
+                (self.lines, self.started_by, self.rating, self.comment) = (0, "trigger", None, None);
+            }
+            Some(Oddity::RatedTwice) if served => self.rating = self.rating.or(Some("good")),
+            Some(Oddity::CommentAlone) if served => {
+                (self.rating, self.comment) = (None, Some(odds.pick(COMMENTS)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether agents were offered the chat who did not take it.
+    pub fn missed_assignments(&self) -> bool {
+        self.oddity == Some(Oddity::MissedAssignments)
     }
 
     /// Writes the record.
@@ -94,7 +171,9 @@ impl<'a> Chat<'a> {
 
     /// Writes what only an offline message has.
     fn write_offline(&mut self, pen: &mut Pen) {
-        pen.text(r#","type":"offline_msg","message":""#).text(self.dice.pick(NOTES)).text(r#"","webpath":["#);
+        let note = self.dice.pick(NOTES);
+        let note = if self.changed == Some(Change::Redacted) { REDACTED } else { note };
+        pen.text(r#","type":"offline_msg","message":""#).text(note).text(r#"","webpath":["#);
         for step in 0..self.dice.below(3) {
             let (page, title) = PAGES[self.dice.pick_index(PAGES.len())];
             let seconds = self.times.began / SECOND - 60 + step * 15;
@@ -109,28 +188,29 @@ impl<'a> Chat<'a> {
 
     /// Writes what only a conversation has.
     fn write_conversation(&mut self, pen: &mut Pen) {
-        let started_by = self.dice.pick(&["visitor", "visitor", "visitor", "agent", "trigger"]);
-        let triggered = started_by == "trigger";
+        let figures = Figures::of(&self.entries);
+        let (triggered, missed) = (self.started_by == "trigger", figures.missed());
+        self.times.ended = figures.left().unwrap_or(self.times.ended);
         pen.text(r#","type":"chat","end_timestamp":""#).seconds(self.times.ended);
-        pen.text(r#"","duration":"#).integer(self.times.lasted).text(r#","started_by":""#).text(started_by).text("\"");
+        pen.text(r#"","duration":"#).integer(figures.duration());
+        pen.text(r#","started_by":""#).text(self.started_by).text("\"");
         pen.text(r#","triggered":"#).boolean(triggered).text(r#","triggered_response":"#);
         if triggered {
-            pen.boolean(!self.agents.is_empty())
+            pen.boolean(figures.by_visitor > 0)
         } else {
             pen.text("null")
         };
-        pen.text(r#","missed":"#).boolean(self.agents.is_empty());
-        pen.text(r#","dropped":"#).boolean(self.agents.is_empty() && self.dice.percent(30));
-        pen.text(r#","proactive":"#).boolean(started_by == "agent");
+        pen.text(r#","missed":"#).boolean(missed).text(r#","dropped":"#).boolean(figures.dropped());
+        pen.text(r#","proactive":"#).boolean(self.started_by == "agent");
         self.write_webpath(pen);
         self.write_session(pen, "Z");
         self.write_history(pen);
         self.write_engagements(pen);
         self.write_conversions(pen);
         pen.text(r#","count":"#);
-        self.write_count(pen);
+        figures.write_count(pen);
         pen.text(r#","response_time":"#);
-        self.write_response_time(pen);
+        figures.write_response_time(pen);
         self.write_agents(pen);
         self.write_skills(pen);
         pen.text(",").text(match self.dice.below(8) {
@@ -138,25 +218,23 @@ impl<'a> Chat<'a> {
             _ => r#""referrer_search_engine":null,"referrer_search_terms":null"#,
         });
         pen.text(r#","rating":"#).quoted_or_null(self.rating).text(r#","comment":"#).quoted_or_null(self.comment);
-        // Nobody knows when a visitor gave up, unless nobody answered.
-        if self.agents.is_empty() {
-            pen.text(r#","abandon_time":"#).integer(self.times.lasted / 2);
+        if let Some(waited) = figures.abandon_time() {
+            pen.text(r#","abandon_time":"#).integer(waited);
         }
     }
 
     /// Writes what both have.
     fn write_common(&mut self, pen: &mut Pen) {
         pen.text(r#","visitor":{"id":"10414779-"#).ascii(&token(77, self.number / 3)).text("\",");
-        pen.text(self.dice.pick(VISITORS)).text(r#"},"department_id":"#);
+        pen.text(self.visitor.contact).text(r#","name":""#).text(self.visitor_name).text(r#"","email":""#);
+        pen.text(self.visitor.email).text(r#""},"department_id":"#);
         pen.integer_or_null(self.department.map(|(id, _)| id)).text(r#","department_name":"#);
         pen.quoted_or_null(self.department.map(|(_, name)| name)).text(r#","tags":["#);
-        for tag in &self.tags {
-            pen.comma().text("\"").text(tag).text("\"");
-        }
+        write_tags(pen, &self.tags);
         pen.text(r#"],"unread":"#).text(self.dice.pick(&["false", "false", "false", "true", "0", "1"]));
-        let deleted = self.dice.percent(if self.standing.updated { 8 } else { 0 }) || self.dice.below(1_000) == 0;
+        let deleted = self.dice.below(1_000) == 0 || self.changed == Some(Change::Deleted);
         pen.text(r#","deleted":"#).boolean(deleted).text(r#","zendesk_ticket_id":"#);
-        let ticketed = self.standing.updated || self.dice.percent(20);
+        let ticketed = self.dice.percent(20) || self.changed.is_some_and(|change| change != Change::Nothing);
         pen.integer_or_null(ticketed.then_some(1_000 + self.number));
         if self.dice.percent(2) {
             pen.text(r#","sentiment":{"label":"neutral","score":0.5,"trend":[1,null,"up"]}"#);
@@ -175,7 +253,7 @@ impl<'a> Chat<'a> {
         pen.text(dice.pick(PLACES)).text(",").text(dice.pick(BROWSERS)).text(r#","start_date":""#);
         pen.moment(self.times.began - dice.between(5, 900) * SECOND).text(zone);
         pen.text(r#"","end_date":""#);
-        pen.moment(self.times.ended + dice.between(1, 300) * SECOND).text(zone);
+        pen.moment(self.times.ended).text(zone);
         pen.text(r#"""#);
         if dice.percent(1) {
             pen.text(r#","webrtc":{"codec":"none"}"#);
@@ -197,44 +275,11 @@ impl<'a> Chat<'a> {
         pen.text("]");
     }
 
-    /// Writes one engagement an agent.
-    fn write_engagements(&mut self, pen: &mut Pen) {
-        pen.text(r#","engagements":["#);
-        let share = self.times.lasted * SECOND / i64::try_from(self.agents.len()).unwrap_or(1).max(1);
-        for place in 0..self.agents.len() {
-            let agent = self.agents[place];
-            let began = self.times.began + share * i64::from(place > 0);
-            pen.comma().text(r#"{"id":""#).text(&self.id).text(".").integer(i64::from(place > 0));
-            // The service writes these two ids as numbers or as text.
-            let quote = if self.dice.percent(50) { "\"" } else { "" };
-            pen.text(r#"","agent_id":"#).text(quote).integer(agent.id).text(quote);
-            pen.text(r#","agent_name":""#).text(&agent.name).text(r#"","agent_full_name":""#).text(&agent.full_name);
-            pen.text(r#"","department_id":"#);
-            match self.department {
-                Some((id, _)) => pen.text(quote).integer(id).text(quote),
-                None => pen.text("null"),
-            };
-            pen.text(r#","timestamp":""#).seconds(began).text(r#"","duration":"#).fraction(share - 1_234_567);
-            pen.text(r#","accepted":true,"assigned":"#).boolean(self.dice.percent(70));
-            pen.text(r#","started_by":""#).text(if place > 0 { "transfer" } else { "visitor" });
-            pen.text(r#"","rating":"#).quoted_or_null(self.rating).text(r#","comment":"#).quoted_or_null(self.comment);
-            pen.text(r#","count":"#);
-            self.write_count(pen);
-            pen.text(r#","response_time":"#);
-            self.write_response_time(pen);
-            pen.text(r#","skills_requested":[],"skills_fulfilled":"#).boolean(self.dice.percent(40)).text("}");
-        }
-        pen.text("]");
-    }
-
     /// Writes the goals that the visitor reached.
-    fn write_conversions(&mut self, pen: &mut Pen) {
+    fn write_conversions(&self, pen: &mut Pen) {
         pen.text(r#","conversions":["#);
-        let conversions = if self.dice.percent(15) { self.dice.between(1, 2) } else { 0 };
-        // The service tells at most the last twenty.
-        let conversions = if self.number % 500 == 7 { 20 } else { conversions };
-        for place in 0..conversions {
-            let (goal, name) = GOAL_NAMES[self.dice.pick_index(GOAL_NAMES.len())];
+        for (place, goal) in (0..).zip(&self.goals) {
+            let (goal, name) = GOAL_NAMES[*goal];
             pen.comma()
                 .text(r#"{"id":""#)
                 .text(&self.id)
@@ -242,40 +287,21 @@ impl<'a> Chat<'a> {
                 .integer(place)
                 .text(r#"","goal_id":"#)
                 .integer(goal);
-            pen.text(r#","goal_name":""#)
-                .text(name)
-                .text(r#"","timestamp":""#)
-                .seconds(self.times.ended - place * SECOND);
-            pen.text(r#"","attribution":{"agent_id":"#).integer_or_null(self.agents.first().map(|agent| agent.id));
-            pen.text(r#","agent_name":"#).quoted_or_null(self.agents.first().map(|agent| agent.name.as_str()));
-            pen.text(r#","department_id":"#).integer_or_null(self.department.map(|(id, _)| id));
-            pen.text(r#","department_name":"#).quoted_or_null(self.department.map(|(_, name)| name));
-            pen.text(r#","chat_timestamp":""#).seconds(self.times.began).text("\"}}");
+            pen.text(r#","goal_name":""#).text(name).text(r#"","timestamp":""#);
+            pen.seconds(self.times.ended - place * SECOND).text(r#"","attribution":"#);
+            self.write_attribution(pen);
+            pen.text("}");
         }
         pen.text("]");
     }
 
-    /// Writes how many messages there were.
-    fn write_count(&self, pen: &mut Pen) {
-        let by_agent = i64::from(self.by_agent.count_ones());
-        pen.text(r#"{"total":"#).integer(self.messages).text(r#","agent":"#).integer(by_agent);
-        pen.text(r#","visitor":"#).integer(self.messages - by_agent).text("}");
-    }
-
-    /// Writes how fast the agents answered.
-    fn write_response_time(&mut self, pen: &mut Pen) {
-        if self.by_agent == 0 {
-            pen.text(r#"{"first":null,"avg":null,"max":null}"#);
-            return;
-        }
-        let first = self.dice.between(1, 90);
-        pen.text(r#"{"first":"#).integer(first).text(r#","avg":"#);
-        if self.dice.percent(40) {
-            pen.integer(first)
-        } else {
-            pen.fraction(first * SECOND + 685_714)
-        };
-        pen.text(r#","max":"#).integer(first * 2).text("}");
+    /// Writes to whom a goal is credited.
+    pub fn write_attribution(&self, pen: &mut Pen) {
+        pen.text(r#"{"agent_id":"#).integer_or_null(self.agents.first().map(|agent| agent.id));
+        pen.text(r#","agent_name":"#).quoted_or_null(self.agents.first().map(|agent| agent.name.as_str()));
+        pen.text(r#","department_id":"#).integer_or_null(self.department.map(|(id, _)| id));
+        pen.text(r#","department_name":"#).quoted_or_null(self.department.map(|(_, name)| name));
+        pen.text(r#","chat_timestamp":""#).seconds(self.times.began).text("\"}");
     }
 
     /// Writes who took part.
@@ -299,7 +325,21 @@ impl<'a> Chat<'a> {
     }
 }
 
-/// How many messages a chat has: mostly few, now and then many.
+/// Adds an agent who is not there yet.
+fn add_agent<'a>(agents: &mut Vec<&'a Agent>, agent: &'a Agent) {
+    if agents.iter().all(|present| present.id != agent.id) {
+        agents.push(agent);
+    }
+}
+
+/// The goals that a visitor reached, by their places; the service tells at most the last twenty.
+fn draw_goals(dice: &mut Dice, number: i64) -> Vec<usize> {
+    let goals = if dice.percent(15) { dice.between(1, 2) } else { 0 };
+    let goals = if number % 500 == 7 { 20 } else { goals };
+    (0..goals).map(|_| dice.pick_index(GOAL_NAMES.len())).collect()
+}
+
+/// How many lines a chat has: mostly few, now and then many.
 fn talk(dice: &mut Dice) -> i64 {
-    if dice.percent(88) { dice.between(1, 4) } else { dice.between(5, 11) }
+    if dice.percent(92) { dice.between(1, 3) } else { dice.between(5, 11) }
 }

@@ -50,10 +50,10 @@ pub struct Standing {
     pub moment: i64,
     /// The slot it stands in; none where it was edited in bulk.
     slot: Option<i64>,
-    /// Whether it was updated by itself.
-    pub updated: bool,
-    /// Whether it was edited in bulk.
-    pub edited: bool,
+    /// When it was updated by itself, if it was.
+    pub updated: Option<i64>,
+    /// When it was edited in bulk, if it was.
+    pub edited: Option<i64>,
 }
 
 impl Chats {
@@ -102,6 +102,16 @@ impl Chats {
         Dice::new(branch(self.seed, 4), number)
     }
 
+    /// The throws that decide what is odd about chat `number`.
+    pub fn odds(&self, number: i64) -> Dice {
+        Dice::new(branch(self.seed, 5), number)
+    }
+
+    /// The throws that decide what a later delivery of chat `number` changes.
+    pub fn changes(&self, number: i64) -> Dice {
+        Dice::new(branch(self.seed, 6), number)
+    }
+
     /// The version of chat `number` that can be seen at `now`.
     fn standing(&self, number: i64, now: i64) -> Option<Standing> {
         let (created, updated) = self.slots(number);
@@ -109,15 +119,15 @@ impl Chats {
             let moment = self.pace.moment(slot);
             (moment + self.late.of(slot) <= now).then_some(moment)
         };
-        let mut standing = Standing { moment: appeared(created)?, slot: Some(created), updated: false, edited: false };
+        let mut standing = Standing { moment: appeared(created)?, slot: Some(created), updated: None, edited: None };
         if let Some((slot, moment)) = updated.and_then(|slot| Some((slot, appeared(slot)?))) {
-            standing = Standing { moment, slot: Some(slot), updated: true, edited: false };
+            standing = Standing { moment, slot: Some(slot), updated: Some(moment), edited: None };
         }
         if let Some(edit) = &self.edit
             && (edit.first..edit.beyond).contains(&number)
             && edit.moment <= now
         {
-            standing.edited = true;
+            standing.edited = Some(edit.moment);
             if edit.moment >= standing.moment {
                 standing.moment = edit.moment;
                 standing.slot = None;
@@ -249,8 +259,8 @@ mod tests {
         let chats = chats(25);
         let number = (0..10).find(|number| chats.slots(*number).1.is_some()).unwrap();
         let updated = chats.moment(chats.slots(number).1.unwrap());
-        assert!(!chats.standing(number, updated - 1).unwrap().updated);
-        assert!(chats.standing(number, updated).unwrap().updated);
+        assert!(chats.standing(number, updated - 1).unwrap().updated.is_none());
+        assert!(chats.standing(number, updated).unwrap().updated.is_some());
         assert!(chats.entry(chats.slots(number).0, updated - 1).is_some());
         assert!(chats.entry(chats.slots(number).0, updated).is_none());
     }

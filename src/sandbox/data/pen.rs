@@ -1,5 +1,7 @@
 //! Writes JSON text straight into bytes: a page of a thousand chats is a few milliseconds of copying.
 
+use std::io::Write;
+
 /// Two digits for each number below a hundred.
 const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
 2021222324252627282930313233343536373839\
@@ -91,6 +93,11 @@ impl Pen {
         self.ascii(&digits[from..])
     }
 
+    /// Adds how many there are of something.
+    pub fn count(&mut self, value: usize) -> &mut Self {
+        self.integer(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+
     /// Adds a text of its own if there is one, else `null`.
     pub fn quoted_or_null(&mut self, value: Option<&str>) -> &mut Self {
         match value {
@@ -113,6 +120,13 @@ impl Pen {
         while self.out.ends_with(b"0") && !self.out.ends_with(b".0") {
             self.out.pop();
         }
+        self
+    }
+
+    /// Adds a number with as few digits as tell it from all others.
+    pub fn double(&mut self, value: f64) -> &mut Self {
+        // Writing into memory cannot fail.
+        _ = write!(self.out, "{value}");
         self
     }
 

@@ -68,17 +68,34 @@ pub const COMMENTS: &[&str] = &[
 pub const TAGS: &[&str] =
     &["billing", "refund", "vip", "lead", "shipping", "bug", "zurück", "返品", "caf\\u00e9", "follow-up", "school"];
 
-/// Visitors: the members of `visitor` but its id.
-pub const VISITORS: &[&str] = &[
-    r#""phone":"+32178763521","notes":"Test 2","name":"Jiny","email":"visitor_jiny@doe.com""#,
-    r#""phone":"","notes":"","name":"Visitor 57218311","email":"""#,
-    r#""phone":"","notes":"","name":"Visitor 94027716","email":"""#,
-    r#""phone":"","notes":"asks for Björn","name":"José Ñáñez","email":"jose@example.com""#,
-    r#""phone":"+81 3 1234 5678","notes":"","name":"山田太郎","email":"yamada@example.jp""#,
-    r#""phone":"","notes":"paid \u20ac 40","name":"Zo\u00eb \ud83c\udf3b","email":"zoe@example.org""#,
-    r#""phone":"5060","notes":"","name":"O'Neill, \"Bob\"","email":"bob@example.com""#,
-    r#""phone":"","notes":"line one\nline two\ttab","name":"Łucja Żółć","email":"lucja@example.pl""#,
+/// A visitor, all as JSON text.
+pub struct Visitor {
+    /// The members of `visitor` before the name.
+    pub contact: &'static str,
+    /// The name.
+    pub name: &'static str,
+    /// The e-mail address.
+    pub email: &'static str,
+}
+
+/// Who writes in.
+pub const VISITORS: &[Visitor] = &[
+    visitor(r#""phone":"+32178763521","notes":"Test 2""#, "Jiny", "visitor_jiny@doe.com"),
+    visitor(r#""phone":"","notes":"""#, "Visitor 57218311", ""),
+    visitor(r#""phone":"","notes":"""#, "Visitor 94027716", ""),
+    visitor(r#""phone":"","notes":"asks for Björn""#, "José Ñáñez", "jose@example.com"),
+    visitor(r#""phone":"+81 3 1234 5678","notes":"""#, "山田太郎", "yamada@example.jp"),
+    visitor(r#""phone":"","notes":"paid \u20ac 40""#, r"Zo\u00eb \ud83c\udf3b", "zoe@example.org"),
+    visitor(r#""phone":"5060","notes":"""#, r#"O'Neill, \"Bob\""#, "bob@example.com"),
+    visitor(r#""phone":"","notes":"line one\nline two\ttab""#, "Łucja Żółć", "lucja@example.pl"),
 ];
+
+/// The name of a visitor who has not told one yet.
+pub const UNNAMED: &str = "Visitor 40718265";
+
+const fn visitor(contact: &'static str, name: &'static str, email: &'static str) -> Visitor {
+    Visitor { contact, name, email }
+}
 
 /// Where visitors are: members of `session`.
 pub const PLACES: &[&str] = &[

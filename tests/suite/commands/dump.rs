@@ -396,7 +396,7 @@ fn a_file_that_is_gone() {
     PLACE/lake/ of sandbox, from MOMENT on
     table                     rows  files        size  last run              cursor
     chats                       60      3 SIZE  MOMENT  {"update_timestamp":"1740813308","start_id":"2503.10414779.m2Bk6c8t5y0Er"}
-      chats/month=2025-01/RUN-00000.parquet has N bytes instead of M
+      chats/month=2025-01/RUN-00001.parquet has N bytes instead of M
     roles                        4      1 SIZE  MOMENT
       roles/RUN-00000.parquet is missing
     2 of 2 tables are not whole: chats, roles. Bring the files back from a copy, or make the tables anew with `dump --mode overwrite --streams`.
@@ -409,13 +409,13 @@ fn a_file_that_is_gone() {
     ");
     assert_page!(dump(&place, "--streams chats --since 2025-01-01 --quiet"), @"
     exit 1
-    ERROR chats: PLACE/lake/chats/month=2025-01/RUN-00000.parquet cannot be read as the file that `_state.json` lists: Generic LocalFileSystem error: Requested range was invalid: Wanted range starting at N, but object was only 5 bytes long. Bring the files back from a copy, or make the tables anew with `dump --mode overwrite --streams`.
-    1 of 1 streams were not read to their end: chats: PLACE/lake/chats/month=2025-01/RUN-00000.parquet cannot be read as the file that `_state.json` lists: Generic LocalFileSystem error: Requested range was invalid: Wanted range starting at N, but object was only 5 bytes long. The error of each stream says what to do; the others were delivered.
+    ERROR chats: PLACE/lake/chats/month=2025-01/RUN-00001.parquet cannot be read as the file that `_state.json` lists: Generic LocalFileSystem error: Requested range was invalid: Wanted range starting at N, but object was only 5 bytes long. Bring the files back from a copy, or make the tables anew with `dump --mode overwrite --streams`.
+    1 of 1 streams were not read to their end: chats: PLACE/lake/chats/month=2025-01/RUN-00001.parquet cannot be read as the file that `_state.json` lists: Generic LocalFileSystem error: Requested range was invalid: Wanted range starting at N, but object was only 5 bytes long. The error of each stream says what to do; the others were delivered.
     ");
     assert_page!(dump(&place, "--streams roles,chats --mode overwrite --quiet"), @"
     exit 0
      WARN roles/RUN-00000.parquet cannot be read; a whole read takes its place
-     WARN chats/month=2025-01/RUN-00000.parquet cannot be read; a whole read takes its place
+     WARN chats/month=2025-01/RUN-00001.parquet cannot be read; a whole read takes its place
     ");
     assert_eq!(place.run("inspect lake").code, Some(0));
 }
