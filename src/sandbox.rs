@@ -1,5 +1,6 @@
-//! A faithful Zendesk Chat account on loopback: what the real service is known to do, oddities included. It shares no
-//! code with the connector, so that one misreading of the service cannot pass on both sides.
+//! A simulated Zendesk Chat account on loopback. It does what the real service is known to do, oddities included. It
+//! shares no code with the connector, so that a single misunderstanding of the service cannot affect both sides
+//! unnoticed.
 
 mod answer;
 mod consent;
@@ -61,17 +62,17 @@ impl Sandbox {
         let (stop, stopped) = oneshot::channel::<()>();
         let served = axum::serve(Door(listener), router.into_make_service_with_connect_info::<Wire>())
             .with_graceful_shutdown(async move { _ = stopped.await });
-        // Serving never fails: a connection that does is the affair of that connection.
+        // Serving never returns an error: a failed connection affects only itself.
         tokio::spawn(async move { _ = served.await });
         Ok(Self { address, service, _stop: stop })
     }
 
-    /// Where it answers, such as `http://127.0.0.1:8080`.
+    /// The base URL, such as `http://127.0.0.1:8080`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What it serves.
+    /// The account that it serves.
     pub fn account(&self) -> &Account {
         &self.service.account
     }
@@ -81,22 +82,22 @@ impl Sandbox {
         locked(&self.service.log).requests()
     }
 
-    /// A pair of tokens for an API client, as if somebody had let it in.
+    /// Issues a pair of tokens to an API client, as if a user had consented.
     pub fn pair(&self, client: &str) -> Pair {
         locked(&self.service.desk).pair(client, self.service.clock.now())
     }
 
-    /// Whether a refresh token does not work, or no longer.
+    /// Whether a refresh token is unknown or no longer valid.
     pub fn is_spent(&self, refresh: &str) -> bool {
         locked(&self.service.desk).is_spent(refresh)
     }
 
-    /// Ends the life of every access token that was given out.
+    /// Expires every access token that was issued.
     pub fn expire_tokens(&self) {
         locked(&self.service.desk).expire();
     }
 
-    /// Lets nothing go wrong any more.
+    /// Removes all faults: no later request meets one.
     pub fn heal(&self) {
         *locked(&self.service.script) = Script::new(Vec::new());
     }

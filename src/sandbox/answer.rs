@@ -1,4 +1,4 @@
-//! An answer before it goes out, and the answers that refuse.
+//! An answer before it is sent, and the answers that refuse a request.
 
 use std::io::{self, Read};
 
@@ -11,14 +11,14 @@ use flate2::write::GzEncoder;
 
 use super::sign_in::Denial;
 
-/// The type of nearly every answer.
+/// The content type of nearly every answer.
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// The type of a page for people.
+/// The content type of an HTML page.
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-/// The type of an answer in plain words.
+/// The content type of a plain-text answer.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
 
-/// What people see at an address that does not exist.
+/// The HTML page for an address that does not exist.
 const PAGE_NOT_FOUND: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Page not found</title></head>\
 <body><h1>Oops! The page you were looking for doesn't exist</h1></body></html>\n";
 
@@ -30,17 +30,17 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What was asked for.
+    /// A successful answer.
     pub fn json(body: Vec<u8>) -> Self {
         Self::of(StatusCode::OK, JSON, body)
     }
 
-    /// An error in the words of the Chat API.
+    /// An error in the form that the Chat API uses.
     pub fn error(status: StatusCode, error: &str, description: &str) -> Self {
         Self::of(status, JSON, format!(r#"{{"error":"{error}","description":"{description}"}}"#).into_bytes())
     }
 
-    /// An error whose whole body is known.
+    /// An error with the given body.
     pub fn error_body(status: StatusCode, body: &str) -> Self {
         Self::of(status, JSON, body.as_bytes().to_vec())
     }
@@ -61,12 +61,12 @@ impl Answer {
         Self::error(StatusCode::UNAUTHORIZED, "Unauthorized", description)
     }
 
-    /// The token is right and its owner may not do this.
+    /// The token is valid, but its owner may not do this.
     pub fn forbidden() -> Self {
         Self::error(StatusCode::FORBIDDEN, "Forbidden", "You do not have access to this resource")
     }
 
-    /// Too many requests: in JSON, and every second time in plain text.
+    /// Too many requests: alternately in JSON and in plain text.
     pub fn too_many(times_before: u64) -> Self {
         if times_before % 2 == 1 {
             let body = b"Number of allowed API requests per minute exceeded".to_vec();
@@ -76,29 +76,29 @@ impl Answer {
         Self::error(StatusCode::TOO_MANY_REQUESTS, "APIRateLimitExceeded", description)
     }
 
-    /// A page for people instead of an answer.
+    /// An HTML error page instead of an answer of the API.
     pub fn page_for_people(status: StatusCode) -> Self {
         Self::page(status, PAGE_NOT_FOUND.to_owned())
     }
 
-    /// A page.
+    /// An HTML page.
     pub fn page(status: StatusCode, page: String) -> Self {
         Self::of(status, HTML, page.into_bytes())
     }
 
-    /// The way to another address.
+    /// A redirect to another address.
     pub fn redirect(location: &str) -> Self {
         Self::of(StatusCode::FOUND, HTML, Vec::new()).with("location", location)
     }
 
-    /// Nobody is given a token for this.
+    /// A token is denied.
     pub fn denied(denial: Denial) -> Self {
         let status = if denial.error == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
         let Denial { error, description } = denial;
         Self::error_body(status, &format!(r#"{{"error":"{error}","error_description":"{description}"}}"#))
     }
 
-    /// An answer with a status and a body of any kind; a status that cannot be one becomes 500.
+    /// An answer with any status, headers and body; an invalid status becomes 500.
     pub fn scripted(code: u16, headers: &[(String, String)], body: &str) -> Self {
         let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut answer = Self::of(status, JSON, body.as_bytes().to_vec());
@@ -108,7 +108,7 @@ impl Answer {
         answer
     }
 
-    /// The same answer with another header, if it can be one.
+    /// The same answer with this header set; an invalid header is ignored.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
             self.set(name, value);
@@ -116,7 +116,7 @@ impl Answer {
         self
     }
 
-    /// The body as it goes out.
+    /// The body as it will be sent.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
@@ -141,13 +141,13 @@ impl Answer {
         self.headers.iter().any(|(name, _)| *name == header::CONTENT_ENCODING)
     }
 
-    /// A small compressed answer that becomes `size` bytes of white space in an array.
+    /// A small compressed answer that decompresses to `[` and `size` bytes of white space.
     pub fn bomb(size: u64) -> Self {
         let body = gzip(b"[".chain(io::repeat(b' ').take(size))).unwrap_or_default();
         Self::json(body).with("content-encoding", "gzip")
     }
 
-    /// The answer as it goes out at `now`.
+    /// The response to send at `now`.
     pub fn into_response(self, now: DateTime<Utc>) -> Response {
         let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         let answer = self.with("date", &date);
@@ -163,13 +163,13 @@ impl Answer {
         self.headers.push((name, value));
     }
 
-    /// An answer of a type.
+    /// An answer with a content type.
     fn of(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Self {
         Self { status, headers: vec![(header::CONTENT_TYPE, content_type)], body }
     }
 }
 
-/// What a reader gives, compressed.
+/// The content of a reader, compressed.
 fn gzip(mut reader: impl Read) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     io::copy(&mut reader, &mut encoder)?;

@@ -1,4 +1,5 @@
-//! Where people are sent to allow a client in: a page with two buttons, and the way back to where they came from.
+//! The consent page, where users allow a client to sign in: a page with two buttons, and the redirect back to the
+//! client.
 
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use url::Url;
@@ -8,7 +9,7 @@ use super::query::Query;
 use super::routes::{Service, locked};
 use super::sign_in::{Denial, scope_of};
 
-/// Where the pages and tokens of signing in are.
+/// The path of the pages and tokens for signing in.
 pub const ROOT: &str = "/oauth2/chat/";
 
 impl Service {
@@ -22,7 +23,7 @@ impl Service {
         }
     }
 
-    /// The page that asks whether a client may come in.
+    /// The page that asks whether a client may sign in.
     fn ask(&self, asked: &Query, query: &str) -> Answer {
         match self.way_back(asked) {
             Err(problem) => impossible(problem),
@@ -33,7 +34,7 @@ impl Service {
         }
     }
 
-    /// What comes of a button.
+    /// Handles the user's decision to allow or deny.
     fn decide(&self, form: &Query) -> Answer {
         let asked = Query::of(form.get("asked").unwrap_or_default());
         let back = match self.way_back(&asked) {
@@ -60,7 +61,7 @@ impl Service {
         }
     }
 
-    /// Where the browser goes afterwards; none where that cannot be trusted.
+    /// The redirect back to the client, or an error message if the client or its redirect URL is not registered.
     fn way_back(&self, asked: &Query) -> Result<Back, &'static str> {
         let client = asked.get("client_id").unwrap_or_default();
         if locked(&self.desk).client(client).is_none() {
@@ -69,7 +70,7 @@ impl Service {
         let redirect = asked.get("redirect_uri").unwrap_or_default();
         let url = Url::parse(redirect).map_err(|_| "The redirect URL is missing.")?;
         let registered = url.scheme() == "http" && url.host_str() == Some("localhost") && url.path() == "/";
-        // A browser shows no slash behind a port, but whoever compares addresses sees it.
+        // A browser does not show a slash after the port, but the URL with a slash is a different one in a comparison.
         if !registered || redirect.ends_with('/') || url.query().is_some() {
             return Err("The redirect URL is not registered with this API client.");
         }
@@ -88,7 +89,7 @@ impl Service {
     }
 }
 
-/// The scope that may be consented to.
+/// The requested scope, or a denial if the request is invalid.
 fn judged(asked: &Query) -> Result<String, Denial> {
     if !matches!(asked.get("response_type"), Some("code" | "token")) {
         let description = "The response type is not known";
@@ -100,7 +101,7 @@ fn judged(asked: &Query) -> Result<String, Denial> {
     scope_of(asked)
 }
 
-/// The way back to the client.
+/// The redirect back to the client.
 struct Back {
     url: Url,
     in_fragment: bool,
@@ -153,7 +154,7 @@ fn page(title: &str, body: &str) -> String {
     )
 }
 
-/// A text as it stands in a page.
+/// Text escaped for HTML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

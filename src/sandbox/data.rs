@@ -39,13 +39,13 @@ pub(super) use series::{ByEnd, Entries, Entry, Series};
 pub(super) use settings::{ACCOUNT, ROUTING};
 use timeline::Timeline;
 
-/// More of one kind in a year would leave no time between them.
+/// The most records of one kind in a year, so that there is time between them.
 const MOST_A_YEAR: i64 = 500_000_000;
 
-/// One of so many chats reaches a goal.
+/// One chat in this many reaches a goal.
 const CHATS_A_CONVERSION: i64 = 5;
 
-/// One of so many chats goes with a change of a department.
+/// There is one department event per this many chats.
 const CHATS_A_DEPARTMENT_EVENT: i64 = 10;
 
 /// The streams of an account, by their names in the connector.
@@ -95,7 +95,7 @@ pub(super) enum Export {
 }
 
 impl Export {
-    /// The name in the path and in the envelope, which is also the stream's.
+    /// The name in the path and in the envelope, which is also the name of the stream.
     pub fn name(self) -> &'static str {
         match self {
             Self::Chats => "chats",
@@ -106,7 +106,7 @@ impl Export {
         }
     }
 
-    /// The export of a name.
+    /// The export with this name.
     pub fn named(name: &str) -> Option<Self> {
         [Self::Chats, Self::AgentTimeline, Self::AgentEvents, Self::Conversions, Self::DepartmentEvents]
             .into_iter()
@@ -115,7 +115,7 @@ impl Export {
 }
 
 impl Account {
-    /// The account that holds what `holdings` says.
+    /// The account with the data that `holdings` describes.
     pub fn new(holdings: &Holdings) -> Self {
         let seed = |kind| branch(holdings.seed, kind);
         let late = |kind| Lateness::new(seed(kind), holdings.late.percent.min(100).into(), holdings.late.seconds());
@@ -149,17 +149,17 @@ impl Account {
         }
     }
 
-    /// The seed that everything comes from.
+    /// The seed that all data is derived from.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// When the account opened; its first year is that of its number of chats.
+    /// When the account opened. Its first year starts here and has exactly the configured number of chats.
     pub fn opening() -> DateTime<Utc> {
         DateTime::from_timestamp_micros(OPENING).unwrap_or_default()
     }
 
-    /// Every record of a stream as it stands at `now`, as JSON text, made without any paging; none for an unknown stream.
+    /// Every record of a stream as it is at `now`, as JSON text, produced without paging; `None` for an unknown stream.
     pub fn truth(&self, stream: &str, now: DateTime<Utc>) -> Option<Vec<String>> {
         let now = now.timestamp_micros();
         if let Some(export) = Export::named(stream) {
@@ -174,7 +174,7 @@ impl Account {
         }
     }
 
-    /// How many records of a stream stand at `now`; none for an unknown stream.
+    /// How many records of a stream are visible at `now`; `None` for an unknown stream.
     pub fn count(&self, stream: &str, now: DateTime<Utc>) -> Option<u64> {
         match Export::named(stream) {
             Some(export) => Some(series::count(self.series(export), now.timestamp_micros()).unsigned_abs()),
@@ -193,17 +193,17 @@ impl Account {
         }
     }
 
-    /// The agents of `now`, by id.
+    /// The agents at `now`, in the order of ids.
     pub(super) fn agents(&self, now: i64) -> Vec<(i64, String)> {
         self.people.agents(now)
     }
 
-    /// The bans of `now`, by id.
+    /// The bans at `now`, in the order of ids.
     pub(super) fn bans(&self, now: i64) -> Vec<Ban> {
         bans::bans(branch(self.seed, 6), self.bans, now)
     }
 
-    /// A stream that is answered as one whole array.
+    /// The records of a stream that the service returns as one array; `None` for any other stream.
     pub(super) fn list(&self, stream: &str) -> Option<Vec<String>> {
         match stream {
             "departments" => Some(self.people.departments()),
@@ -217,7 +217,7 @@ impl Account {
     }
 }
 
-/// A number of records a year, as far as there is time for them.
+/// A number of records per year, limited to `MOST_A_YEAR`.
 fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX).min(MOST_A_YEAR)
 }

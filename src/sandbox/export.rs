@@ -1,4 +1,4 @@
-//! Pages of the five incremental exports: what may be asked, which records follow, what the envelope says of them.
+//! Pages of the five incremental exports: the valid requests, the records of a page and its envelope.
 
 use std::fmt::Write;
 
@@ -10,10 +10,10 @@ use super::query::Query;
 /// The most records a page of an export holds.
 const MOST: usize = 1_000;
 
-/// How long ago a `start_time` must lie.
+/// How far in the past a `start_time` must lie.
 const FIVE_MINUTES: i64 = 300 * SECOND;
 
-/// About how many bytes a record takes at most, so that a page is written without moving.
+/// About the most bytes that a record takes, so that a page's buffer is allocated only once.
 const ROOM_FOR_RECORD: usize = 4_500;
 
 /// A place in an export; times in microseconds.
@@ -31,7 +31,7 @@ pub struct Request<'a> {
     limit: usize,
 }
 
-/// A page and the position behind it, in microseconds.
+/// A page and the position after it, in microseconds.
 pub struct Page {
     /// The body of the answer.
     pub body: Vec<u8>,
@@ -40,7 +40,7 @@ pub struct Page {
 }
 
 impl<'a> Request<'a> {
-    /// The request that a query makes, or the refusal of what cannot be asked.
+    /// The request in a query, or the refusal of an invalid one.
     pub fn parse(export: Export, query: &'a Query, behaviour: &Behaviour) -> Result<Self, Answer> {
         let time = query.get("start_time").map_or(Ok(0), |text| parse_time(export, text));
         let limit = query.get("limit").map_or(Ok(MOST), str::parse);
@@ -62,12 +62,14 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The page as it stands at `now`; `base` is what its next address begins with, and `last_end` where the last page ended.
+    /// The page as it is at `now`. `base` is the beginning of its `next_page`, and `last_end` is where the last page
+    /// ended.
     pub fn page(&self, account: &Account, behaviour: &Behaviour, base: &str, last_end: Option<i64>, now: i64) -> Page {
-        // A trickle is what comes into being between two requests: whatever was sent before is there, and one record more.
         let stretch = behaviour.page_span.and_then(|span| i64::try_from(span.as_micros()).ok());
         let stretch = stretch.map(|length| self.position.time.saturating_add(length)).filter(|end| *end < now);
         let mut is_cut = false;
+        // With a trickle, one record appears between two requests: a page has the records that were sent before and one
+        // new one.
         let known = last_end.map_or(self.position.time, |end| end.max(self.position.time));
         let series = account.series(self.export);
         let mut pen = Pen::with_room(self.room());
@@ -125,7 +127,7 @@ impl<'a> Request<'a> {
         Box::new(Entries::new(series, self.position.time, now))
     }
 
-    /// Whether a record lies before what is asked for.
+    /// Whether a record lies before the requested position.
     fn is_passed(&self, stamp: i64, id: &str, behaviour: &Behaviour) -> bool {
         let bound = match &self.position.id {
             Some(from) if stamp == self.position.time && id < from.as_str() => return true,
@@ -142,7 +144,7 @@ impl<'a> Request<'a> {
         if self.export == Export::Chats { self.limit * ROOM_FOR_RECORD } else { self.limit * 300 }
     }
 
-    /// Writes a record as far as `fields` asks for it; only chats know that parameter.
+    /// Writes a record with the members that `fields` selects; only chats support that parameter.
     fn write(&self, series: &dyn Series, record: i64, id: &str, now: i64, pen: &mut Pen) {
         if self.export != Export::Chats {
             return series.write(record, now, pen);
@@ -159,7 +161,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Writes the position behind a page, in the unit of the export or in another.
+    /// Writes the position after a page, in the unit of the export or, with `foreign_times`, in another one.
     fn write_end(&self, pen: &mut Pen, time: i64, behaviour: &Behaviour) {
         match self.export {
             Export::AgentTimeline if behaviour.foreign_times => pen.integer(time.div_euclid(SECOND)),
@@ -170,7 +172,7 @@ impl<'a> Request<'a> {
         };
     }
 
-    /// Writes the query of the next page: what was asked, from the new position.
+    /// Writes the query of the next page: the request's parameters with the new position.
     fn write_query(&self, pen: &mut Pen, time: i64, id: Option<&str>, behaviour: &Behaviour) {
         for name in ["fields", "limit"] {
             if let Some(value) = self.query.get(name) {
@@ -203,12 +205,13 @@ fn ids(export: Export, behaviour: &Behaviour) -> Ids {
     }
 }
 
-/// Whether an export heeds a `start_id`: agent events do even where they tell none.
+/// Whether an export uses a `start_id`; agent events do even if their envelopes have no ids.
 fn pages_by_id(export: Export, behaviour: &Behaviour) -> bool {
     export != Export::AgentTimeline || behaviour.timeline_ids != Ids::Untold
 }
 
-/// A `start_time` in microseconds: given in seconds, but in microseconds for the time line; with a fraction for agent events only.
+/// Parses a `start_time` to microseconds. It is given in seconds, for the timeline in microseconds; only agent events
+/// allow a fraction.
 fn parse_time(export: Export, text: &str) -> Result<i64, ()> {
     let (whole, fraction) = match text.split_once('.') {
         Some((whole, fraction)) if export == Export::AgentEvents => (whole, fraction),
@@ -225,7 +228,7 @@ fn parse_time(export: Export, text: &str) -> Result<i64, ()> {
     whole.checked_mul(SECOND).and_then(|time| time.checked_add(micros)).ok_or(())
 }
 
-/// The members of a record that a list of names asks for, always with the id.
+/// The members of a record that a list of names selects, always including the id.
 fn selection(record: &str, wanted: &str) -> String {
     let members: std::collections::BTreeMap<&str, &serde_json::value::RawValue> =
         serde_json::from_str(record).unwrap_or_default();
@@ -238,13 +241,13 @@ fn selection(record: &str, wanted: &str) -> String {
     format!("{{{}}}", selected.join(","))
 }
 
-/// Text within JSON quotes.
+/// Text escaped for use within JSON quotes.
 fn json_text(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// Text within a query.
+/// Text percent-encoded for a query.
 fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {

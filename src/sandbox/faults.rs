@@ -1,4 +1,4 @@
-//! What goes wrong, and when: a script of rules, each with the requests that meet it.
+//! What goes wrong, and when: a script of rules, each with the requests that it applies to.
 
 mod play;
 mod rewrite;
@@ -12,7 +12,7 @@ use super::data::Dice;
 /// One way in which an answer goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// Another answer altogether.
+    /// A different answer.
     Status {
         /// Its HTTP status.
         code: u16,
@@ -21,9 +21,9 @@ pub enum Fault {
         /// Its body.
         body: String,
     },
-    /// A page for people, with this status.
+    /// An HTML page with this status.
     Html(u16),
-    /// Status 200 and nothing else.
+    /// Status 200 with an empty body.
     EmptyBody,
     /// The connection is reset without an answer.
     Reset,
@@ -31,44 +31,45 @@ pub enum Fault {
     ResetInHead,
     /// The connection is reset after the answer's head.
     ResetAfterHead,
-    /// The connection ends in the middle of the right answer's body.
+    /// The connection ends in the middle of the correct answer's body.
     TruncatedBody,
-    /// Half of the right answer's body, with the length of that half.
+    /// Half of the correct answer's body, with the content length of that half.
     HalfBody,
-    /// The right answer, compressed and damaged on its way.
+    /// The correct answer, compressed and then damaged.
     CorruptGzip,
-    /// A small body that is this large once it is decompressed.
+    /// A small body that is about this many bytes long once it is decompressed.
     GzipBomb(u64),
-    /// The right answer after this long.
+    /// The correct answer after this delay.
     Stall(Duration),
-    /// Half of the right answer's body, and after this long the rest.
+    /// Half of the correct answer's body, and the rest after this delay.
     StallInBody(Duration),
-    /// The right answer to the request before this one, to the same path.
+    /// The correct answer to the previous request to the same path.
     Repeat,
-    /// The right answer to the request that should come next.
+    /// The correct answer to the request that should come next.
     Ahead,
-    /// The right records, with an end a day before what was asked for.
+    /// The correct records, with an end one unit before the requested `start_time`.
     Backwards,
-    /// The right answer with a `next_page` that begins with this.
+    /// The correct answer with a `next_page` that begins with this.
     NextPageOn(String),
-    /// The right answer with line breaks and indents between all tokens.
+    /// The correct answer with line breaks and indents between all tokens.
     Pretty,
-    /// The right answer, its first record beginning with these members too, each with a comma behind it.
+    /// The correct answer with these members added at the beginning of its first record, each followed by a comma.
     Extra(Vec<u8>),
 }
 
 impl Fault {
-    /// An answer of `code` with neither headers nor a body of its own.
+    /// An answer with status `code` and neither extra headers nor a body.
     pub fn status(code: u16) -> Self {
         Self::Status { code, headers: Vec::new(), body: String::new() }
     }
 
-    /// An answer of `code` with one header and a body.
+    /// An answer with status `code`, one header and a body.
     pub fn refusal(code: u16, header: (&str, &str), body: &str) -> Self {
         Self::Status { code, headers: vec![(header.0.to_owned(), header.1.to_owned())], body: body.to_owned() }
     }
 
-    /// Every kind of fault that a client who asks again gets over within seconds, without losing or doubling anything.
+    /// Every kind of temporary fault: a client that retries recovers within seconds, without losing or duplicating
+    /// records.
     pub fn passing() -> Vec<Self> {
         let short = Duration::from_secs(2);
         let too_many = "Number of allowed API requests per minute exceeded";
@@ -86,11 +87,11 @@ impl Fault {
 enum Requests {
     /// Those with these numbers, counted from 1.
     Numbered(RangeInclusive<u64>),
-    /// One in so many, as chance falls for a seed.
+    /// One request in `one_in` on average, chosen by `seed`.
     Share { one_in: u32, seed: u64 },
 }
 
-/// Faults and the requests that meet one of them.
+/// Faults, and the requests that meet one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     path: Option<String>,
@@ -99,22 +100,23 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// `fault` for these of all requests, counted from 1.
+    /// `fault` for all requests with these numbers, counted from 1.
     pub fn of_all(requests: RangeInclusive<u64>, fault: Fault) -> Self {
         Self { path: None, requests: Requests::Numbered(requests), faults: vec![fault] }
     }
 
-    /// `fault` for these of the requests to `path` below `/api/v2/chat/`, counted from 1.
+    /// `fault` for the requests to `path` below `/api/v2/chat/` with these numbers, counted from 1 for that path.
     pub fn of_path(path: &str, requests: RangeInclusive<u64>, fault: Fault) -> Self {
         Self { path: Some(path.to_owned()), requests: Requests::Numbered(requests), faults: vec![fault] }
     }
 
-    /// One of `faults` for one request in `one_in`; the same requests meet the same faults under the same seed.
+    /// One of `faults` for one request in `one_in`; with the same seed, the same requests meet the same faults.
     pub fn of_share(one_in: u32, seed: u64, faults: Vec<Fault>) -> Self {
         Self { path: None, requests: Requests::Share { one_in, seed }, faults }
     }
 
-    /// The fault that request `of_all`, the path's `of_path`, meets by this rule.
+    /// The fault that a request meets by this rule; `of_all` is its number among all requests, `of_path` among those to
+    /// its path.
     fn fault(&self, path: &str, of_all: u64, of_path: u64) -> Option<&Fault> {
         if self.path.as_deref().is_some_and(|wanted| wanted != path) {
             return None;
@@ -133,36 +135,36 @@ impl Rule {
     }
 }
 
-/// The script under way: which requests have come.
+/// The script in progress, with counts of the requests so far.
 pub struct Script {
     rules: Vec<Rule>,
     all: u64,
     by_path: HashMap<String, Course>,
 }
 
-/// The requests to one path.
+/// The requests to one path so far.
 #[derive(Default)]
 struct Course {
     count: u64,
     query: String,
 }
 
-/// What the script says of one request.
+/// What the script decides for one request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
-    /// The query of the request before, to the same path; the request's own if it is the first.
+    /// The query of the previous request to the same path; the request's own query if it is the first.
     pub query_before: String,
 }
 
 impl Script {
-    /// The script of `rules`; the first one that applies wins.
+    /// A script of `rules`; the first rule that applies wins.
     pub fn new(rules: Vec<Rule>) -> Self {
         Self { rules, all: 0, by_path: HashMap::new() }
     }
 
-    /// What the next request, to `path` with `query`, meets.
+    /// Counts the next request, to `path` with `query`, and returns the fault that it meets, if any.
     pub fn next(&mut self, path: &str, query: &str) -> Option<Turn> {
         if self.rules.is_empty() {
             return None;

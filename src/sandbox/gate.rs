@@ -1,17 +1,17 @@
-//! The rate limit, counted exactly over the last sixty seconds, and what was asked.
+//! The rate limit, counted exactly over the last sixty seconds, and the log of requests.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What the rate limit is counted over.
+/// The period over which the rate limit counts requests.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// Requests that the log remembers; a sandbox may stand for weeks.
+/// The number of requests that the log keeps; a sandbox may run for weeks.
 const REMEMBERED: usize = 100_000;
 
-/// Counts requests and says which ones are too many.
+/// Counts requests and refuses those over the limit.
 pub struct Gate {
     limit: Option<u32>,
     allowed: VecDeque<Instant>,
@@ -20,21 +20,21 @@ pub struct Gate {
     refused: u64,
 }
 
-/// A request that is one too many.
+/// The refusal of a request over the limit.
 pub struct TooMany {
-    /// How long until one more is allowed.
+    /// How long until the next request is allowed.
     pub wait: Duration,
-    /// How many were refused before.
+    /// How many requests were refused before.
     pub before: u64,
 }
 
 impl Gate {
-    /// A gate that lets `limit` requests a minute through, or all of them.
+    /// A gate that allows `limit` requests a minute, or any number if `None`.
     pub fn new(limit: Option<u32>) -> Self {
         Self { limit, allowed: VecDeque::new(), arrived: VecDeque::new(), peak: 0, refused: 0 }
     }
 
-    /// Counts a request that arrives `now`; a refused one does not use up the quota.
+    /// Counts a request that arrives at `now`; a refused request does not use up quota.
     pub fn arrive(&mut self, now: Instant) -> Result<(), TooMany> {
         forget(&mut self.arrived, now);
         self.arrived.push_back(now);
@@ -57,25 +57,25 @@ impl Gate {
     }
 }
 
-/// Forgets what arrived a minute ago or earlier.
+/// Removes the arrivals of a minute ago or earlier.
 fn forget(arrivals: &mut VecDeque<Instant>, now: Instant) {
     while arrivals.front().is_some_and(|first| now.duration_since(*first) >= WINDOW) {
         arrivals.pop_front();
     }
 }
 
-/// One request as it was asked and answered.
+/// One request and the status of its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logged {
-    /// The path, percent-encoded as it came.
+    /// The path, percent-encoded as received.
     pub path: String,
-    /// The query, percent-encoded as it came; empty where there was none.
+    /// The query, percent-encoded as received; empty if there was none.
     pub query: String,
-    /// The status of the answer; none where there was no answer, or none yet.
+    /// The status of the answer; `None` if there was no answer, or not yet.
     pub status: Option<u16>,
 }
 
-/// What was asked, in the order of arrival.
+/// The requests in the order of arrival.
 #[derive(Default)]
 pub struct Log {
     requests: VecDeque<Logged>,
@@ -83,7 +83,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Notes a request and gives the number to answer it by.
+    /// Logs a request and returns its number, by which its answer is logged.
     pub fn ask(&mut self, path: &str, query: &str) -> usize {
         if self.requests.len() == REMEMBERED {
             self.requests.pop_front();
@@ -93,7 +93,7 @@ impl Log {
         self.forgotten + self.requests.len() - 1
     }
 
-    /// Notes how request `number` was answered.
+    /// Logs the status of the answer to request `number`.
     pub fn answer(&mut self, number: usize, status: u16) {
         let logged = number.checked_sub(self.forgotten).and_then(|place| self.requests.get_mut(place));
         if let Some(logged) = logged {
@@ -101,7 +101,7 @@ impl Log {
         }
     }
 
-    /// The requests that are remembered.
+    /// The logged requests.
     pub fn requests(&self) -> Vec<Logged> {
         self.requests.iter().cloned().collect()
     }

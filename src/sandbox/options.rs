@@ -1,4 +1,5 @@
-//! What a sandbox holds and how it behaves: wherever the real service's behaviour is not known, it plays both.
+//! The data and the behaviour of a sandbox. Where the real service's behaviour is not known, the sandbox can simulate
+//! each possibility.
 
 use std::time::Duration;
 
@@ -8,37 +9,37 @@ pub use super::data::{BulkEdit, Holdings, Late};
 use super::faults::Rule;
 use crate::clock::Clock;
 
-/// The access token that a sandbox knows unless it is told another one.
+/// The access token that a sandbox accepts unless another one is configured.
 pub const DEFAULT_TOKEN: &str = "sandbox-token";
 
-/// The ID of the API client that must not sign in by itself.
+/// The ID of the public API client, which may not sign in with its own credentials.
 pub const PUBLIC_CLIENT: &str = "sandbox-client";
 
-/// The ID of the API client that may.
+/// The ID of the confidential API client, which may sign in with its own credentials.
 pub const CONFIDENTIAL_CLIENT: &str = "sandbox-confidential";
 
-/// The secret of both.
+/// The secret of both clients.
 pub const CLIENT_SECRET: &str = "sandbox-secret";
 
-/// Requests a minute that the real service allows.
+/// The requests per minute that the real service allows.
 pub const REQUESTS_PER_MINUTE: u32 = 200;
 
-/// Everything that can be said about a sandbox.
+/// All settings of a sandbox.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The port on 127.0.0.1; 0 for any free one.
     pub port: u16,
     /// The access token that is accepted.
     pub token: String,
-    /// The account's time of day.
+    /// The account's clock.
     pub clock: Clock,
     /// What the account holds.
     pub holdings: Holdings,
     /// How the service answers.
     pub behaviour: Behaviour,
-    /// How people and programs sign in.
+    /// How users and programs sign in.
     pub sign_in: SignIn,
-    /// What goes wrong, and when.
+    /// The faults, and the requests that meet them.
     pub faults: Vec<Rule>,
 }
 
@@ -56,34 +57,34 @@ impl Default for Options {
     }
 }
 
-/// Whether the record that stands exactly at the position asked for is sent again.
+/// Whether the record exactly at the requested position is sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
-    /// It is.
+    /// It is sent.
     Inclusive,
-    /// It is not.
+    /// It is not sent.
     Exclusive,
 }
 
-/// Where the service refuses a `start_time` of less than five minutes ago.
+/// When the service refuses a `start_time` of less than five minutes ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum FiveMinuteRule {
-    /// In each request.
+    /// In every request.
     Always,
-    /// Only where a walk begins: not with a `start_id`, and not at the position that the last page gave.
+    /// Only at the beginning of a walk: not with a `start_id`, and not at the position where the last page ended.
     First,
-    /// Nowhere.
+    /// Never.
     Off,
 }
 
-/// Which `end_id` and `start_id` an export's envelope has.
+/// Whether an export's envelope has an `end_id`, and its `next_page` a `start_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Ids {
     /// Both, as chats have them.
     Told,
     /// None.
     Untold,
-    /// Both, but none on a page that holds less than it might.
+    /// Both on full pages, none on others.
     FullPages,
 }
 
@@ -105,14 +106,14 @@ pub enum BansLimit {
     PerArray,
 }
 
-/// Why the service refuses a request whatever its token.
+/// Why the service refuses a request regardless of its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// 403 on these paths below `/api/v2/chat/`.
     Forbidden(Vec<String>),
     /// 404 on these paths below `/api/v2/chat/`.
     Missing(Vec<String>),
-    /// 403 everywhere: the token's owner has not the role.
+    /// 403 everywhere: the token's owner lacks the role.
     MissingRole,
     /// 404 everywhere, with the error as text: the account has no Chat.
     NoChat,
@@ -120,27 +121,27 @@ pub enum Refusal {
     NoChatObject,
     /// 404 everywhere: there is no such subdomain.
     WrongSubdomain,
-    /// 404 everywhere, as a page for people: there is no such host.
+    /// 404 everywhere, as an HTML page: there is no such host.
     UnknownHost,
 }
 
-/// How the service answers. The default is what is known of the real one.
+/// How the service answers. The default is what is known about the real service.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a behaviour of its own")]
 pub struct Behaviour {
-    /// Requests allowed in any sixty seconds; none where there is no limit.
+    /// Requests allowed in any sixty seconds; `None` for no limit.
     pub requests_per_minute: Option<u32>,
-    /// Whether a 429 says how long to wait.
+    /// Whether a 429 has a `Retry-After` header.
     pub retry_after: bool,
     /// How long each request waits before it is answered.
     pub latency: Duration,
-    /// Whether bodies are compressed for those who accept it.
+    /// Whether bodies are compressed for clients that accept gzip.
     pub gzip: bool,
-    /// The host of `next_page`, such as `https://www.zopim.com`; the sandbox's own where not given.
+    /// The host of `next_page`, such as `https://www.zopim.com`; the sandbox's own if not given.
     pub next_page_base: Option<String>,
-    /// The most records a page holds, whatever limit is asked for.
+    /// The most records on a page, even if the request has a higher `limit`.
     pub page_cap: Option<usize>,
-    /// From this moment on each request finds one new record.
+    /// From this moment on, each page ends after its first new record, as if one record appeared between two requests.
     pub trickle_since: Option<DateTime<Utc>>,
     /// The bound of a position with an id.
     pub bound_with_id: Bound,
@@ -150,12 +151,13 @@ pub struct Behaviour {
     pub timeline_bound: Bound,
     /// The ids in the envelopes of chats, conversions and department events.
     pub chat_ids: Ids,
-    /// Whether `next_page` is null on the page behind which nothing is known yet.
+    /// Whether `next_page` is null on the last page, after which there are no records yet.
     pub null_next_page: bool,
-    /// The longest stretch of time that a page goes over: one without records leads on to its end.
+    /// The longest period that a page covers. Unless its limit cuts it short, the page ends at the end of that period,
+    /// even without records.
     pub page_span: Option<Duration>,
-    /// Whether what is told of the position behind a page counts in another unit than a position that is asked for:
-    /// microseconds instead of seconds, and the other way round.
+    /// Whether `end_time` and `next_page` use another unit than a `start_time` in a request: microseconds instead of
+    /// seconds, and vice versa.
     pub foreign_times: bool,
     /// The ids in the envelope of `agent_timeline`.
     pub timeline_ids: Ids,
@@ -163,13 +165,13 @@ pub struct Behaviour {
     pub timeline_order: TimelineOrder,
     /// The ids in the envelope of `agent_events`.
     pub agent_events_ids: Ids,
-    /// Where a recent `start_time` is refused.
+    /// When a recent `start_time` is refused.
     pub five_minute_rule: FiveMinuteRule,
     /// How a page of bans is limited.
     pub bans_limit: BansLimit,
     /// Whether an empty array of bans is left out.
     pub omit_empty_bans: bool,
-    /// Why requests are refused.
+    /// Why requests are refused, if they are.
     pub refusal: Option<Refusal>,
 }
 
@@ -201,22 +203,22 @@ impl Default for Behaviour {
     }
 }
 
-/// How people and programs sign in.
+/// How users and programs sign in.
 #[derive(Debug, Clone)]
 pub struct SignIn {
     /// The API clients that are registered.
     pub clients: Vec<ApiClient>,
-    /// How long an access token lives; for ever where not given.
+    /// How long an access token is valid; forever if not given.
     pub token_life: Option<Duration>,
-    /// How many requests an access token opens; any number where not given.
+    /// How many requests an access token is valid for; any number if not given.
     pub token_requests: Option<u32>,
-    /// When an answer says how long an access token lives.
+    /// When a token response says how long the access token is valid.
     pub announce_life: AnnounceLife,
     /// How long a code can be exchanged.
     pub code_life: Duration,
     /// Which refresh tokens come with access tokens.
     pub refresh_tokens: RefreshTokens,
-    /// Whether a code can be exchanged only by who has the verifier that it was announced with.
+    /// Whether PKCE is enforced: a code with a challenge can be exchanged only with the matching verifier.
     pub pkce: bool,
 }
 
@@ -236,34 +238,34 @@ impl Default for SignIn {
     }
 }
 
-/// An API client. Its redirect URLs are those of this machine, `http://localhost` with any port.
+/// An API client. Its redirect URL is `http://localhost` with any port.
 #[derive(Debug, Clone)]
 pub struct ApiClient {
-    /// Its public name.
+    /// Its public ID.
     pub id: String,
     /// Its secret.
     pub secret: String,
-    /// Whether it may sign in by itself, and must always prove who it is.
+    /// Whether it may sign in with its own credentials, and must always send its secret.
     pub confidential: bool,
 }
 
-/// When an answer says how long an access token lives.
+/// When a token response says how long the access token is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum AnnounceLife {
-    /// Each time.
+    /// In every response.
     Always,
-    /// Where the request names a life.
+    /// If the request has `expires_in`.
     WhenAsked,
-    /// At no time.
+    /// Never.
     Never,
 }
 
 /// Which refresh tokens come with access tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum RefreshTokens {
-    /// Each works once, and takes the tokens that came with it along.
+    /// Each works once; using it also revokes the access token issued with it.
     SingleUse,
-    /// One that works each time.
+    /// One that can be used any number of times.
     Lasting,
     /// None.
     None,

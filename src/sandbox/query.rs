@@ -6,7 +6,7 @@ use axum::http::Uri;
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// The parameters of a query, without its question mark; those that cannot be decoded are as good as absent.
+    /// The parameters of a query without its question mark; a query that cannot be decoded has none.
     pub fn of(query: &str) -> Self {
         let uri = Uri::try_from(format!("/?{query}")).unwrap_or_default();
         Self(axum::extract::Query::try_from_uri(&uri).map_or_else(|_| Vec::new(), |query| query.0))

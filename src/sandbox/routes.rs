@@ -1,4 +1,4 @@
-//! The fifteen endpoints, behind what a request has to pass first: the script of faults, the rate limit, the token.
+//! The fifteen endpoints, and what a request has to pass before them: the script of faults, the rate limit, the token.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,16 +22,16 @@ use super::sign_in::{Desk, Opens};
 use super::wire::Wire;
 use crate::clock::Clock;
 
-/// Where the Chat API lives on its host.
+/// The path of the Chat API on its host.
 const ROOT: &str = "/api/v2/chat/";
 
-/// The most agents that can be asked for; more are refused.
+/// The highest `limit` for agents; a higher one is refused.
 const MOST_AGENTS: usize = 100;
 
-/// The most bans a page holds; asking for more is asking for this many.
+/// The highest `limit` for bans; a higher one is reduced to this.
 const MOST_BANS: usize = 1_000;
 
-/// What a page of agents or bans holds when no limit is asked for.
+/// The `limit` for agents or bans if the request has none.
 const DEFAULT_LIMIT: usize = 10;
 
 /// The most bytes of a form.
@@ -39,19 +39,19 @@ const MOST_FORM: usize = 64 * 1024;
 
 /// A running service.
 pub struct Service {
-    /// What it serves.
+    /// The account that it serves.
     pub account: Account,
-    /// What was asked.
+    /// The requests so far.
     pub log: Mutex<Log>,
-    /// Who may pass.
+    /// The rate limit.
     pub gate: Mutex<Gate>,
-    /// What goes wrong.
+    /// The faults.
     pub script: Mutex<Script>,
-    /// Its time of day.
+    /// Its clock.
     pub clock: Clock,
-    /// The token it accepts at any time.
+    /// The token that it always accepts.
     pub token: String,
-    /// Who else may come in.
+    /// The codes and tokens issued to API clients.
     pub desk: Mutex<Desk>,
     /// How it answers.
     pub behaviour: Behaviour,
@@ -61,7 +61,7 @@ pub struct Service {
     pub last_ends: Mutex<Vec<(Export, i64)>>,
 }
 
-/// The value behind a lock; no holder leaves it half-changed, so that one which panicked does no harm.
+/// Locks a mutex even if a holder panicked: no holder leaves the value half-changed.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -75,10 +75,10 @@ pub async fn serve(
     let (request, body) = request.into_parts();
     let (path, query) = (request.uri.path(), request.uri.query().unwrap_or_default());
     let number = locked(&service.log).ask(path, query);
-    // What is too long for a form, or breaks off, is as good as empty.
+    // A body that is too long for a form, or breaks off, counts as empty.
     let form = to_bytes(body, MOST_FORM).await.unwrap_or_default();
     let form = String::from_utf8_lossy(&form);
-    // Signing in is none of the API's requests.
+    // Requests for signing in do not count against the API's rate limit.
     let admitted = if path.starts_with(consent::ROOT) { Ok(()) } else { locked(&service.gate).arrive(Instant::now()) };
     let turn = locked(&service.script).next(path.strip_prefix(ROOT).unwrap_or(path), query);
     pause(service.behaviour.latency + turn.as_ref().map_or(Duration::ZERO, |turn| turn.fault.delay())).await;
@@ -96,7 +96,7 @@ pub async fn serve(
     response
 }
 
-/// Waits, unless there is nothing to wait for.
+/// Waits for `duration`, unless it is zero.
 async fn pause(duration: Duration) {
     if !duration.is_zero() {
         tokio::time::sleep(duration).await;
@@ -110,7 +110,7 @@ fn accepts_gzip(request: &Parts) -> bool {
 }
 
 impl Service {
-    /// The right answer to a request with this query instead of its own.
+    /// The correct answer to a request with this query instead of its own.
     fn answer(&self, request: &Parts, query: &str, form: &str, admitted: &Result<(), TooMany>) -> Answer {
         let path = request.uri.path();
         if path.starts_with(consent::ROOT) {
@@ -120,7 +120,7 @@ impl Service {
         self.admit(request, query, admitted).unwrap_or_else(|refusal| refusal)
     }
 
-    /// What a request asks for, or why it does not get it.
+    /// The resource that a request asks for, or the refusal.
     fn admit(&self, request: &Parts, query: &str, admitted: &Result<(), TooMany>) -> Result<Answer, Answer> {
         admitted.as_ref().map_err(|too_many| self.too_many(too_many))?;
         let unknown = || self.refusal_of_all().unwrap_or_else(Answer::not_found);
@@ -141,7 +141,7 @@ impl Service {
         self.resource(resource, &Query::of(query))
     }
 
-    /// The refusal of a request that is one too many.
+    /// The refusal of a request over the rate limit.
     fn too_many(&self, too_many: &TooMany) -> Answer {
         let answer = Answer::too_many(too_many.before);
         if !self.behaviour.retry_after {
@@ -151,7 +151,7 @@ impl Service {
         answer.with("retry-after", &seconds.to_string())
     }
 
-    /// The refusals that come before anybody looks at the token.
+    /// The refusals that apply before the token is checked.
     fn refusal_of_all(&self) -> Option<Answer> {
         let body = match self.behaviour.refusal.as_ref()? {
             Refusal::NoChat => r#"{"error":"Not Found"}"#,
@@ -165,7 +165,7 @@ impl Service {
         Some(Answer::error_body(StatusCode::NOT_FOUND, body))
     }
 
-    /// What the token that the request bears opens.
+    /// The access that the request's token gives.
     fn opened(&self, request: &Parts) -> Opens {
         let given = request.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         match given.and_then(|given| given.strip_prefix("Bearer ")) {
@@ -175,7 +175,7 @@ impl Service {
         }
     }
 
-    /// Refuses what the token may not see.
+    /// Refuses a resource that the token may not read.
     fn check_access(&self, resource: &str) -> Result<(), Answer> {
         let named = |paths: &[String]| paths.iter().any(|path| path == resource);
         match &self.behaviour.refusal {
@@ -186,7 +186,7 @@ impl Service {
         }
     }
 
-    /// What is at a path below the root.
+    /// The resource at a path below the root.
     fn resource(&self, resource: &str, query: &Query) -> Result<Answer, Answer> {
         if let Some(export) = resource.strip_prefix("incremental/").and_then(Export::named) {
             return self.export(export, query);
@@ -200,7 +200,7 @@ impl Service {
         }
     }
 
-    /// One page of an export, if it may be asked for.
+    /// One page of an export, or the refusal of an invalid request.
     fn export(&self, export: Export, query: &Query) -> Result<Answer, Answer> {
         let request = export::Request::parse(export, query, &self.behaviour)?;
         let now = self.now();
@@ -215,7 +215,7 @@ impl Service {
         Ok(Answer::json(page.body))
     }
 
-    /// Agents from `since_id` on, that one included.
+    /// Agents with an id of `since_id` or higher.
     fn agents(&self, query: &Query) -> Result<Answer, Answer> {
         let (since, limit) = since_and_limit(query)?;
         if limit > MOST_AGENTS {
@@ -225,7 +225,7 @@ impl Service {
         Ok(array(&agents.take(limit).map(|(_, record)| record).collect::<Vec<_>>()))
     }
 
-    /// Bans from `since_id` on, that one included, in one array a kind.
+    /// Bans with an id of `since_id` or higher, in one array for each kind.
     fn bans(&self, query: &Query) -> Result<Answer, Answer> {
         let (since, limit) = since_and_limit(query)?;
         let limit = limit.min(MOST_BANS);
@@ -248,7 +248,7 @@ impl Service {
         Ok(Answer::json(format!("{{{}}}", members.join(",")).into_bytes()))
     }
 
-    /// The time of day in microseconds.
+    /// The current time in microseconds.
     fn now(&self) -> i64 {
         self.clock.now().timestamp_micros()
     }

@@ -1,4 +1,4 @@
-//! Who may come in: API clients, the codes and tokens given to them, and how long those last.
+//! The authorization server: API clients, the codes and tokens issued to them, and how long those are valid.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use serde_json::json;
 use super::options::{AnnounceLife, ApiClient, RefreshTokens, SignIn};
 use super::query::Query;
 
-/// What a token may open.
+/// The scopes that a token may have.
 const SCOPES: [&str; 3] = ["read", "write", "chat"];
 
-/// Everything that was given out.
+/// Issues codes and tokens, and keeps those that it issued.
 pub struct Desk {
     rules: SignIn,
     seed: u64,
@@ -23,7 +23,7 @@ pub struct Desk {
     tokens: Vec<Token>,
 }
 
-/// A consent that waits for being exchanged.
+/// An authorization code that has not been exchanged yet.
 struct Code {
     text: String,
     client: String,
@@ -33,7 +33,7 @@ struct Code {
     ends: DateTime<Utc>,
 }
 
-/// An access token and what came with it.
+/// An access token and the refresh token issued with it, if any.
 struct Token {
     access: String,
     refresh: Option<String>,
@@ -43,32 +43,32 @@ struct Token {
     requests_left: Option<u32>,
 }
 
-/// A pair of tokens as it was given out.
+/// A pair of tokens as issued.
 #[derive(Debug, Clone)]
 pub struct Pair {
     /// The access token.
     pub access: String,
-    /// The refresh token, where there are any.
+    /// The refresh token, if one was issued.
     pub refresh: Option<String>,
 }
 
-/// Why something is not given out, in OAuth's words.
+/// Why a code or token is denied, in OAuth's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Denial {
-    /// The word.
+    /// The OAuth error code.
     pub error: &'static str,
-    /// What it means here.
+    /// A description for people.
     pub description: &'static str,
 }
 
-/// What a token opens.
+/// The access that a token gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opens {
-    /// Nothing: it is unknown, over, or was revoked.
+    /// None: the token is unknown, expired or revoked.
     Nothing,
-    /// It is known, but not for reading.
+    /// The token is valid, but its scope does not include reading.
     NoReading,
-    /// Reading.
+    /// The token allows reading.
     Reading,
 }
 
@@ -77,17 +77,17 @@ const fn denial(error: &'static str, description: &'static str) -> Denial {
 }
 
 impl Desk {
-    /// A desk that has given nothing out yet.
+    /// A desk that has issued nothing yet.
     pub fn new(rules: SignIn, seed: u64) -> Self {
         Self { rules, seed, given: 0, codes: Vec::new(), tokens: Vec::new() }
     }
 
-    /// The client of this ID.
+    /// The client with this ID.
     pub fn client(&self, id: &str) -> Option<&ApiClient> {
         self.rules.clients.iter().find(|client| client.id == id)
     }
 
-    /// A code for somebody's consent.
+    /// Issues a code after a user's consent.
     pub fn consent(&mut self, asked: &Query, scope: &str, now: DateTime<Utc>) -> String {
         let text = |name: &str| asked.get(name).unwrap_or_default().to_owned();
         let code = self.word("code");
@@ -102,18 +102,19 @@ impl Desk {
         code
     }
 
-    /// An access token alone, for a browser, and what is to be told of its life.
+    /// Issues an access token without a refresh token, for a browser, and returns it with the lifetime to announce, if
+    /// any.
     pub fn token_for_browser(&mut self, client: &str, scope: &str, now: DateTime<Utc>) -> (String, Option<u64>) {
         let access = self.give(client, scope, false, now).access;
         (access, self.announced_life(false))
     }
 
-    /// A pair of tokens as if somebody had consented.
+    /// Issues a pair of tokens as if a user had consented.
     pub fn pair(&mut self, client: &str, now: DateTime<Utc>) -> Pair {
         self.give(client, SCOPES[0], true, now)
     }
 
-    /// Answers a form that asks for a token.
+    /// Answers a token request with this form.
     pub fn exchange(&mut self, form: &Query, now: DateTime<Utc>) -> Result<Vec<u8>, Denial> {
         let unknown = denial("invalid_client", "The client is not known, or its secret is wrong");
         let client = form.get("client_id").and_then(|id| self.client(id)).ok_or(unknown)?.clone();
@@ -144,7 +145,7 @@ impl Desk {
         Ok(answer.to_string().into_bytes())
     }
 
-    /// What a token opens for one request.
+    /// The access that a token gives to one request; the request counts against the token's limit of requests.
     pub fn opens(&mut self, access: &str, now: DateTime<Utc>) -> Opens {
         let Some(token) = self.tokens.iter_mut().find(|token| token.access == access) else { return Opens::Nothing };
         if token.ends.is_some_and(|end| end <= now) || token.requests_left == Some(0) {
@@ -154,14 +155,14 @@ impl Desk {
         if token.scope.split(' ').any(|scope| scope == SCOPES[0]) { Opens::Reading } else { Opens::NoReading }
     }
 
-    /// Ends the life of every access token.
+    /// Expires every access token issued so far.
     pub fn expire(&mut self) {
         for token in &mut self.tokens {
             token.requests_left = Some(0);
         }
     }
 
-    /// Whether a refresh token does not work, or no longer.
+    /// Whether a refresh token is unknown or no longer valid.
     pub fn is_spent(&self, refresh: &str) -> bool {
         !self.tokens.iter().any(|token| token.refresh.as_deref() == Some(refresh))
     }
@@ -170,7 +171,7 @@ impl Desk {
         let wrong = denial("invalid_grant", "The code is not known, has expired, or was used");
         let code = form.get("code").unwrap_or_default();
         let place = self.codes.iter().position(|given| given.text == code).ok_or(wrong)?;
-        // Whoever shows a code has used it, whatever comes of it.
+        // Any attempt to exchange a code uses it up, even a failed one.
         let code = self.codes.remove(place);
         if code.client != client.id || code.ends <= now || form.get("redirect_uri") != Some(code.redirect.as_str()) {
             return Err(wrong);
@@ -198,7 +199,7 @@ impl Desk {
         Ok((pair, scope))
     }
 
-    /// Gives out an access token, and a refresh token where there are any and one is `wanted`.
+    /// Issues an access token, and also a refresh token if one is `wanted` and the rules allow refresh tokens.
     fn give(&mut self, client: &str, scope: &str, wanted: bool, now: DateTime<Utc>) -> Pair {
         let access = self.word("access");
         let wanted = wanted && self.rules.refresh_tokens != RefreshTokens::None;
@@ -224,7 +225,7 @@ impl Desk {
         self.rules.token_life.filter(|_| announced).map(|life: Duration| life.as_secs())
     }
 
-    /// A word that was never given out before.
+    /// A text that was never issued before.
     fn word(&mut self, kind: &str) -> String {
         self.given += 1;
         let hash = digest(&SHA256, format!("{} {kind} {}", self.seed, self.given).as_bytes());
@@ -232,7 +233,7 @@ impl Desk {
     }
 }
 
-/// The scope that is asked for, if all of it is known.
+/// The requested scope, or a denial if it is missing or any part of it is unknown.
 pub fn scope_of(asked: &Query) -> Result<String, Denial> {
     let scope = asked.get("scope").unwrap_or_default();
     let mut words = scope.split(' ').filter(|word| !word.is_empty()).peekable();
@@ -242,7 +243,7 @@ pub fn scope_of(asked: &Query) -> Result<String, Denial> {
     Ok(scope.to_owned())
 }
 
-/// What a verifier is announced by.
+/// The S256 challenge of a PKCE verifier.
 fn challenge_of(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
 }

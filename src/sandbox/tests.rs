@@ -1,4 +1,4 @@
-//! The service as a client meets it, over real connections.
+//! The service as seen by a client, over real connections.
 
 mod client;
 mod exports;

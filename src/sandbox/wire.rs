@@ -19,9 +19,9 @@ const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 /// A place in an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// After so many bytes, those of the head among them.
+    /// After this many bytes, the head included.
     Answer(usize),
-    /// After the head and so many bytes of the body.
+    /// After the head and this many bytes of the body.
     Body(usize),
 }
 
@@ -30,23 +30,23 @@ pub enum Place {
 pub enum Event {
     /// The peer sees a reset.
     Reset,
-    /// The peer sees an end.
+    /// The peer sees the connection end.
     End,
-    /// Nothing goes out for this long, then the rest.
+    /// Nothing is sent for this long, then the rest.
     Silence(Duration),
 }
 
-/// A hold on one connection, to disturb the next answer that goes out on it.
+/// A handle on one connection, which can disturb the next answer sent on it.
 #[derive(Clone)]
 pub struct Wire(Arc<Mutex<Option<(Place, Event)>>>);
 
 impl Wire {
-    /// Lets something happen at a place in the next answer.
+    /// Makes `event` happen at `place` in the next answer.
     pub fn disturb(&self, place: Place, event: Event) {
         *self.disturbance() = Some((place, event));
     }
 
-    /// How much of `bytes` may go out before something happens; none where nothing does.
+    /// How many bytes may be sent before the event happens; `None` if no event is due.
     fn allowance(&self, bytes: &[u8]) -> Option<usize> {
         let mut disturbance = self.disturbance();
         let (place, _) = disturbance.as_mut()?;
@@ -59,19 +59,19 @@ impl Wire {
         }
     }
 
-    /// Counts what has gone out.
+    /// Counts bytes that were sent.
     fn went_out(&self, bytes: usize) {
         if let Some((Place::Answer(left), _)) = &mut *self.disturbance() {
             *left = left.saturating_sub(bytes);
         }
     }
 
-    /// What happens now; only once.
+    /// Takes the event, so that it happens only once.
     fn happen(&self) -> Option<Event> {
         self.disturbance().take().map(|(_, event)| event)
     }
 
-    /// Whether everything may go out.
+    /// Whether no event is due.
     fn is_undisturbed(&self) -> bool {
         self.disturbance().is_none()
     }
@@ -96,7 +96,8 @@ impl Listener for Door {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Without it a small answer may wait for the client's acknowledgement; with a broken socket nothing is lost.
+        // Without this, a small answer may wait for the client's acknowledgement. An error can be ignored: it only
+        // means that the socket is already broken.
         _ = stream.set_nodelay(true);
         (Connection { stream, wire: Wire(Arc::new(Mutex::new(None))), silence: None }, address)
     }
@@ -114,14 +115,15 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Ends or goes on the way it was decided.
+    /// Carries out an event: after a silence the connection continues, any other event ends it with an error.
     fn meet(&mut self, event: Event) -> io::Result<()> {
         match event {
             Event::Silence(duration) => {
                 self.silence = Some(Box::pin(sleep(duration)));
                 return Ok(());
             }
-            // Where this cannot be set, the peer sees an orderly end in the middle of the answer, which is as good.
+            // If this fails, the peer sees a regular end in the middle of the answer instead, which serves the same
+            // purpose.
             Event::Reset => _ = self.stream.set_zero_linger(),
             Event::End => {}
         }
@@ -173,7 +175,7 @@ impl AsyncWrite for Connection {
         self.poll_write(context, first)
     }
 
-    /// Else every page would be copied once more, next to its head.
+    /// Without vectored writes, every page would be copied once more, to join it to its head.
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }

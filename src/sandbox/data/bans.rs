@@ -4,7 +4,7 @@ use super::chance::{Dice, branch, token};
 use super::pace::{OPENING, SECOND};
 use super::pen::Pen;
 
-/// Somebody is banned this often once the account is open.
+/// The interval between bans once the account is open.
 const BANNING: i64 = 86_400 * SECOND;
 
 /// The first ban's id.
@@ -13,7 +13,7 @@ const FIRST: i64 = 70_519_881;
 /// Reasons as JSON text.
 const REASONS: &[&str] = &["Spammer", "Abusive language", "", "Werbung f\\u00fcr \\ud83d\\udc8a", "荒らし", "Bot?"];
 
-/// What a ban is about.
+/// What is banned.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Banned {
     /// An address.
@@ -26,13 +26,13 @@ pub enum Banned {
 pub struct Ban {
     /// The ban's id.
     pub id: i64,
-    /// What it is about.
+    /// What it bans.
     pub banned: Banned,
     /// The record.
     pub record: String,
 }
 
-/// Every ban that stands at `now`, by id; `opening` of them from before the account opened.
+/// Every ban at `now`, in the order of ids; `opening` of them date from before the account opened.
 pub fn bans(seed: u64, opening: i64, now: i64) -> Vec<Ban> {
     let since = (now - OPENING).max(0) / BANNING;
     (0..opening + since).map(|place| ban(seed, place, opening)).collect()
@@ -42,12 +42,12 @@ pub fn bans(seed: u64, opening: i64, now: i64) -> Vec<Ban> {
 fn ban(seed: u64, place: i64, opening: i64) -> Ban {
     let mut dice = Dice::new(seed, place);
     let id = FIRST + place * 37 + dice.below(37);
-    // Runs of one kind, so that the highest ids of a page's two arrays lie far apart.
+    // Bans come in runs of mostly one kind, so that the highest ids of a page's two arrays lie far apart.
     let mostly_visitors = place / 400 % 2 == 1;
     let banned = if dice.percent(if mostly_visitors { 92 } else { 30 }) { Banned::Visitor } else { Banned::Address };
     let mut pen = Pen::default();
     pen.text("{");
-    // Nobody wrote down when old bans were made; the oldest lack even the member.
+    // Old bans have no creation time: the member is null, and the oldest bans lack even the member.
     if place >= opening / 4 {
         pen.text(r#""created_at":""#).seconds(created(&mut dice, place, opening)).text(r#"","#);
     } else if place >= opening / 20 {
@@ -67,7 +67,8 @@ fn ban(seed: u64, place: i64, opening: i64) -> Ban {
     Ban { id, banned, record: pen.into_text() }
 }
 
-/// Not in the order of the ids before the account opened: imported bans were stamped when they were imported.
+/// The creation time. Before the account opened, it does not follow the order of ids: imported bans have the time of
+/// their import.
 fn created(dice: &mut Dice, place: i64, opening: i64) -> i64 {
     if place < opening {
         OPENING - dice.below(1_000 * 86_400) * SECOND

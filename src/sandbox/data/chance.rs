@@ -1,6 +1,6 @@
-//! Chance that repeats itself: whatever is drawn is a function of the seed and of what it is drawn for.
+//! Reproducible random numbers: each is a function of the seed and of the thing that it is drawn for.
 
-/// Letters of a token, in their order as text.
+/// The letters of a token, in ASCII order.
 const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Mixes 64 bits so that no two inputs share an output.
@@ -10,17 +10,17 @@ pub fn mix(bits: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// What chance says about `number` under `seed`; no two numbers of one seed get the same.
+/// A pseudo-random value for `number` under `seed`; no two numbers with the same seed get the same value.
 pub fn hash(seed: u64, number: i64) -> u64 {
     mix(mix(seed).wrapping_add(number.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15)))
 }
 
-/// A seed of its own for one kind of draws, so that no two kinds draw alike.
+/// A separate seed for one kind of draws, so that no two kinds draw the same values.
 pub fn branch(seed: u64, kind: i64) -> u64 {
     hash(seed, kind)
 }
 
-/// Thirteen letters for `number` under `seed`; no two numbers of one seed get the same.
+/// Thirteen letters for `number` under `seed`; no two numbers with the same seed get the same letters.
 pub fn token(seed: u64, number: i64) -> [u8; 13] {
     let mut bits = hash(seed, number);
     let mut extra = mix(bits);
@@ -43,16 +43,16 @@ fn take_letter(bits: &mut u64) -> u8 {
     letter
 }
 
-/// A row of throws that is the same for the same seed and number.
+/// A sequence of random numbers that is the same for the same seed and number.
 pub struct Dice(u64);
 
 impl Dice {
-    /// The throws for `number` under `seed`.
+    /// The sequence for `number` under `seed`.
     pub fn new(seed: u64, number: i64) -> Self {
         Self(hash(seed, number))
     }
 
-    /// 64 throws of a coin.
+    /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
@@ -68,7 +68,7 @@ impl Dice {
         low + self.below(high - low + 1)
     }
 
-    /// True in `percent` of a hundred throws.
+    /// True with a probability of `percent` in a hundred.
     pub fn percent(&mut self, percent: i64) -> bool {
         self.below(100) < percent
     }
@@ -84,7 +84,7 @@ impl Dice {
         self.scaled(length as u64) as usize
     }
 
-    /// The next throws as a fraction of `bound`: a multiplication, where a remainder would take a slow division.
+    /// The next random number below `bound`. It uses a multiplication, since a remainder would need a slow division.
     #[allow(clippy::cast_possible_truncation, reason = "the upper half of a product of 64 bits each fits")]
     fn scaled(&mut self, bound: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64

@@ -1,4 +1,4 @@
-//! One chat as the export tells it: every shape that real accounts show, oddities included.
+//! One chat as the export delivers it, in every shape that real accounts show, oddities included.
 
 use super::chance::{Dice, token};
 use super::chats::{Chats, Standing, Times};
@@ -14,7 +14,7 @@ use super::phrases::{BROWSERS, COMMENTS, NOTES, PAGES, PLACES, REFERRERS, TAGS, 
 use super::settings::GOAL_NAMES;
 use super::story::{Entry, Story};
 
-/// Everything about one chat that more than one of its members tells.
+/// The facts about one chat that more than one member of its record depends on.
 pub struct Chat<'a> {
     /// The chat's number.
     pub number: i64,
@@ -28,32 +28,32 @@ pub struct Chat<'a> {
     pub lines: i64,
     /// Who opened it: `visitor`, `agent` or `trigger`.
     pub started_by: &'static str,
-    /// What is odd about it.
+    /// Its oddity, if any.
     pub oddity: Option<Oddity>,
     /// Its rating.
     pub rating: Option<&'static str>,
-    /// What the visitor said with the rating.
+    /// The visitor's comment on the chat.
     pub comment: Option<&'static str>,
-    /// Its labels.
+    /// Its tags.
     pub tags: Vec<&'static str>,
-    /// The goals that the visitor reached, by their place in the list of goals.
+    /// The goals that the visitor reached, as indices into the list of goals.
     pub goals: Vec<usize>,
-    /// Whether the history tells of the first goal.
+    /// Whether the history records that the first goal was reached.
     pub conversion_told: bool,
-    /// The name that the visitor bears in the end.
+    /// The visitor's name at the end of the chat.
     pub visitor_name: &'a str,
-    /// What happened in it.
+    /// The entries of its history.
     pub entries: Vec<Entry>,
-    /// Its further throws.
+    /// The random numbers for the rest of the record.
     pub dice: Dice,
     /// Its id.
     pub id: String,
-    /// The version that stands.
+    /// The version that is visible.
     pub standing: Standing,
-    /// What was changed when it was delivered again.
+    /// The change with which it was delivered again, if it was.
     pub changed: Option<Change>,
     visitor: &'static Visitor,
-    /// What decides how it is told.
+    /// The seed of its story.
     told: u64,
     /// Its engagements.
     pub legs: Vec<Leg<'a>>,
@@ -61,7 +61,7 @@ pub struct Chat<'a> {
 }
 
 impl<'a> Chat<'a> {
-    /// Chat `number` in the version that stands.
+    /// Chat `number` in the version `standing`.
     pub fn draw(chats: &Chats, people: &'a People, number: i64, standing: Standing) -> Self {
         let mut odds = chats.odds(number);
         let mut chat = Self::throw(chats, people, number, standing, &mut odds);
@@ -74,7 +74,7 @@ impl<'a> Chat<'a> {
         chat
     }
 
-    /// What chance makes of a chat in which nothing is odd and nothing has happened yet.
+    /// Draws a chat at random. Its oddity is chosen but not yet applied, and its history has no entries yet.
     fn throw(chats: &Chats, people: &'a People, number: i64, standing: Standing, odds: &mut Dice) -> Self {
         let mut dice = chats.dice(number);
         let times = chats.times(number);
@@ -125,7 +125,7 @@ impl<'a> Chat<'a> {
         }
     }
 
-    /// Makes of the chat what its oddity asks for.
+    /// Adapts the chat to its oddity.
     fn twist(&mut self, people: &'a People, odds: &mut Dice) {
         let served = !self.agents.is_empty();
         match self.oddity {
@@ -151,7 +151,7 @@ impl<'a> Chat<'a> {
         }
     }
 
-    /// Whether agents were offered the chat who did not take it.
+    /// Whether the chat was offered to agents who did not accept it.
     pub fn missed_assignments(&self) -> bool {
         self.oddity == Some(Oddity::MissedAssignments)
     }
@@ -169,7 +169,7 @@ impl<'a> Chat<'a> {
         pen.text("}");
     }
 
-    /// Writes what only an offline message has.
+    /// Writes the members that only an offline message has.
     fn write_offline(&mut self, pen: &mut Pen) {
         let note = self.dice.pick(NOTES);
         let note = if self.changed == Some(Change::Redacted) { REDACTED } else { note };
@@ -181,12 +181,12 @@ impl<'a> Chat<'a> {
             pen.text(r#"","https://www.example.org/",""#).text(title).text("\"]");
         }
         pen.text("]");
-        // Offset and `Z` at once: the service wrote such stamps into sessions of offline messages.
+        // An offset and a `Z` together: the service wrote such timestamps into sessions of offline messages.
         let zone = if self.dice.percent(50) { "+00:00Z" } else { "Z" };
         self.write_session(pen, zone);
     }
 
-    /// Writes what only a conversation has.
+    /// Writes the members that only a conversation has.
     fn write_conversation(&mut self, pen: &mut Pen) {
         let figures = Figures::of(&self.entries);
         let (triggered, missed) = (self.started_by == "trigger", figures.missed());
@@ -223,7 +223,7 @@ impl<'a> Chat<'a> {
         }
     }
 
-    /// Writes what both have.
+    /// Writes the members that offline messages and conversations share.
     fn write_common(&mut self, pen: &mut Pen) {
         pen.text(r#","visitor":{"id":"10414779-"#).ascii(&token(77, self.number / 3)).text("\",");
         pen.text(self.visitor.contact).text(r#","name":""#).text(self.visitor_name).text(r#"","email":""#);
@@ -241,7 +241,7 @@ impl<'a> Chat<'a> {
         }
     }
 
-    /// Writes the visit in which the chat took place; its stamps end in `zone`.
+    /// Writes the visitor's session; its timestamps end in `zone`.
     fn write_session(&mut self, pen: &mut Pen, zone: &str) {
         let dice = &mut self.dice;
         pen.text(r#","session":{"id":""#)
@@ -304,7 +304,7 @@ impl<'a> Chat<'a> {
         pen.text(r#","chat_timestamp":""#).seconds(self.times.began).text("\"}");
     }
 
-    /// Writes who took part.
+    /// Writes the agents who took part.
     fn write_agents(&self, pen: &mut Pen) {
         pen.text(r#","agent_ids":["#);
         for agent in &self.agents {
@@ -317,7 +317,7 @@ impl<'a> Chat<'a> {
         pen.text("]");
     }
 
-    /// Writes what was asked of the agents.
+    /// Writes the skills that were requested.
     fn write_skills(&mut self, pen: &mut Pen) {
         let asked = self.dice.percent(10);
         pen.text(r#","skills_requested":"#).text(if asked { "[1300601,1296081]" } else { "[]" });
@@ -325,21 +325,21 @@ impl<'a> Chat<'a> {
     }
 }
 
-/// Adds an agent who is not there yet.
+/// Adds an agent who is not in the list yet.
 fn add_agent<'a>(agents: &mut Vec<&'a Agent>, agent: &'a Agent) {
     if agents.iter().all(|present| present.id != agent.id) {
         agents.push(agent);
     }
 }
 
-/// The goals that a visitor reached, by their places; the service tells at most the last twenty.
+/// The goals that a visitor reached, as indices; the service lists at most the last twenty.
 fn draw_goals(dice: &mut Dice, number: i64) -> Vec<usize> {
     let goals = if dice.percent(15) { dice.between(1, 2) } else { 0 };
     let goals = if number % 500 == 7 { 20 } else { goals };
     (0..goals).map(|_| dice.pick_index(GOAL_NAMES.len())).collect()
 }
 
-/// How many lines a chat has: mostly few, now and then many.
+/// How many lines a chat has: usually few, sometimes many.
 fn talk(dice: &mut Dice) -> i64 {
     if dice.percent(92) { dice.between(1, 3) } else { dice.between(5, 11) }
 }

@@ -1,4 +1,5 @@
-//! Which chats there are and when each can be seen: blocks of ten new chats, then one update of one of the ten.
+//! Which chats exist and when each becomes visible. Chats come in blocks: ten new chats, then one update of one of the
+//! ten.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::pen::Pen;
 use super::people::People;
 use super::series::{Entry, Series, born_until};
 
-/// New chats before one of them is updated.
+/// The number of new chats before one of them is updated.
 const BLOCK: i64 = 10;
 
 /// The middle part of every chat's id.
@@ -43,32 +44,32 @@ pub struct Times {
     pub lasted: i64,
 }
 
-/// The version of a chat that can be seen.
+/// The version of a chat that is visible.
 #[derive(Clone, Copy)]
 pub struct Standing {
-    /// When it came to stand like this.
+    /// When this version came into being.
     pub moment: i64,
-    /// The slot it stands in; none where it was edited in bulk.
+    /// The slot it occupies; `None` if its latest change is the bulk edit.
     slot: Option<i64>,
-    /// When it was updated by itself, if it was.
+    /// When it was updated individually, if it was.
     pub updated: Option<i64>,
     /// When it was edited in bulk, if it was.
     pub edited: Option<i64>,
 }
 
 impl Chats {
-    /// `per_year` new chats in each year.
+    /// An account with `per_year` new chats in each year.
     pub fn new(seed: u64, per_year: i64, late: Lateness, people: Arc<People>) -> Self {
         let blocks = (per_year + BLOCK - 1) / BLOCK;
         Self { seed, per_year, pace: Pace::new(seed, per_year + blocks), late, edit: None, people }
     }
 
-    /// The same chats, but nine of ten come in a tenth of each year.
+    /// The same chats, but nine of ten are created in a tenth of each year.
     pub fn crowded(self) -> Self {
         Self { pace: self.pace.crowded(), ..self }
     }
 
-    /// The same chats, but the last `count` that came before `moment` are all edited in that second.
+    /// The same chats, but the last `count` that were created before `moment` are all edited in that second.
     pub fn edited_in_bulk(mut self, moment: i64, count: i64) -> Self {
         let moment = moment - moment.rem_euclid(SECOND);
         let beyond = born_until(&self, moment - 1);
@@ -88,7 +89,7 @@ impl Chats {
         pen.into_text()
     }
 
-    /// When chat `number` began and ended: it can be seen some seconds later.
+    /// When chat `number` began and ended. It becomes visible some seconds after its end.
     pub fn times(&self, number: i64) -> Times {
         let mut dice = Dice::new(branch(self.seed, 1), number);
         let seen = self.born(number);
@@ -97,22 +98,22 @@ impl Chats {
         Times { began: ended - lasted * SECOND, ended, lasted }
     }
 
-    /// The throws that decide what was said in chat `number`.
+    /// The random numbers that decide the content of chat `number`.
     pub fn dice(&self, number: i64) -> Dice {
         Dice::new(branch(self.seed, 4), number)
     }
 
-    /// The throws that decide what is odd about chat `number`.
+    /// The random numbers that decide the oddity of chat `number`.
     pub fn odds(&self, number: i64) -> Dice {
         Dice::new(branch(self.seed, 5), number)
     }
 
-    /// The throws that decide what a later delivery of chat `number` changes.
+    /// The random numbers that decide the changes in a later delivery of chat `number`.
     pub fn changes(&self, number: i64) -> Dice {
         Dice::new(branch(self.seed, 6), number)
     }
 
-    /// The version of chat `number` that can be seen at `now`.
+    /// The version of chat `number` that is visible at `now`, if any.
     fn standing(&self, number: i64, now: i64) -> Option<Standing> {
         let (created, updated) = self.slots(number);
         let appeared = |slot: i64| {
@@ -153,17 +154,17 @@ impl Chats {
         year * self.per_year + block * BLOCK + place
     }
 
-    /// Slots of a year: one a chat and one a block.
+    /// The number of slots in a year: one for each new chat and one for the update of each block.
     fn slots_per_year(&self) -> i64 {
         self.per_year + (self.per_year + BLOCK - 1) / BLOCK
     }
 
-    /// The last block of a year may be short.
+    /// The number of new chats in a block; the last block of a year may be shorter.
     fn block_size(&self, block: i64) -> i64 {
         BLOCK.min(self.per_year - block * BLOCK)
     }
 
-    /// The place of the chat of a block that is updated.
+    /// The place within its block of the chat that is updated.
     fn chosen(&self, year: i64, block: i64) -> i64 {
         Dice::new(branch(self.seed, 3), year * self.slots_per_year() + block).below(self.block_size(block))
     }

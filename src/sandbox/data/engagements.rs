@@ -1,4 +1,5 @@
-//! The engagements of a chat: one leg an agent, from when the agent came until one side left.
+//! The engagements of a chat. Each is one leg: the part from an agent's assignment or join until the agent or the
+//! visitor left.
 
 use super::chance::Dice;
 use super::chat::Chat;
@@ -16,7 +17,7 @@ pub struct Leg<'a> {
 }
 
 impl<'a> Chat<'a> {
-    /// The legs that the history tells of, and those of agents who were offered the chat and did not take it.
+    /// The legs that follow from the history, and those of agents who were offered the chat and did not accept it.
     pub fn legs(&self, people: &'a People, odds: &mut Dice) -> Vec<Leg<'a>> {
         let mut legs = self.missed_legs(people, odds);
         for (place, entry) in self.entries.iter().enumerate() {
@@ -33,7 +34,8 @@ impl<'a> Chat<'a> {
                 _ => "agent",
             };
             let assigned = started_by != "agent" && odds.percent(70);
-            // An offer is told to the second, and the agent takes it within that or the next ones.
+            // The time of an offer is in whole seconds, and the agent accepts it in the same second or a few seconds
+            // later.
             let from = match (assigned, handed_over) {
                 (true, true) => entry.at - entry.at.rem_euclid(SECOND),
                 (true, false) => self.offered(entry.at, odds),
@@ -52,7 +54,7 @@ impl<'a> Chat<'a> {
         offered - offered.rem_euclid(SECOND)
     }
 
-    /// The legs of up to three agents who were offered the chat one after the other.
+    /// The legs of up to three agents who were offered the chat one after the other and did not accept it.
     fn missed_legs(&self, people: &'a People, odds: &mut Dice) -> Vec<Leg<'a>> {
         if !self.missed_assignments() {
             return Vec::new();

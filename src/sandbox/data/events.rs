@@ -10,11 +10,11 @@ use super::people::{DEPARTMENTS, People};
 use super::series::{Entry, Series};
 use super::settings::GOAL_NAMES;
 
-/// What a series of events tells of.
+/// The kind of events in a series.
 pub enum Kind {
     /// Agents change their status or the number of their chats.
     Agents(Arc<People>),
-    /// Visitors reach a goal, in one chat of so many.
+    /// Visitors reach a goal, in one chat of this many.
     Conversions(Arc<People>, Arc<Chats>, i64),
     /// Departments change.
     Departments,
@@ -29,7 +29,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// `per_year` events in each year.
+    /// A series with `per_year` events in each year.
     pub fn new(seed: u64, per_year: i64, late: Lateness, kind: Kind) -> Self {
         Self { seed, pace: Pace::new(seed, per_year), late, kind }
     }
@@ -50,12 +50,12 @@ impl Events {
         pen.into_text()
     }
 
-    /// The throws that decide an event.
+    /// The random numbers that decide an event.
     fn dice(&self, event: i64) -> Dice {
         Dice::new(branch(self.seed, 1), event)
     }
 
-    /// Writes an agent event but for its id.
+    /// Writes an agent event without its id.
     fn write_agent_event(&self, people: &People, event: i64, pen: &mut Pen) {
         let mut dice = self.dice(event);
         let agent = people.any_agent(&mut dice).id;
@@ -70,7 +70,7 @@ impl Events {
         pen.text(r#","timestamp":""#).micros(self.moment(event)).text("\"");
     }
 
-    /// Writes a conversion but for its id.
+    /// Writes a conversion without its id.
     fn write_conversion(&self, people: &People, chats: &Chats, chat: i64, event: i64, pen: &mut Pen) {
         let mut dice = self.dice(event);
         let (goal, name) = GOAL_NAMES[dice.pick_index(GOAL_NAMES.len())];
@@ -90,7 +90,7 @@ impl Events {
         pen.text("\"}");
     }
 
-    /// Writes a department event but for its id.
+    /// Writes a department event without its id.
     fn write_department_event(&self, event: i64, pen: &mut Pen) {
         let mut dice = self.dice(event);
         let (id, name, _) = DEPARTMENTS[dice.pick_index(DEPARTMENTS.len())];
@@ -143,7 +143,7 @@ impl Series for Events {
         match &self.kind {
             Kind::Agents(people) => self.write_agent_event(people, record, pen),
             Kind::Conversions(people, chats, each) => {
-                // A chat somewhat earlier than the event, so that it is there when the event can be seen.
+                // A chat slightly earlier than the event, so that the chat exists when the event becomes visible.
                 self.write_conversion(people, chats, (record - 1).max(0) * each, record, pen);
             }
             Kind::Departments => self.write_department_event(record, pen),

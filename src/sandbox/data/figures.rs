@@ -1,38 +1,39 @@
-//! The counts and times of a chat, reckoned from the entries of its history as the service reckons them.
+//! The counts and durations of a chat, computed from the entries of its history the way the service computes them.
 
 use super::pace::SECOND;
 use super::pen::Pen;
 use super::story::{By, Entry, What};
 
-/// What the lines of a chat, or of one agent's leg of it, add up to.
+/// The figures of a chat, or of the part that one agent served (a leg).
 #[derive(Default)]
 pub struct Figures {
     /// How many lines the visitor wrote.
     pub by_visitor: i64,
     /// How many lines agents wrote.
     pub by_agent: i64,
-    /// The first line, whoever wrote it, and the last one.
+    /// The times of the first and the last line of any author.
     lines: Option<(i64, i64)>,
-    /// The first visitor's line that no agent has answered yet, and the last one.
+    /// The times of the first and the last visitor's line that no agent has answered yet.
     open: Option<(i64, i64)>,
     /// When the visitor left for the last time.
     left: Option<i64>,
     replies: i32,
     first_reply: i64,
     longest_reply: i64,
-    /// All waits for replies, in seconds.
+    /// The sum of all waits for replies, in seconds.
     waited: f64,
 }
 
 /// The part of a chat that one agent served.
 pub struct Span {
-    /// The agent's place among those of the chat; none where no agent came.
+    /// The agent's index in the chat's list of agents; `None` if the agent did not accept the chat.
     pub agent: Option<u8>,
-    /// From when on.
+    /// When it begins.
     pub from: i64,
-    /// Until when.
+    /// When it ends.
     pub until: i64,
-    /// Whether waits count from the assignment on; else the time in the queue counts too.
+    /// Whether the chat was assigned to the agent. If so, waits count from the assignment; otherwise the time in the
+    /// queue counts too.
     pub assigned: bool,
 }
 
@@ -55,8 +56,8 @@ impl Figures {
         figures
     }
 
-    /// The figures of one agent's leg: the visitor's lines belong to every leg that is open then, and any agent's line
-    /// ends a wait, though only the leg's own agent answers for the leg.
+    /// The figures of one agent's leg. A visitor's line counts for every leg that is open at that time. A line of any
+    /// agent ends a wait, but only lines of the leg's own agent count as replies.
     pub fn of_leg(entries: &[Entry], leg: &Span) -> Self {
         let mut figures = Self::default();
         for entry in entries.iter().filter(|entry| entry.what.is_line() && entry.at <= leg.until) {
@@ -109,7 +110,7 @@ impl Figures {
         self.by_agent > 0 && self.open.is_some()
     }
 
-    /// Seconds from the last line without an answer until the visitor left.
+    /// Seconds from the visitor's last line until the visitor left, if that line was not answered.
     pub fn abandon_time(&self) -> Option<i64> {
         let (_, last) = self.open?;
         Some(rounded(self.left? - last))
@@ -143,8 +144,8 @@ fn rounded(micros: i64) -> i64 {
     (micros + SECOND / 2).div_euclid(SECOND)
 }
 
-/// A moment in seconds, as the service takes it: a double holds it to a quarter of a microsecond, and the mean of
-/// differences keeps the odd digits at its end.
+/// A moment in seconds as a double, as the service uses it. A double is precise to a quarter of a microsecond, and the
+/// rounding errors show in the last digits of the service's averages.
 #[allow(clippy::cast_precision_loss, reason = "microseconds of these centuries fit into 53 bits")]
 fn seconds(micros: i64) -> f64 {
     micros as f64 / 1e6
@@ -159,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    /// A chat with all of its figures, as the service told it.
+    /// A chat with all its figures, as the service delivered it.
     const GOLDEN: &str = include_str!("../../../tests/data/golden_chat.json");
 
     fn micros(stamp: &Value) -> i64 {

@@ -1,4 +1,4 @@
-//! The history of a chat as the export tells it, in the form of its time.
+//! The history of a chat as the export delivers it. Its form, older or newer, depends on when the chat began.
 
 use super::chance::token;
 use super::chat::Chat;
@@ -9,13 +9,14 @@ use super::phrases::UNNAMED;
 use super::settings::GOAL_NAMES;
 use super::story::{By, Entry, What};
 
-/// The member that every entry has alike; the letters at its end are the chat's own.
+/// The member `channel`, the same in every entry of a chat. The letters at its end are specific to the chat.
 const CHANNEL: &[u8; 48] = br##","channel":"#supportchat:2314815-0000000000000","##;
 
-/// From then on entries have the newer members, but for those of one chat in five: 2025-02-01T00:00:00Z.
+/// Chats that begin at or after this moment, 2025-02-01T00:00:00Z, have entries in the newer form, except for one chat
+/// in five.
 const NEWER_FORM: i64 = 1_738_368_000 * SECOND;
 
-/// How ids of messages are written: the service changed its mind over the years.
+/// How the ids of messages are written; the service has used different forms over the years.
 #[derive(Clone, Copy)]
 enum MessageIds {
     /// As text.
@@ -27,7 +28,7 @@ enum MessageIds {
 }
 
 impl Chat<'_> {
-    /// Whether entries have `index`, `sender_type`, `nick` and `agent_id`.
+    /// Whether entries are in the newer form, with `index`, `sender_type`, `nick` and `agent_id`.
     fn newer_form(&self) -> bool {
         let newer = self.times.began >= NEWER_FORM && self.number % 5 != 3;
         newer || self.oddity.is_some_and(Oddity::needs_newer_form)
@@ -65,7 +66,7 @@ impl Chat<'_> {
         pen.text("]");
     }
 
-    /// Writes who entry number `place` is of.
+    /// Writes the author of entry number `place`.
     fn write_sender(&self, pen: &mut Pen, by: By, newer: bool, place: usize) {
         match by {
             By::Visitor => {
@@ -136,7 +137,7 @@ impl Chat<'_> {
         }
     }
 
-    /// Writes a department, whose id has been seen as a number, as text and as nothing.
+    /// Writes a department, whose id has been seen as a number, as text and as `null`.
     fn write_department(&self, pen: &mut Pen, at: i64) {
         pen.text(r#","department_id":"#);
         match (self.department, at / 1_000 % 3) {
@@ -171,7 +172,8 @@ impl Chat<'_> {
         }
     }
 
-    /// How ids are written; in the older form they alone tell a visitor's line from an agent's.
+    /// How message ids are written. The older form always has them, since only they distinguish a visitor's line from
+    /// an agent's.
     fn message_ids(&self, newer: bool) -> MessageIds {
         match self.number % 7 {
             0 => MessageIds::Number,
@@ -197,7 +199,7 @@ impl Chat<'_> {
 }
 
 impl What {
-    /// The type that the entry bears.
+    /// The value of the entry's `type`.
     fn kind(self) -> &'static str {
         match self {
             Self::Join => "chat.memberjoin",

@@ -5,23 +5,23 @@ use chrono::{DateTime, Utc};
 /// What an account holds.
 #[derive(Debug, Clone)]
 pub struct Holdings {
-    /// Everything is a function of this.
+    /// The seed that all data is derived from.
     pub seed: u64,
     /// Chats in the account's first year, 2025, and in every year since.
     pub chats: u64,
-    /// Spans of the agents' time line in a year; three a chat where not given.
+    /// Spans in the agents' timeline per year; three per chat if not given.
     pub spans: Option<u64>,
     /// Agents at the opening; one more joins every thirty days.
     pub agents: u32,
-    /// Bans at the opening; one more comes every day.
+    /// Bans at the opening; one more is added every day.
     pub bans: u32,
-    /// Nine of ten chats come in a tenth of each year, instead of evenly.
+    /// Whether nine of ten chats fall into a tenth of each year, instead of being spread evenly.
     pub crowded: bool,
     /// Chats that were all edited in one second.
     pub bulk_edit: Option<BulkEdit>,
-    /// Records that are seen some time after their own moment.
+    /// Records that become visible some time after their own moment.
     pub late: Late,
-    /// Spans of the time line are seen from their start and grow, instead of being seen when they end.
+    /// Whether spans of the timeline are visible from their start and grow, instead of becoming visible when they end.
     pub growing_spans: bool,
 }
 
@@ -44,18 +44,18 @@ impl Default for Holdings {
 /// An edit of many chats in one second, as an import or a migration makes it.
 #[derive(Debug, Clone, Copy)]
 pub struct BulkEdit {
-    /// The second.
+    /// The second of the edit.
     pub moment: DateTime<Utc>,
-    /// How many chats: the last ones that came before it, as far as there are so many.
+    /// How many chats are edited: the most recent ones before the edit, or all if there are fewer.
     pub chats: u64,
 }
 
-/// Records that are seen some time after their own moment.
+/// Records that become visible some time after their own moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Late {
     /// How many of a hundred records are late.
     pub percent: u8,
-    /// They are late by less than this; the service promises less than 300 seconds.
+    /// They are late by less than this many seconds; the service promises less than 300.
     pub seconds: u16,
 }
 
@@ -66,7 +66,7 @@ impl Default for Late {
 }
 
 impl Late {
-    /// The lateness within what the service promises.
+    /// The bound of the lateness in seconds, limited to what the service promises.
     pub(super) fn seconds(self) -> i64 {
         i64::from(self.seconds.min(299))
     }

@@ -1,4 +1,5 @@
-//! What a later delivery of a chat brings: more, less, the same, or the same without its words.
+//! Changes to a chat that the service delivers again: it may have grown, shrunk or stayed the same, or have been
+//! redacted or deleted.
 
 use super::chance::Dice;
 use super::chat::Chat;
@@ -7,13 +8,14 @@ use super::pace::SECOND;
 use super::phrases::COMMENTS;
 use super::story::{By, Entry, What};
 
-/// The service puts these in place of what is redacted.
+/// The text that replaces redacted words.
 pub const REDACTED: &str = "▇▇▇▇▇▇▇▇▇▇▇▇";
 
-/// What changed when a chat was delivered again by itself. All but the first also tell of a ticket.
+/// What changed in a chat that was updated individually, not by a bulk edit. Every change but `Nothing` also adds a
+/// ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing but the cursor.
+    /// Only the cursor.
     Nothing,
     /// The history lost an entry.
     Shrunk,
@@ -26,7 +28,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// What a throw says has changed.
+    /// Draws a change at random.
     pub fn thrown(dice: &mut Dice) -> Self {
         match dice.below(100) {
             0..6 => Self::Nothing,
@@ -39,7 +41,7 @@ impl Change {
 }
 
 impl Chat<'_> {
-    /// Changes what was told first into what was delivered later.
+    /// Applies the changes made after the first delivery, in the order of time.
     pub fn change(&mut self, dice: &mut Dice) {
         let updated = self.standing.updated.map(|moment| (moment, "updated"));
         let edited = self.standing.edited.map(|moment| (moment, "bulk-edit"));
@@ -64,7 +66,8 @@ impl Chat<'_> {
         }
     }
 
-    /// Adds an entry behind all others, since no edit comes before a chat can be seen.
+    /// Adds an entry after all others, since every edit happens after the chat became visible. An empty history stays
+    /// empty.
     fn add_entry(&mut self, moment: i64, by: By, what: What) {
         if !self.entries.is_empty() {
             let precision = if self.oddity == Some(Oddity::WholeSeconds) { SECOND } else { SECOND / 1_000 };
@@ -72,7 +75,7 @@ impl Chat<'_> {
         }
     }
 
-    /// Tags the chat; the history tells of it where an agent took part who can have done it.
+    /// Tags the chat. The history records this only if an agent took part, since only agents tag.
     fn add_tag(&mut self, tag: &'static str, moment: i64) {
         self.tags.push(tag);
         if let Some(agent) = self.agents.len().checked_sub(1) {
@@ -81,7 +84,7 @@ impl Chat<'_> {
         }
     }
 
-    /// Rates the chat, unless it is rated, or commented on without a rating.
+    /// May rate the chat, unless it already has a rating or a comment, or no agent took part.
     fn rate(&mut self, dice: &mut Dice, moment: i64) {
         if self.rating.is_some() || self.comment.is_some() || self.agents.is_empty() || !dice.percent(65) {
             return;
@@ -96,7 +99,8 @@ impl Chat<'_> {
         }
     }
 
-    /// Takes the visitor's last line away, or what followed the end where there was only one.
+    /// Removes the visitor's last line. If the visitor wrote fewer than two, removes an agent's leave at the end
+    /// instead.
     fn shrink(&mut self) {
         let of_visitor = |entry: &Entry| entry.by == By::Visitor && entry.what.is_line();
         let mut lines = self.entries.iter().enumerate().filter(|(_, entry)| of_visitor(entry));
@@ -108,7 +112,7 @@ impl Chat<'_> {
         }
     }
 
-    /// Takes the visitor's last words away and leaves the entry.
+    /// Redacts the visitor's last text line; the entry stays.
     fn redact(&mut self) {
         let words = |entry: &&mut Entry| entry.by == By::Visitor && matches!(entry.what, What::Line(_));
         if let Some(entry) = self.entries.iter_mut().rev().find(words) {

@@ -1,29 +1,29 @@
-//! What is odd about a chat: everything odd that real accounts show is there, and rare.
+//! The oddities of chats. Every oddity that real accounts show occurs here, but rarely.
 
 use super::chance::Dice;
 
-/// One thing that is unlike what other chats have; a chat has one at most.
+/// One way in which a chat differs from ordinary ones; a chat has at most one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Oddity {
     /// The history is `null`.
     NullHistory,
     /// The history is empty.
     EmptyHistory,
-    /// An entry of the history is no object.
+    /// An entry of the history is not an object.
     EntryOfNoObject,
-    /// An entry has a member that nobody has heard of.
+    /// An entry has an unknown member.
     UnknownMember,
-    /// All stamps of the history are whole seconds, without a fraction.
+    /// All timestamps of the history are whole seconds, without a fraction.
     WholeSeconds,
-    /// Entries that follow each other have the same stamp.
+    /// Consecutive entries have the same timestamp.
     EqualStamps,
     /// No entry has an `index`, though all have the other members of the newer form.
     NoIndex,
-    /// An `index` is left out.
+    /// The numbering by `index` skips a number.
     IndexGap,
-    /// The visitor bears the name that an agent is shown by.
+    /// The visitor's name equals the display name of an agent.
     NamedLikeAnAgent,
-    /// The visitor takes another name in the middle of the chat.
+    /// The visitor's name changes in the middle of the chat.
     VisitorRenamed,
     /// The agent leaves and comes back.
     AgentReturns,
@@ -43,7 +43,7 @@ pub enum Oddity {
     MissedAssignments,
 }
 
-/// Of a thousand chats so many have this oddity; the others have none.
+/// How many of a thousand chats have each oddity; the others have none.
 const SHARES: &[(Oddity, i64)] = &[
     (Oddity::NullHistory, 2),
     (Oddity::EmptyHistory, 2),
@@ -66,7 +66,7 @@ const SHARES: &[(Oddity, i64)] = &[
 ];
 
 impl Oddity {
-    /// What a throw says is odd.
+    /// Draws an oddity at random, or none.
     pub fn thrown(dice: &mut Dice) -> Option<Self> {
         let mut left = dice.below(1_000);
         for (oddity, share) in SHARES {
@@ -78,12 +78,13 @@ impl Oddity {
         None
     }
 
-    /// Whether the history has no entries.
+    /// Whether this oddity leaves the history without entries.
     pub fn empties(self) -> bool {
         matches!(self, Self::NullHistory | Self::EmptyHistory)
     }
 
-    /// Whether it can be told only of a history of the newer form: in the older one names alone tell who is who.
+    /// Whether this oddity requires the newer form of history: the older form has no `index`, and it identifies
+    /// visitors and agents mainly by name.
     pub fn needs_newer_form(self) -> bool {
         matches!(self, Self::NoIndex | Self::IndexGap | Self::NamedLikeAnAgent)
     }

@@ -1,4 +1,4 @@
-//! When things happen: a grid of slots, equally many in each year, one thing in each slot.
+//! When events happen: every year has the same number of slots, with one event in each slot.
 
 use super::chance::{Dice, hash};
 
@@ -11,37 +11,39 @@ pub const OPENING: i64 = 1_735_689_600 * SECOND;
 /// The account's year: 365 days, so that the first one ends with 2025.
 pub const YEAR: i64 = 365 * 86_400 * SECOND;
 
-/// More things than this in a year would leave no microsecond for each.
+/// The most events in a year: every slot is then still some thousand microseconds wide.
 const MOST_A_YEAR: i64 = 1_000_000_000;
 
-/// What share of its things a crowded year has seen by what share of itself, in hundredths: 90 of 100 come in a tenth of it.
+/// Points of a crowded year in hundredths, as (share of its events, share of its time): 90 of 100 events happen in a
+/// tenth of the year.
 const CROWDED: [(i64, i64); 4] = [(0, 0), (4, 40), (94, 50), (100, 100)];
 
-/// How densely things of one kind happen.
+/// How densely events of one kind happen.
 #[derive(Clone, Copy)]
 pub struct Pace {
     seed: u64,
     per_year: i64,
     crowded: bool,
-    /// Whole microseconds of a slot.
+    /// The width of a slot in whole microseconds.
     whole: i64,
-    /// What is left of the year when each slot has its whole microseconds.
+    /// The microseconds of the year that are left over when each slot has its whole microseconds.
     rest: i64,
 }
 
 impl Pace {
-    /// `per_year` things in each year, at moments that `seed` decides.
+    /// `per_year` events in each year, at moments that `seed` decides.
     pub fn new(seed: u64, per_year: i64) -> Self {
         let per_year = per_year.clamp(0, MOST_A_YEAR);
         Self { seed, per_year, crowded: false, whole: YEAR / per_year.max(1), rest: YEAR % per_year.max(1) }
     }
 
-    /// The same, but nine of ten things happen in a tenth of each year.
+    /// The same, but nine of ten events happen in a tenth of each year.
     pub fn crowded(self) -> Self {
         Self { crowded: true, ..self }
     }
 
-    /// When the thing of `slot` happens; never before that of the slot before it, and never where nothing happens.
+    /// When the event of `slot` happens, never before the event of the previous slot; `i64::MAX` if there are no events
+    /// at all.
     pub fn moment(&self, slot: i64) -> i64 {
         if self.per_year == 0 {
             return i64::MAX;
@@ -55,7 +57,7 @@ impl Pace {
         self.slot(slot).1
     }
 
-    /// A slot at most two before the first one that lies wholly at or after `moment`.
+    /// A slot at most two before the first slot that lies entirely at or after `moment`.
     pub fn slot_near(&self, moment: i64) -> i64 {
         if moment <= OPENING || self.per_year == 0 {
             return 0;
@@ -84,7 +86,8 @@ impl Pace {
     }
 }
 
-/// Where a moment within a year comes to lie between the points of a crowded one, of which `turn` says which is which.
+/// Maps a moment within a year by interpolating between the points of `CROWDED`. `turn` makes each point a (from, to)
+/// pair, so that the mapping works in both directions.
 fn stretched(at: i64, turn: impl Fn((i64, i64)) -> (i64, i64)) -> i64 {
     let points = CROWDED.map(turn).map(|(from, to)| (from * (YEAR / 100), to * (YEAR / 100)));
     let next = (1..points.len() - 1).find(|&next| at < points[next].0).unwrap_or(points.len() - 1);
@@ -93,7 +96,7 @@ fn stretched(at: i64, turn: impl Fn((i64, i64)) -> (i64, i64)) -> i64 {
     to + i64::try_from(along).unwrap_or(0)
 }
 
-/// How long after its own moment a record can be seen.
+/// How long after its own moment a record becomes visible.
 #[derive(Clone, Copy)]
 pub struct Lateness {
     seed: u64,
@@ -107,7 +110,7 @@ impl Lateness {
         Self { seed, percent, longest: if percent > 0 { seconds * SECOND } else { 0 } }
     }
 
-    /// No record is later than this, in microseconds.
+    /// The upper bound of the lateness, in microseconds.
     pub fn longest(&self) -> i64 {
         self.longest
     }

@@ -1,4 +1,4 @@
-//! Writes JSON text straight into bytes: a page of a thousand chats is a few milliseconds of copying.
+//! Writes JSON text directly into bytes: a page of a thousand chats takes a few milliseconds.
 
 use std::io::Write;
 
@@ -18,7 +18,7 @@ const DAY: i64 = 86_400;
 /// Text under construction.
 pub struct Pen {
     out: Vec<u8>,
-    /// The day of the last moment that was written, and the frame of a moment on that day.
+    /// The day of the last timestamp that was written; `day_text` holds a timestamp with the date of that day.
     day: Option<i64>,
     day_text: [u8; 27],
 }
@@ -57,7 +57,7 @@ impl Pen {
         self
     }
 
-    /// Adds a comma, unless something has just been opened.
+    /// Adds a comma, unless an array or object has just been opened or nothing has been written.
     pub fn comma(&mut self) -> &mut Self {
         if !matches!(self.out.last(), Some(b'[' | b'{') | None) {
             self.out.push(b',');
@@ -93,12 +93,12 @@ impl Pen {
         self.ascii(&digits[from..])
     }
 
-    /// Adds how many there are of something.
+    /// Adds a count.
     pub fn count(&mut self, value: usize) -> &mut Self {
         self.integer(i64::try_from(value).unwrap_or(i64::MAX))
     }
 
-    /// Adds a text of its own if there is one, else `null`.
+    /// Adds a quoted string if there is one, else `null`.
     pub fn quoted_or_null(&mut self, value: Option<&str>) -> &mut Self {
         match value {
             Some(value) => self.text("\"").text(value).text("\""),
@@ -114,7 +114,7 @@ impl Pen {
         }
     }
 
-    /// Adds microseconds as seconds with a fraction, as short as it can be: `459.213926`, `1607919152.0`.
+    /// Adds microseconds as seconds with the shortest possible fraction: `459.213926`, `1607919152.0`.
     pub fn fraction(&mut self, micros: i64) -> &mut Self {
         self.integer(micros.div_euclid(SECOND)).text(".").six(micros.rem_euclid(SECOND));
         while self.out.ends_with(b"0") && !self.out.ends_with(b".0") {
@@ -123,7 +123,7 @@ impl Pen {
         self
     }
 
-    /// Adds a number with as few digits as tell it from all others.
+    /// Adds a number with the fewest digits that distinguish it from all other doubles.
     pub fn double(&mut self, value: f64) -> &mut Self {
         // Writing into memory cannot fail.
         _ = write!(self.out, "{value}");
@@ -159,7 +159,7 @@ impl Pen {
         self.two(year).two(month)
     }
 
-    /// A moment to the second, with room for a fraction; the day is worked out only when it is another one.
+    /// A moment to the second, with room for a fraction; the date is computed only when the day changes.
     fn moment_text(&mut self, micros: i64) -> [u8; 27] {
         let seconds = micros.div_euclid(SECOND);
         let (day, within) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));

@@ -9,10 +9,10 @@ use super::pen::Pen;
 /// The first agent's id; ids of the vendor's newer accounts exceed 32 bits.
 const FIRST_AGENT: i64 = 360_786_799_676;
 
-/// An agent joins the account this often.
+/// The interval at which agents join the account.
 const JOINING: i64 = 30 * 86_400 * SECOND;
 
-/// Every such agent bears a new name from `RENAMING` on, which no time stamp tells.
+/// One agent in this many has a new name from `RENAMING` on; no timestamp shows the change.
 const RENAMED_EVERY: i64 = 25;
 
 /// When agents were renamed: 2025-07-01T00:00:00Z.
@@ -130,7 +130,7 @@ pub struct People {
     opening: Vec<Agent>,
 }
 
-/// What chats and events tell of an agent.
+/// What chats and events contain about an agent.
 pub struct Agent {
     /// The agent's id.
     pub id: i64,
@@ -138,24 +138,24 @@ pub struct Agent {
     pub name: String,
     /// The full name as JSON text.
     pub full_name: String,
-    /// The members that tell of the agent in an entry of a chat's history.
+    /// The members that identify the agent in an entry of a chat's history.
     pub speaking: String,
 }
 
 impl People {
-    /// `agents` people at the opening, one at least.
+    /// An account with `agents` agents at the opening, or one if there would be none.
     pub fn new(seed: u64, agents: i64) -> Self {
         let mut people = Self { seed, opening: Vec::new() };
         people.opening = (0..agents.max(1)).map(|place| people.introduce(place)).collect();
         people
     }
 
-    /// One of the agents of the opening.
+    /// A random one of the agents present at the opening.
     pub fn any_agent(&self, dice: &mut Dice) -> &Agent {
         &self.opening[dice.pick_index(self.opening.len())]
     }
 
-    /// Every agent who has joined by `now`, by id.
+    /// Every agent who has joined by `now`, in the order of ids.
     pub fn agents(&self, now: i64) -> Vec<(i64, String)> {
         let opening = i64::try_from(self.opening.len()).unwrap_or(i64::MAX);
         let joined = (now - OPENING).max(0) / JOINING;
@@ -165,7 +165,7 @@ impl People {
     /// Every department.
     pub fn departments(&self) -> Vec<String> {
         let department = |(id, name, description): &(i64, &str, &str)| {
-            // Departments that were made before the migration carry no settings.
+            // Departments that were created before the migration have no settings.
             let settings = if *id < 10_000 {
                 "{}".to_owned()
             } else {
@@ -203,7 +203,7 @@ impl People {
         ROLES.iter().enumerate().map(role).collect()
     }
 
-    /// The ids of some agents, as a JSON array.
+    /// The ids of the agents in a group, as a JSON array.
     pub fn members(&self, group: i64) -> String {
         let mut dice = Dice::new(branch(self.seed, 11), group);
         let mut members: Vec<_> = (0..dice.between(1, 6)).map(|_| self.any_agent(&mut dice).id).collect();
@@ -212,7 +212,7 @@ impl People {
         array(&members)
     }
 
-    /// What chats tell of agent number `place`.
+    /// What chats contain about agent number `place`.
     fn introduce(&self, place: i64) -> Agent {
         let id = self.agent_id(place);
         let (first, last) = self.names(place);
@@ -227,7 +227,7 @@ impl People {
         (dice.pick(FIRST_NAMES), dice.pick(LAST_NAMES))
     }
 
-    /// Ids grow from agent to agent by more than one.
+    /// The id of agent number `place`; ids increase from agent to agent by more than one.
     fn agent_id(&self, place: i64) -> i64 {
         FIRST_AGENT + place * 1_000_003 + Dice::new(branch(self.seed, 13), place).below(900_000)
     }

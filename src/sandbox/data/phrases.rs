@@ -1,4 +1,4 @@
-//! What visitors and agents say and where they come from: JSON text, in raw UTF-8 and in escapes.
+//! What visitors and agents write, and where visitors come from: JSON text, partly raw UTF-8 and partly escaped.
 
 /// What visitors write.
 pub const QUESTIONS: &[&str] = &[
@@ -44,7 +44,7 @@ pub const ANSWERS: &[&str] = &[
     "Thank you for chatting with us. Goodbye!",
 ];
 
-/// What visitors leave when nobody is there.
+/// Messages that visitors leave when no agent is online.
 pub const NOTES: &[&str] = &[
     "Hi there!",
     "Please call me back, I am at work until 5 pm. It is about the contract that ends next month; I would like to renew it for a year but with fewer seats.",
@@ -54,7 +54,7 @@ pub const NOTES: &[&str] = &[
     "Where is my order?? \\ud83d\\ude21\\ud83d\\ude21",
 ];
 
-/// What visitors say of a chat they rated.
+/// Comments of visitors on chats.
 pub const COMMENTS: &[&str] = &[
     "Great help!",
     "Very slow.",
@@ -64,11 +64,11 @@ pub const COMMENTS: &[&str] = &[
     "Did not solve it",
 ];
 
-/// Labels on chats.
+/// Tags of chats.
 pub const TAGS: &[&str] =
     &["billing", "refund", "vip", "lead", "shipping", "bug", "zurück", "返品", "caf\\u00e9", "follow-up", "school"];
 
-/// A visitor, all as JSON text.
+/// A visitor; every field is JSON text.
 pub struct Visitor {
     /// The members of `visitor` before the name.
     pub contact: &'static str,
@@ -78,7 +78,7 @@ pub struct Visitor {
     pub email: &'static str,
 }
 
-/// Who writes in.
+/// The visitors.
 pub const VISITORS: &[Visitor] = &[
     visitor(r#""phone":"+32178763521","notes":"Test 2""#, "Jiny", "visitor_jiny@doe.com"),
     visitor(r#""phone":"","notes":"""#, "Visitor 57218311", ""),
@@ -90,7 +90,7 @@ pub const VISITORS: &[Visitor] = &[
     visitor(r#""phone":"","notes":"line one\nline two\ttab""#, "Łucja Żółć", "lucja@example.pl"),
 ];
 
-/// The name of a visitor who has not told one yet.
+/// The name of a visitor who has not given one yet.
 pub const UNNAMED: &str = "Visitor 40718265";
 
 const fn visitor(contact: &'static str, name: &'static str, email: &'static str) -> Visitor {
@@ -107,7 +107,7 @@ pub const PLACES: &[&str] = &[
     r#""city":"","country_code":"","country_name":"","region":"""#,
 ];
 
-/// What visitors use: members of `session`.
+/// Browsers and platforms of visitors: members of `session`.
 pub const BROWSERS: &[&str] = &[
     r#""browser":"Safari","platform":"Mac OS","user_agent":"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_10) AppleWebKit/600.1.25 (KHTML, like Gecko) Version/8.0 Safari/600.1.25""#,
     r#""browser":"Chrome","platform":"Windows","user_agent":"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36""#,
@@ -125,7 +125,7 @@ pub const PAGES: &[(&str, &str)] = &[
     ("https://shop.example.com/ja/cart", "カート"),
 ];
 
-/// Search engines that lead visitors here, with what was searched.
+/// Search engines that led visitors here, with the search terms.
 pub const REFERRERS: &[&str] = &[
     r#""referrer_search_engine":"Google","referrer_search_terms":"blue jacket""#,
     r#""referrer_search_engine":"Bing","referrer_search_terms":"j\u00e4cka bl\u00e5""#,

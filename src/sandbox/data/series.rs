@@ -1,4 +1,4 @@
-//! What the five exports have in common: records that come in time, served in the order of (cursor, id).
+//! What the five exports have in common: records that appear over time, served in the order of (cursor, id).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,7 +12,7 @@ use super::pen::Pen;
 pub struct Entry {
     /// The cursor in microseconds, cut to the resolution of the export.
     pub stamp: i64,
-    /// The id as text; it orders records of one stamp.
+    /// The id as text, which orders records with the same stamp.
     pub id: String,
     /// The record's number.
     pub record: i64,
@@ -23,44 +23,44 @@ pub trait Series: Send + Sync {
     /// The resolution of the cursor in microseconds.
     fn resolution(&self) -> i64;
 
-    /// When something happens in `slot`; later slots never come earlier.
+    /// When the event in `slot` happens; moments never decrease from slot to slot.
     fn moment(&self, slot: i64) -> i64;
 
-    /// A slot at or shortly before the first one of `moment`.
+    /// A slot at or shortly before the first slot whose moment is `moment` or later.
     fn slot_near(&self, moment: i64) -> i64;
 
-    /// The record that stands in `slot` at `now`, if one does.
+    /// The record that occupies `slot` at `now`, if any.
     fn entry(&self, slot: i64, now: i64) -> Option<Entry>;
 
-    /// The stamp at which records stand together outside their slots at `now`.
+    /// The stamp that records outside their slots share at `now`, after an edit of many records in one second.
     fn gathering(&self, _now: i64) -> Option<i64> {
         None
     }
 
-    /// The records of the gathering.
+    /// The records with that shared stamp.
     fn gathered(&self, _now: i64) -> Vec<Entry> {
         Vec::new()
     }
 
-    /// When what record `record` tells of has ended, as far as it has at `now`.
+    /// When the event that record `record` describes ended, as known at `now`.
     fn ended(&self, record: i64, _now: i64) -> i64 {
         self.born(record)
     }
 
-    /// When record `record` can be seen at the earliest; later records never come earlier.
+    /// The earliest moment at which record `record` can be visible; it never decreases from record to record.
     fn born(&self, record: i64) -> i64;
 
-    /// How long after its birth a record may stay unseen, in microseconds.
+    /// How long after [`Self::born`] a record may stay invisible, in microseconds.
     fn longest_wait(&self) -> i64;
 
-    /// Whether record `record` can be seen at `now`.
+    /// Whether record `record` is visible at `now`.
     fn stands(&self, record: i64, now: i64) -> bool;
 
-    /// Writes record `record` as it stands at `now`.
+    /// Writes record `record` as it is at `now`.
     fn write(&self, record: i64, now: i64, pen: &mut Pen);
 }
 
-/// The stamp of a moment at a resolution.
+/// A moment cut to a resolution.
 fn stamp(moment: i64, resolution: i64) -> i64 {
     moment - moment.rem_euclid(resolution)
 }
@@ -75,7 +75,7 @@ pub struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    /// Everything that stands at `now` with a stamp of `from` or later.
+    /// Every record visible at `now` with a stamp of `from` or later.
     pub fn new(series: &'a dyn Series, from: i64, now: i64) -> Self {
         let mut slot = series.slot_near(from.min(now));
         while series.moment(slot) < from && series.moment(slot) <= now {
@@ -85,7 +85,7 @@ impl<'a> Entries<'a> {
         Self { series, now, slot, gathering, group: Vec::new().into_iter() }
     }
 
-    /// The records of the next stamp, by id.
+    /// The records with the next stamp, in the order of their ids.
     fn next_group(&mut self) -> Option<Vec<Entry>> {
         let resolution = self.series.resolution();
         let moment = self.series.moment(self.slot);
@@ -122,7 +122,7 @@ impl Iterator for Entries<'_> {
     }
 }
 
-/// The entries of a series from a stamp on, in the order in which what they tell of ended.
+/// The entries of a series from a stamp on, in the order in which the events they describe ended.
 pub struct ByEnd<'a> {
     series: &'a dyn Series,
     from: i64,
@@ -132,7 +132,7 @@ pub struct ByEnd<'a> {
 }
 
 impl<'a> ByEnd<'a> {
-    /// Everything that stands at `now` and ended at `from` or later.
+    /// Every record visible at `now` whose event ended at `from` or later.
     pub fn new(series: &'a dyn Series, from: i64, now: i64) -> Self {
         let begun = Entries::new(series, from - series.longest_wait(), now).peekable();
         Self { series, from, now, begun, ending: BinaryHeap::new() }
@@ -144,7 +144,7 @@ impl Iterator for ByEnd<'_> {
 
     fn next(&mut self) -> Option<Entry> {
         loop {
-            // What begins after the first end can no longer end before it.
+            // An event that begins after the earliest end cannot end before it.
             let first_end = self.ending.peek().map(|Reverse(entry)| entry.stamp);
             match self.begun.next_if(|entry| first_end.is_none_or(|end| entry.stamp <= end)) {
                 Some(entry) => {
@@ -159,7 +159,8 @@ impl Iterator for ByEnd<'_> {
     }
 }
 
-/// Every record of a series as it stands at `now`, by number: the truth that pages are measured against.
+/// Every record of a series as it is at `now`, in the order of record numbers: the expected result that pages are
+/// compared with.
 pub fn truth(series: &dyn Series, now: i64) -> Vec<String> {
     let mut records = Vec::new();
     for record in 0..born_until(series, now) {
@@ -172,14 +173,14 @@ pub fn truth(series: &dyn Series, now: i64) -> Vec<String> {
     records
 }
 
-/// How many records of a series stand at `now`.
+/// How many records of a series are visible at `now`.
 pub fn count(series: &dyn Series, now: i64) -> i64 {
     let born = born_until(series, now);
     let settled = born_until(series, now - series.longest_wait() - SECOND);
     settled + (settled..born).map(|record| i64::from(series.stands(record, now))).sum::<i64>()
 }
 
-/// How many records of a series have been born by `now`.
+/// How many records of a series came into being by `now`; late ones among them may not be visible yet.
 pub fn born_until(series: &dyn Series, now: i64) -> i64 {
     let mut beyond = 1;
     while series.born(beyond - 1) <= now {

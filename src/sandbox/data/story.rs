@@ -1,5 +1,5 @@
-//! What happens in a chat, entry by entry, before any of it is written: who comes, says something, changes something and
-//! leaves, and when.
+//! The events of a chat in order, before they are written as JSON: who joins, writes, changes something or leaves, and
+//! when.
 
 use super::chance::Dice;
 use super::chat::Chat;
@@ -7,63 +7,64 @@ use super::oddity::Oddity;
 use super::pace::SECOND;
 use super::phrases::{ANSWERS, QUESTIONS};
 
-/// Microseconds in a millisecond, to which the service writes its stamps.
+/// Microseconds in a millisecond, the precision of timestamps in a history.
 const MILLISECOND: i64 = SECOND / 1_000;
 
-/// Who an entry is of.
+/// The author of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     /// The visitor.
     Visitor,
-    /// The agent of this place among those of the chat.
+    /// The agent at this index in the chat's list of agents.
     Agent(u8),
-    /// A trigger, which writes to visitors by itself.
+    /// A trigger, which writes to visitors automatically.
     Trigger,
     /// The service itself.
     System,
 }
 
-/// What an entry tells.
+/// What an entry records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// Somebody comes in.
+    /// Somebody joins.
     Join,
     /// Somebody leaves, with a reason or without.
     Leave(Option<&'static str>),
-    /// Somebody writes this.
+    /// Somebody writes this text.
     Line(&'static str),
     /// Somebody sends a picture as a line.
     Picture,
     /// An agent sends a menu as a line.
     Menu,
-    /// The first tags of the chat, up to the first number, become those up to the second.
+    /// The tags change: the first number says how many of the chat's tags were set before, the second how many are set
+    /// after.
     Tags(usize, usize),
-    /// The first rating becomes the second.
+    /// The rating changes from the first value to the second.
     Rating(Option<&'static str>, &'static str),
     /// The visitor comments on the chat.
     Comment(&'static str),
     /// The visitor is asked for a rating.
     RatingRequest,
-    /// The chat goes to another agent or department.
+    /// The chat is transferred to another agent or department.
     Transfer,
-    /// The service finds out what the visitor asks for.
+    /// The service identifies the skills that the visitor needs.
     Skills,
     /// The visitor reaches the first goal of the chat.
     Conversion,
-    /// The service says something to the visitor.
+    /// The service shows the visitor a notice.
     Notice,
     /// The visitor waits in a queue.
     Queue,
-    /// A trigger fires, told in a form that nobody has seen.
+    /// A trigger fires. The form of this entry is a guess: no real one has been seen.
     Triggered,
-    /// The visitor sends a file, told in a form that nobody has seen.
+    /// The visitor sends a file. The form of this entry is a guess: no real one has been seen.
     File,
-    /// No object at all.
+    /// An entry that is not an object.
     Nothing,
 }
 
 impl What {
-    /// Whether it is of type `chat.msg`, which is what the service counts.
+    /// Whether the entry is of type `chat.msg`, the only type that the service counts.
     pub fn is_line(self) -> bool {
         matches!(self, Self::Line(_) | Self::Picture | Self::Menu)
     }
@@ -72,20 +73,20 @@ impl What {
 /// One entry of a history.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// When, in the precision in which it is written.
+    /// When it happened, in microseconds, already cut to the written precision.
     pub at: i64,
-    /// Who.
+    /// Its author.
     pub by: By,
-    /// What.
+    /// What it records.
     pub what: What,
 }
 
-/// How long before an entry nothing happens.
+/// The time between an entry and the one before it.
 #[derive(Clone, Copy)]
 enum Gap {
-    /// About so many milliseconds.
+    /// This many milliseconds, or fewer in a short chat.
     Of(i64),
-    /// This share of the time that is left over.
+    /// A share of the remaining time, relative to the sum of all shares.
     Share(i64),
 }
 
@@ -95,14 +96,14 @@ pub struct Story<'c> {
     dice: Dice,
     entries: Vec<Entry>,
     gaps: Vec<Gap>,
-    /// Which agents are in the chat, one bit each.
+    /// The agents now in the chat, one bit each.
     present: u8,
-    /// How many entries precede the visitor's last leave.
+    /// The number of entries before the visitor's last leave.
     until_end: usize,
 }
 
 impl<'c> Story<'c> {
-    /// The entries of a chat as it ended, in their order.
+    /// The entries of a chat up to its end, in order.
     pub fn tell(chat: &'c Chat<'c>, dice: Dice) -> Vec<Entry> {
         if chat.oddity.is_some_and(Oddity::empties) {
             return Vec::new();
@@ -125,13 +126,13 @@ impl<'c> Story<'c> {
         self.gaps.push(gap);
     }
 
-    /// Something within the next moments.
+    /// Adds an entry `low` to `high` milliseconds after the last one.
     fn soon(&mut self, low: i64, high: i64, by: By, what: What) {
         let gap = Gap::Of(self.dice.between(low, high));
         self.add(gap, by, what);
     }
 
-    /// How the visitor comes in, and what is said to somebody who has said nothing.
+    /// The visitor joins, and the service or a trigger may write before the visitor does.
     fn arrive(&mut self) {
         self.soon(0, 900, By::Visitor, What::Join);
         if self.dice.percent(3) {
@@ -146,7 +147,7 @@ impl<'c> Story<'c> {
         }
     }
 
-    /// Both sides write in turns, more or less.
+    /// Visitor and agents write, mostly in turns.
     fn talk(&mut self) {
         let lines = self.chat.lines;
         let (mut visitor_wrote, mut agent_wrote) = (false, false);
@@ -190,7 +191,7 @@ impl<'c> Story<'c> {
         self.soon(3_000, 60_000, By::Agent(agent), what);
     }
 
-    /// The agent whose turn it is.
+    /// The agent who writes next.
     fn speaker(&mut self) -> u8 {
         match self.present {
             0b10 => 1,
@@ -202,7 +203,7 @@ impl<'c> Story<'c> {
     fn enter(&mut self, agent: u8) {
         if self.present >> agent & 1 == 0 {
             self.present |= 1 << agent;
-            // Whoever is offered a chat that others have let go takes it later.
+            // An agent who accepts a chat after others missed it joins later.
             let slow = if self.is(Oddity::MissedAssignments) { 60_000 } else { 0 };
             self.soon(slow + 2_000, slow + 30_000, By::Agent(agent), What::Join);
         }
@@ -213,7 +214,7 @@ impl<'c> Story<'c> {
         self.soon(low, high, By::Agent(agent), What::Leave(Some(reason)));
     }
 
-    /// What may happen in the middle: another agent, a file, a skill.
+    /// What may happen in the middle of a chat, such as another agent, a file or a skill.
     fn interlude(&mut self) {
         if self.chat.agents.len() == 2 {
             self.enter(0);
@@ -243,7 +244,7 @@ impl<'c> Story<'c> {
         }
     }
 
-    /// What follows the last answer: labels, and both sides leave.
+    /// What follows the last answer: tags, a rating, and both sides leave.
     fn close(&mut self) {
         let by = self.speaker();
         if self.present > 0 && !self.chat.tags.is_empty() {
@@ -282,7 +283,7 @@ impl<'c> Story<'c> {
         }
     }
 
-    /// What the visitor thinks of the chat.
+    /// The visitor's rating and comment, where the chat has them.
     fn judge(&mut self) {
         if let Some(rating) = self.chat.rating {
             let mut before = None;
@@ -298,7 +299,8 @@ impl<'c> Story<'c> {
         }
     }
 
-    /// Lays the entries into the time of the chat: the first line and the visitor's last leave are where the chat says.
+    /// Sets the time of every entry: the first line falls into the second in which the chat begins, and the visitor's
+    /// last leave into the second in which it ends.
     fn set_times(&mut self) {
         let first = self.entries.iter().position(|entry| entry.what.is_line()).unwrap_or(0);
         let (began, ended) = self.bounds();
@@ -306,7 +308,8 @@ impl<'c> Story<'c> {
         let sum = |gaps: &[Gap], of: fn(Gap) -> i64| gaps.iter().map(|gap| of(*gap)).sum::<i64>();
         let inner = &self.gaps[first + 1..=self.until_end];
         let (fixed, shares) = (sum(inner, Gap::fixed), sum(inner, Gap::share));
-        // A short chat is told in a hurry, so that the visitor has a quarter of the time at least.
+        // In a short chat the fixed gaps are scaled down, so that at least a quarter of the time is left for the
+        // visitor.
         let most = (ended - began) / MILLISECOND * 3 / 4;
         let (told, kept) = if fixed > most { (most, fixed) } else { (1, 1) };
         let spare = (ended - began) / MILLISECOND - fixed * told / kept;
@@ -350,7 +353,7 @@ impl<'c> Story<'c> {
         }
     }
 
-    /// Makes stamps equal or cuts them, where that is the chat's oddity.
+    /// Makes timestamps equal or cuts them to seconds, where that is the chat's oddity.
     fn spoil_times(&mut self, first: usize) {
         if self.is(Oddity::EqualStamps) {
             for place in (first + 1..self.until_end).step_by(2) {

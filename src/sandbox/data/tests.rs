@@ -1,4 +1,4 @@
-//! The data as a whole: true to itself over time, and as odd as real accounts are.
+//! The data as a whole: consistent over time, and as odd as in real accounts.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! The agents' time line: spans with one status each, seen when they end.
+//! The agents' timeline: spans with one status each, visible once they end.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use super::pen::Pen;
 use super::people::{Agent, People};
 use super::series::{Entry, Series};
 
-/// No span is longer: nine hours.
+/// The longest span: nine hours.
 const LONGEST: i64 = 9 * 3_600 * SECOND;
 
-/// Every such span starts within the second in which the span before it started, and is the same agent's.
+/// One span in this many starts in the same second as the span before it and belongs to the same agent.
 const TWIN_EVERY: i64 = 16;
 
 /// All spans of an account.
@@ -24,23 +24,24 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// `per_year` spans in each year; `growing` ones are seen from their start and grow until they end.
+    /// A timeline with `per_year` spans in each year. If `growing`, spans are visible from their start and grow until
+    /// they end.
     pub fn new(seed: u64, per_year: i64, late: Lateness, growing: bool, people: Arc<People>) -> Self {
         Self { seed, pace: Pace::new(seed, per_year), late, growing, people }
     }
 
-    /// Whether a span starts within the second of the one before it.
+    /// Whether a span starts in the same second as the one before it.
     fn is_twin(&self, span: i64) -> bool {
         self.pace.within_year(span) % TWIN_EVERY == 1
     }
 
-    /// Whose span it is.
+    /// The agent whose span it is.
     fn agent(&self, span: i64) -> &Agent {
         let span = if self.is_twin(span) { span - 1 } else { span };
         self.people.any_agent(&mut Dice::new(branch(self.seed, 1), span))
     }
 
-    /// How long a span lasts in the end, in microseconds.
+    /// The final duration of a span, in microseconds.
     fn duration(&self, span: i64) -> i64 {
         if self.is_twin(span + 1) {
             return self.moment(span + 1) - self.moment(span);

@@ -1,4 +1,4 @@
-//! What a fault makes of an answer and of the connection that it goes out on.
+//! Applies a fault to an answer and to the connection that carries it.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::sandbox::answer::Answer;
 use crate::sandbox::query::Query;
 use crate::sandbox::wire::{Event, Place};
 
-/// So much of a head goes out before the connection breaks within it.
+/// How many bytes of a head are sent before the connection breaks within the head.
 const PART_OF_HEAD: usize = 20;
 
 impl Turn {
-    /// The answer to a request with `query`; `right` answers a query rightly.
+    /// The answer to a request with `query`, changed by the fault; `right` gives the correct answer to a query.
     pub(in crate::sandbox) fn answer(&self, query: &str, right: impl Fn(&str) -> Answer) -> Answer {
         match &self.fault {
             Fault::Status { code, headers, body } => return Answer::scripted(*code, headers, body),
@@ -55,7 +55,7 @@ impl Fault {
         if let Self::Stall(duration) = self { *duration } else { Duration::ZERO }
     }
 
-    /// What happens on the connection while an answer with a body of `length` bytes goes out.
+    /// What happens on the connection while an answer with a body of `length` bytes is sent.
     pub(in crate::sandbox) fn disturbance(&self, length: usize) -> Option<(Place, Event)> {
         let middle = Place::Body(length / 2);
         match self {

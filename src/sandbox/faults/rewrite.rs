@@ -1,10 +1,11 @@
-//! Right bodies made odd or wrong, as text: what is not touched stays byte for byte.
+//! Rewrites correct bodies into odd or wrong ones. It works on text, so that the rest of a body stays the same byte for
+//! byte.
 
 use std::ops::Range;
 
 use memchr::memmem;
 
-/// The body with a `next_page` that begins with `base`.
+/// Makes `next_page` begin with `base`.
 pub fn next_page_on(body: &mut Vec<u8>, base: &str) {
     let Some(address) = string_after(body, br#""next_page":""#) else { return };
     let path = memmem::find(&body[address.clone()], b"/api/").unwrap_or(0);
@@ -18,7 +19,7 @@ pub fn next_query(body: &[u8]) -> Option<String> {
     address.split_once('?').map(|(_, query)| query.to_owned())
 }
 
-/// The body of an export with its end at `time`, in whatever unit the export has.
+/// Sets the end of an export's page to `time`, in the unit of the export.
 pub fn end_at(body: &mut Vec<u8>, time: i64) {
     for marker in [&br#""end_time":"#[..], b"start_time="] {
         let Some(found) = memmem::rfind(body, marker) else { continue };
@@ -28,10 +29,10 @@ pub fn end_at(body: &mut Vec<u8>, time: i64) {
     }
 }
 
-/// The body with `members` at the beginning of its first record, if it holds any.
+/// Inserts `members` at the beginning of the first record, if there is one.
 pub fn extend_first_record(body: &mut Vec<u8>, members: &[u8]) {
     let Some(array) = memchr::memchr(b'[', body) else { return };
-    // Only an answer of records: the first array is either the answer itself or its first member.
+    // Only bodies of records are changed: their first array is either the whole body or its first member.
     let is_list = array == 0 || body[..array].ends_with(b"\":") && !body[1..array].contains(&b'{');
     if is_list && body.get(array + 1) == Some(&b'{') && body.get(array + 2) != Some(&b'}') {
         body.splice(array + 2..array + 2, members.iter().copied());
@@ -66,13 +67,13 @@ pub fn pretty(body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Begins a line at a depth, as Windows does.
+/// Starts a new line, with a Windows line ending and `depth` tabs.
 fn break_line(out: &mut Vec<u8>, depth: usize) {
     out.extend_from_slice(b"\r\n");
     out.resize(out.len() + depth, b'\t');
 }
 
-/// Where the text lies that `marker` opens, up to its closing quote.
+/// The range of the string that begins after the last `marker`, up to its closing quote.
 fn string_after(body: &[u8], marker: &[u8]) -> Option<Range<usize>> {
     let begin = memmem::rfind(body, marker)? + marker.len();
     let length = memchr::memchr(b'"', &body[begin..])?;

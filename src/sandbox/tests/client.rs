@@ -1,4 +1,4 @@
-//! A client as naive as can be: one connection a request, and whatever `next_page` says.
+//! A deliberately simple client: it opens one connection per request and follows `next_page` unchecked.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::sandbox::options::{DEFAULT_TOKEN, Holdings};
 use crate::sandbox::{Options, Sandbox};
 
-/// An answer as it came.
+/// An answer as received.
 pub struct Reply {
     pub status: u16,
     pub head: String,
@@ -37,12 +37,12 @@ impl Reply {
     }
 }
 
-/// The moment at which the tests stand: 2025-01-20T12:00:00Z.
+/// The fixed time of the tests: 2025-01-20T12:00:00Z.
 pub fn now() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2025, 1, 20, 12, 0, 0).unwrap()
 }
 
-/// Options for about fifty chats, none of whose requests are refused for being too many.
+/// Options for about fifty chats, without a rate limit.
 pub fn options() -> Options {
     let holdings = Holdings { chats: 1_000, ..Holdings::default() };
     let mut options = Options { clock: Clock::fixed(now()), holdings, ..Options::default() };
@@ -50,17 +50,17 @@ pub fn options() -> Options {
     options
 }
 
-/// Asks for a path below the Chat API's root, with the right token.
+/// Requests a path below the Chat API's root, with the valid token.
 pub async fn get(sandbox: &Sandbox, path: &str) -> Reply {
     get_with(sandbox, path, &format!("Authorization: Bearer {DEFAULT_TOKEN}")).await.unwrap()
 }
 
-/// Asks with header lines of one's own.
+/// Requests a path below the Chat API's root, with the given header lines.
 pub async fn get_with(sandbox: &Sandbox, path: &str, headers: &str) -> io::Result<Reply> {
     send(sandbox, &format!("GET /api/v2/chat/{path}"), headers, "").await
 }
 
-/// Sends a request line and headers; an answer that is cut off is an error.
+/// Sends a request; an answer that is cut off is an error.
 pub async fn send(sandbox: &Sandbox, line: &str, headers: &str, body: &str) -> io::Result<Reply> {
     let host = sandbox.url().replace("http://", "");
     let stream = TcpStream::connect(&host).await?;
@@ -124,7 +124,7 @@ pub async fn page(sandbox: &Sandbox, export: &str, query: &str) -> Page {
     Page { records, envelope, next }
 }
 
-/// Walks `next_page` from the beginning until a page brings nothing unseen; fails on a walk that goes on for ever.
+/// Follows `next_page` from the beginning until a page has no new record; fails if the walk never ends.
 pub async fn walk(sandbox: &Sandbox, export: &str, limit: usize) -> Vec<String> {
     let mut query = format!("fields={export}(*)&limit={limit}");
     let mut seen = std::collections::HashSet::new();
@@ -145,7 +145,7 @@ pub async fn walk(sandbox: &Sandbox, export: &str, limit: usize) -> Vec<String> 
     panic!("the walk of {export} does not end");
 }
 
-/// Lets real time pass for the connections while the clock of the tests stands.
+/// Advances tokio's paused time, which connections use, while the fixed clock of the tests stays.
 pub async fn later(duration: Duration) {
     tokio::time::advance(duration).await;
 }

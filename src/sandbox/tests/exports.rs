@@ -1,4 +1,4 @@
-//! The five exports under every reading of how they page.
+//! The five exports under every assumption about how they page.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::sandbox::{Options, Sandbox};
 
 const EXPORTS: [&str; 5] = ["chats", "agent_timeline", "agent_events", "conversions", "department_events"];
 
-/// The walk of every export gives exactly the truth, in the order of the cursor.
+/// Asserts that a walk of every export gives exactly the true records, in the order of the cursor.
 async fn walks_give_the_truth(options: Options, limit: usize) {
     let sandbox = Sandbox::start(options).await.unwrap();
     for export in EXPORTS {
@@ -40,7 +40,7 @@ fn cursor(export: &str, record: &str) -> String {
     record[name].as_str().unwrap().to_owned()
 }
 
-/// Options in which the walk may go up to `now`.
+/// Options without the five-minute rule, so that a walk may go up to `now`.
 fn unbounded() -> Options {
     let mut options = options();
     options.behaviour.five_minute_rule = FiveMinuteRule::Off;
@@ -91,7 +91,7 @@ async fn a_trickle_brings_one_new_record_a_request() {
     assert_eq!(page(&sandbox, "chats", &chats.next).await.records.len(), 1);
     let spans = page(&sandbox, "agent_timeline", &format!("start_time={}", since.timestamp_micros())).await;
     assert_eq!(spans.records.len(), 1);
-    // The bound is inclusive: the known span comes again, and one new one.
+    // The bound is inclusive: the page has the known span again and one new span.
     assert_eq!(page(&sandbox, "agent_timeline", &spans.next).await.records.len(), 2);
 }
 

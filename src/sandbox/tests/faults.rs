@@ -15,7 +15,7 @@ const EXPORT: &str = "incremental/chats?limit=20&start_time=";
 /// The moment from which the tests export: 2025-01-10T00:00:00Z.
 const FROM: i64 = 1_736_467_200;
 
-/// What a client sees of the first two requests for a path when the first meets a fault.
+/// The answers to the first two requests for a path, of which the first meets a fault.
 async fn meeting_at(path: &str, fault: Fault) -> (io::Result<Reply>, Reply) {
     let mut options = options();
     options.faults = vec![Rule::of_all(1..=1, fault)];
@@ -28,7 +28,7 @@ async fn meeting(fault: Fault) -> (io::Result<Reply>, Reply) {
     meeting_at(&format!("{EXPORT}{FROM}"), fault).await
 }
 
-/// What a client reads of an export's page that meets a fault, and what it reads without.
+/// The body of an export's page as a client reads it with a fault, and without.
 async fn changed(fault: Fault) -> (Vec<u8>, String) {
     let (reply, right) = meeting(fault).await;
     let reply = reply.unwrap();

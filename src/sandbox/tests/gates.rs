@@ -1,4 +1,4 @@
-//! What stands between a request and its answer: tokens and the rate limit.
+//! The checks before a request is answered: tokens and the rate limit.
 
 use std::io;
 use std::time::Duration;

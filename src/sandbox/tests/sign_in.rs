@@ -1,4 +1,4 @@
-//! Signing in as a client meets it.
+//! Signing in, as seen by a client.
 
 use std::time::Duration;
 
@@ -28,12 +28,12 @@ async fn token(sandbox: &Sandbox, form: &str) -> (u16, Value) {
     (reply.status, reply.json())
 }
 
-/// What the question for consent holds, with these parameters more.
+/// The parameters of a request for consent, and these additional ones.
 fn asked(more: &str) -> String {
     format!("client_id={PUBLIC_CLIENT}&redirect_uri=http%3A%2F%2Flocalhost%3A8080&scope=read&state=s%26t{more}")
 }
 
-/// Presses a button, and gives where the browser is sent.
+/// Presses a button of the consent page and returns where the browser is redirected.
 async fn press(sandbox: &Sandbox, asked: &str, decision: &str) -> String {
     let asked: String = url::form_urlencoded::byte_serialize(asked.as_bytes()).collect();
     let reply = post(sandbox, "/oauth2/chat/authorizations", &format!("asked={asked}&decision={decision}")).await;
@@ -41,7 +41,7 @@ async fn press(sandbox: &Sandbox, asked: &str, decision: &str) -> String {
     reply.header("location").unwrap().to_owned()
 }
 
-/// A code that somebody consented to.
+/// A code issued after a user's consent.
 async fn code(sandbox: &Sandbox) -> String {
     let asked = asked(&format!("&response_type=code&code_challenge={CHALLENGE}&code_challenge_method=S256"));
     let back = press(sandbox, &asked, "allow").await;

@@ -1,4 +1,4 @@
-//! The figures of each chat follow from its history: they are reckoned here once more, from what is delivered alone.
+//! The figures of each chat follow from its history: these tests compute them again, from the delivered records alone.
 
 use std::sync::LazyLock;
 
@@ -24,7 +24,7 @@ fn seconds(stamp: &Value) -> f64 {
     stamp.as_str().unwrap().parse::<DateTime<Utc>>().unwrap().timestamp_micros() as f64 / 1e6
 }
 
-/// Who an entry is of, whatever its form.
+/// The author of an entry, in the older or newer form.
 fn role(chat: &Value, entry: &Value) -> &'static str {
     let names = list(chat, "agent_names");
     match (entry["sender_type"].as_str(), entry["nick"].as_str()) {
@@ -36,13 +36,13 @@ fn role(chat: &Value, entry: &Value) -> &'static str {
     }
 }
 
-/// The lines of a chat: when each was written, by whom, and which agent it was.
+/// The lines of a chat: when each was written, the role of its author and the author's name.
 fn lines(chat: &Value) -> Vec<(f64, &'static str, Value)> {
     let lines = list(chat, "history").iter().filter(|entry| entry["type"] == "chat.msg");
     lines.map(|line| (seconds(&line["timestamp"]), role(chat, line), line["name"].clone())).collect()
 }
 
-/// The waits of visitors whom `answers` replied to.
+/// The visitor's waits for replies; `answers` decides by name and time whether an agent's line counts as a reply.
 fn waits(lines: &[(f64, &'static str, Value)], from: f64, answers: impl Fn(&Value, f64) -> bool) -> Vec<f64> {
     let (mut open, mut waits) = (None, Vec::new());
     for (at, role, name) in lines {
@@ -123,7 +123,7 @@ fn engagements_follow_from_the_history() {
     let mut served = 0;
     for chat in &*CHATS {
         let names = list(chat, "agent_names");
-        // Two agents of one name cannot be told apart by it.
+        // Two agents with the same name cannot be distinguished by it.
         if names.len() == 2 && names[0] == names[1] {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Everything odd that real accounts show is found in some chats of the default account, and only in some.
+//! Every oddity of real accounts occurs in some chats of the default account, and only in some.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Account, Holdings, at, parsed};
 
-/// Each chat begins with its id, of this length.
+/// Each chat's record begins with its id; every id has this length.
 const ID: &str = r#"{"id":"2501.10414779.0000000000000""#;
 
 /// The chats of the account's first year.
@@ -35,7 +35,7 @@ fn writes_after_service(chat: &Value) -> bool {
     left.is_some_and(|left| entries[left..].iter().any(|one| one["type"] == "chat.msg"))
 }
 
-/// Whether two legs of different agents were open for a while together.
+/// Whether two legs of different agents overlap in time.
 fn legs_overlap(chat: &Value) -> bool {
     let moment = |leg: &Value| leg["timestamp"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap().timestamp();
     #[allow(clippy::cast_possible_truncation, reason = "whole seconds fit")]
@@ -44,10 +44,10 @@ fn legs_overlap(chat: &Value) -> bool {
     legs.windows(2).any(|pair| moment(pair[1]) + 5 < end(pair[0]))
 }
 
-/// Whether a chat shows something.
+/// Checks whether a chat shows an oddity.
 type Sign = fn(&Value) -> bool;
 
-/// Each oddity by its name, with what shows it.
+/// The name of each oddity, with the check that detects it.
 fn signs() -> Vec<(&'static str, Sign)> {
     vec![
         ("no history", |chat| chat["type"] == "chat" && chat["history"].is_null()),
@@ -114,7 +114,7 @@ fn every_oddity_is_found_and_rare() {
     }
 }
 
-/// What the deliveries of thirty days brought that were not the first of their chat, each with the version before.
+/// The changed versions of chats in the first thirty days, each with the version before.
 fn later_deliveries() -> Vec<(Value, Value)> {
     let account = Account::new(&Holdings { chats: 20_000, ..Holdings::default() });
     let versions = |now| -> HashMap<String, String> {
