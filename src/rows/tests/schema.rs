@@ -5,7 +5,7 @@ use crate::position;
 
 /// What the schema of a stream declares of its rows.
 pub fn properties(name: &str) -> Map<String, Value> {
-    let path = format!("{}/schemas/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/schemas/children/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let mut schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     serde_json::from_value(schema["properties"].take()).unwrap()
 }
