@@ -75,8 +75,10 @@ def fitting(kind, schema, value):
     if kind == "text":
         return value if isinstance(value, (str, list, dict)) else json.dumps(value)
     if kind == "struct":
-        # An array stands for the members in their order.
-        return dict(zip(schema["properties"], value)) if isinstance(value, list) else value
+        # An array stands for the members in their order; a value of another kind stands in `_extra` alone.
+        if isinstance(value, list):
+            return dict(zip(schema["properties"], value))
+        return value if isinstance(value, dict) else None
     if kind == "timestamp":
         return (datetime.fromisoformat(value) - EPOCH) // timedelta(microseconds=1)
     return value
