@@ -73,7 +73,7 @@ pub enum End {
 }
 
 /// Takes the pages of one endpoint and writes the records of its streams. Totals and frontiers are given per stream, in
-/// the order of the members in [`Sink::family`].
+/// the order of the members in [`Sink::family`]; a stream that is read in full has none.
 pub trait Writer: Send + 'static {
     /// How many records of each stream were accepted.
     fn totals(&self) -> Vec<u64>;

@@ -367,7 +367,7 @@ fn located(place: &str) -> Result<Located, Error> {
 }
 
 /// What stands in a folder; nothing if there is no such folder. A folder that cannot be read must not pass for an empty one.
-fn entries(folder: &std::path::Path) -> Result<Vec<fs::DirEntry>, Error> {
+fn entries(folder: &LocalPath) -> Result<Vec<fs::DirEntry>, Error> {
     let listed = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         listed => listed.and_then(Iterator::collect),

@@ -92,13 +92,15 @@ fn shared(least: &Frontier, places: &[&Place]) -> Frontier {
 
 /// How far a member is delivered once the walk is delivered up to `walked`. The member began at `own`, the walk at `start`.
 /// A member that began ahead keeps its place until the walk is behind it. Of two ids at the same moment nobody but the
-/// service knows which comes first, so that a named place is kept until the walk is later.
-pub fn advanced(own: Option<&Frontier>, start: Option<&Frontier>, walked: &Frontier) -> Frontier {
+/// service knows which comes first, so that a named place is kept until the walk is later, or `is_whole`: read to its end.
+pub fn advanced(own: Option<&Frontier>, start: Option<&Frontier>, walked: &Frontier, is_whole: bool) -> Frontier {
     match (own, walked) {
-        (Some(Frontier::Position(place, _)), Frontier::Position(position, _)) if own != start => {
-            let is_ahead =
-                place.nanos() > position.nanos() || (place.nanos() == position.nanos() && place.id().is_some());
-            if is_ahead { own.cloned().unwrap_or_else(|| walked.clone()) } else { walked.clone() }
+        (Some(ahead @ Frontier::Position(place, _)), Frontier::Position(position, _))
+            if own != start
+                && (place.nanos() > position.nanos()
+                    || (place.nanos() == position.nanos() && place.id().is_some() && !is_whole)) =>
+        {
+            ahead.clone()
         }
         _ => walked.clone(),
     }
@@ -177,12 +179,13 @@ mod tests {
         let earlier = Frontier::Position(at(30), Vec::new());
         // A stream that the walk began at has what the walk has, at every page.
         for own in [Some(named("a")), Some(at(40)).map(|at| Frontier::Position(at, Vec::new())), None] {
-            assert_eq!(advanced(own.as_ref(), own.as_ref(), &named("b")), named("b"), "{own:?}");
+            assert_eq!(advanced(own.as_ref(), own.as_ref(), &named("b"), false), named("b"), "{own:?}");
         }
         // One that was ahead keeps its place until the walk is later.
         let own = named("a");
-        assert_eq!(advanced(Some(&own), Some(&earlier), &named("b")), own);
-        assert_eq!(advanced(Some(&own), Some(&earlier), &later), later);
+        assert_eq!(advanced(Some(&own), Some(&earlier), &named("b"), false), own);
+        assert_eq!(advanced(Some(&own), Some(&earlier), &named("b"), true), named("b"));
+        assert_eq!(advanced(Some(&own), Some(&earlier), &later, false), later);
     }
 
     #[test]
@@ -236,7 +239,7 @@ mod tests {
                 prop_assert!(ahead.is_none_or(|place| at(second).nanos() >= place), "{second} is left out");
                 // Once the walk is as far as that, the stream says no more than it has.
                 let start = stage.delivered.as_ref();
-                let now = advanced(own, start, start.unwrap_or(&Frontier::Position(at(0), Vec::new())));
+                let now = advanced(own, start, start.unwrap_or(&Frontier::Position(at(0), Vec::new())), false);
                 prop_assert!(!has(Some(&now), second), "a state claims {second}");
             }
         }

@@ -13,7 +13,7 @@ use crate::client::{Client, Rhythm, Slot};
 use crate::error::{Error, Kind};
 use crate::position::{self, Frontier, Nanos};
 use crate::protocol::Status;
-use crate::sink::{Member, NewFrom, Sink, Writer};
+use crate::sink::{End, Member, NewFrom, Sink, Writer};
 use crate::source::page::Shape;
 use crate::source::streams::Stream;
 use crate::source::walk::{Asked, MARGIN, MAYBE_FULL, Walk};
@@ -31,36 +31,59 @@ async fn spare(writer: &mut impl Writer, client: &Client, rhythm: Rhythm) -> Res
 
 /// The warnings that were logged already: each is logged once per walk.
 #[derive(Default)]
-pub struct Warned {
+struct Warned {
     of_cursors: bool,
     of_nothing: bool,
 }
 
 /// A walk of a family that is being read.
 pub struct FamilyRun<S: Sink> {
-    pub run: Arc<Run<S>>,
+    run: Arc<Run<S>>,
+    stage: Stage,
     /// The streams of the walk, at least one.
-    pub members: Vec<Member>,
+    members: Vec<Member>,
     /// How far each of them was delivered when the walk began.
-    pub places: Vec<Option<Frontier>>,
-    /// How far each of them is delivered.
-    pub delivered: Vec<Option<Frontier>>,
-    pub stage: Stage,
-    /// How far the walk is delivered.
-    pub walked: Option<Frontier>,
-    pub writer: S::Writer,
+    places: Vec<Option<Frontier>>,
+    /// How far the walk is delivered, and whether it has read everything up to its end.
+    walked: Option<Frontier>,
+    is_whole: bool,
+    writer: S::Writer,
     /// The requests in flight. Meanwhile the pages of earlier requests are written.
-    pub fetching: JoinSet<(Asked, Fetched)>,
-    pub rhythm: Rhythm,
+    fetching: JoinSet<(Asked, Fetched)>,
+    rhythm: Rhythm,
     /// The first error of a part that could not be read.
-    pub failure: Option<Error>,
-    pub running: bool,
-    pub warned: Warned,
+    failure: Option<Error>,
+    running: bool,
+    warned: Warned,
     /// When the run began, by the monotonic clock and by the machine's time of day.
-    pub began: (Instant, Nanos),
+    began: (Instant, Nanos),
 }
 
 impl<S: Sink> FamilyRun<S> {
+    /// A walk of these streams, of which each was delivered up to its place.
+    pub fn new(
+        run: Arc<Run<S>>,
+        stage: Stage,
+        (members, places): (Vec<Member>, Vec<Option<Frontier>>),
+        began: (Instant, Nanos),
+    ) -> Self {
+        Self {
+            writer: run.sink.family(members.clone()),
+            run,
+            stage,
+            members,
+            places,
+            walked: None,
+            is_whole: false,
+            fetching: JoinSet::new(),
+            rhythm: Rhythm::default(),
+            failure: None,
+            running: false,
+            warned: Warned::default(),
+            began,
+        }
+    }
+
     /// The stream whose name identifies the walk in logs.
     fn stream(&self) -> &'static Stream {
         self.members[0].stream
@@ -78,23 +101,25 @@ impl<S: Sink> FamilyRun<S> {
         self.stage.ahead.iter().map(|place| place.filter(is_before).as_ref().map(from)).collect()
     }
 
-    /// Brings all members level at the end of a walk that read everything: also those whose place has another id at the last
-    /// moment.
-    pub fn level(&mut self) {
-        let Some(Frontier::Position(walked, spans)) = &self.walked else { return };
-        for delivered in &mut self.delivered {
-            let Some(Frontier::Position(own, _)) = delivered else { continue };
-            if own.nanos() == walked.nanos() {
-                *delivered = Some(Frontier::Position(walked.clone(), spans.clone()));
-            }
-        }
+    /// How far each member is delivered.
+    pub fn delivered(&self) -> Vec<Option<Frontier>> {
+        let now = |place: &Option<Frontier>| match &self.walked {
+            Some(walked) => Some(advanced(place.as_ref(), self.stage.delivered.as_ref(), walked, self.is_whole)),
+            None => place.clone(),
+        };
+        self.places.iter().map(now).collect()
     }
 
     /// The frontiers that may be published: none of a stream that is read in full.
-    pub fn published(&self) -> Vec<Option<Frontier>> {
-        let frontier =
-            |(member, delivered): (&Member, &Option<Frontier>)| delivered.clone().filter(|_| member.incremental);
-        self.members.iter().zip(&self.delivered).map(frontier).collect()
+    fn published(&self) -> Vec<Option<Frontier>> {
+        let published = self.members.iter().zip(self.delivered());
+        published.map(|(member, delivered)| delivered.filter(|_| member.incremental)).collect()
+    }
+
+    /// Ends the streams in the sink.
+    pub async fn finish(self, end: End) -> Result<(), Error> {
+        let published = self.published();
+        self.writer.finish(&published, end).await
     }
 
     /// Reads a walk to its end.
@@ -126,6 +151,7 @@ impl<S: Sink> FamilyRun<S> {
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
+        self.is_whole = walk.end().is_some();
         self.run_on();
         let (name, pages) = (self.stream().name, walk.pages());
         if let Some(from) = walk.gap() {
@@ -187,9 +213,6 @@ impl<S: Sink> FamilyRun<S> {
         self.writer.write(delivery.page, &new).await?;
         self.rhythm.taken(began.elapsed());
         let Some(frontier) = delivery.frontier else { return Ok(()) };
-        for (delivered, place) in self.delivered.iter_mut().zip(&self.places) {
-            *delivered = Some(advanced(place.as_ref(), self.stage.delivered.as_ref(), &frontier));
-        }
         self.walked = Some(frontier);
         if self.members.iter().any(|member| member.incremental) {
             self.writer.checkpoint(&self.published()).await?;

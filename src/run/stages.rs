@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::availability::{Circumstances, is_unavailable};
 use super::family::{Place, Stage, next_stage};
-use super::family_run::{FamilyRun, Warned};
+use super::family_run::FamilyRun;
 use super::plan::Planned;
 use super::sync::{Outcome, Run};
-use crate::client::Rhythm;
 use crate::error::{Error, Kind};
-use crate::position::{Frontier, Nanos};
-use crate::sink::{End, Member, Sink, Writer};
+use crate::position::Nanos;
+use crate::sink::{End, Member, Sink};
 use crate::source::walk::Walk;
 
 /// A stream of a family that is being read.
@@ -73,9 +71,9 @@ pub async fn read_family<S: Sink>(run: Arc<Run<S>>, mut family: Family) -> Walke
         family.together = family.stage().members == stage.members;
         return Walked { ended: Vec::new(), left: family };
     }
-    let mut walked: Vec<Reading> = Vec::new();
-    for index in stage.members.into_iter().rev() {
-        walked.insert(0, family.readings.remove(index));
+    let (mut walked, mut left) = (Vec::new(), Vec::new());
+    for (index, reading) in family.readings.into_iter().enumerate() {
+        if stage.members.contains(&index) { walked.push(reading) } else { left.push(reading) }
     }
     for Reading { planned, .. } in &walked {
         run.progress.ended(planned.stream.name);
@@ -84,42 +82,24 @@ pub async fn read_family<S: Sink>(run: Arc<Run<S>>, mut family: Family) -> Walke
         Ok(()) => walked.iter().map(|reading| (reading.planned.stream.name.to_owned(), Outcome::Complete)).collect(),
         Err(error) => run.failures(&walked, error).await,
     };
-    Walked { ended, left: family }
+    Walked { ended, left: Family { readings: left, ..family } }
 }
 
 /// Reads one walk of a family, and records how far each member is delivered.
 async fn read_stage<S: Sink>(run: &Arc<Run<S>>, family: &mut Family, stage: &Stage) -> Result<(), Error> {
-    let (began_at, family) = (family.began, &mut family.readings);
+    let (began, family) = (family.began, &mut family.readings);
+    let walking = || stage.members.iter().map(|&index| &family[index].planned);
     let mut walk = Walk::new(family[stage.members[0]].planned.stream, &stage.bounds, stage.delivered.as_ref());
-    let member = |&index: &usize| {
-        let Planned { stream, incremental, ref selected, .. } = family[index].planned;
-        Member { stream, selected: selected.clone(), incremental }
+    let member = |&Planned { stream, incremental, ref selected, .. }: &Planned| Member {
+        stream,
+        selected: selected.clone(),
+        incremental,
     };
-    let members: Vec<Member> = stage.members.iter().map(member).collect();
-    let began: Vec<Option<Frontier>> =
-        stage.members.iter().map(|&index| family[index].planned.delivered.clone()).collect();
-    let mut family_run = FamilyRun {
-        writer: run.sink.family(members.clone()),
-        fetching: JoinSet::new(),
-        rhythm: Rhythm::default(),
-        failure: None,
-        running: false,
-        warned: Warned::default(),
-        began: began_at,
-        delivered: began.clone(),
-        places: began,
-        stage: stage.clone(),
-        walked: None,
-        members,
-        run: Arc::clone(run),
-    };
+    let members = walking().map(member).collect();
+    let places = walking().map(|planned| planned.delivered.clone()).collect();
+    let mut family_run = FamilyRun::new(Arc::clone(run), stage.clone(), (members, places), began);
     let read = family_run.read(&mut walk).await;
-    if read.is_ok() && walk.end().is_some() {
-        family_run.level();
-    }
-    let published = family_run.published();
-    let FamilyRun { writer, delivered, .. } = family_run;
-    for (&index, delivered) in stage.members.iter().zip(delivered) {
+    for (&index, delivered) in stage.members.iter().zip(family_run.delivered()) {
         family[index].planned.delivered = delivered;
         family[index].begun |= !walk.untouched();
     }
@@ -128,7 +108,7 @@ async fn read_stage<S: Sink>(run: &Arc<Run<S>>, family: &mut Family, stage: &Sta
         Some(to) => End::Whole(to),
         None => End::WithGap,
     };
-    let kept = writer.finish(&published, end).await;
+    let kept = family_run.finish(end).await;
     match (read, kept) {
         // The error that ended the walk matters more than an error from finishing the writer. An interruption is
         // different: after it, finishing the writer was the only work left.
@@ -142,30 +122,29 @@ impl<S: Sink> Run<S> {
     /// How streams ended that an error ended. It is reported of the first one that is not merely unavailable; of the others
     /// their status is enough.
     async fn failures(&self, walked: &[Reading], error: Error) -> Vec<(String, Outcome)> {
-        let copy = |error: &Error| Error::new(error.kind(), error.to_string());
         let is_interrupted = error.kind() == Kind::Interrupted;
         let of_all = if is_interrupted { None } else { self.refused(walked[0].planned.stream, &error).await };
         let is_stopped = is_interrupted || of_all.is_some();
         let error = of_all.unwrap_or(error);
-        let is_unavailable = |&Reading { ref planned, begun }: &Reading| {
+        let (kind, text) = (error.kind(), error.to_string());
+        let passed_over = |&Reading { ref planned, begun }: &Reading| {
             let Planned { named, known, .. } = *planned;
             let circumstances = Circumstances { begun, known, named, skip_unavailable: self.skip_unavailable };
-            !is_stopped && is_unavailable(error.kind(), circumstances)
+            !is_stopped && is_unavailable(kind, circumstances)
         };
-        let first = walked.iter().position(|reading| !is_unavailable(reading)).unwrap_or(0);
+        let passed_over: Vec<bool> = walked.iter().map(passed_over).collect();
+        let first = passed_over.iter().position(|passed_over| !passed_over).unwrap_or(0);
+        // The causes of an error go along with it once.
+        let mut original = Some(error);
         let outcome = |(index, reading): (usize, &Reading)| {
-            let outcome = match is_unavailable(reading) {
-                true => Outcome::Unavailable(copy(&error)),
-                false if is_stopped || index != first => Outcome::Stopped(copy(&error)),
-                false => Outcome::Failed(copy(&error)),
+            let error = original.take_if(|_| index == first).unwrap_or_else(|| Error::new(kind, text.clone()));
+            let outcome = match passed_over[index] {
+                true => Outcome::Unavailable(error),
+                false if is_stopped || index != first => Outcome::Stopped(error),
+                false => Outcome::Failed(error),
             };
             (reading.planned.stream.name.to_owned(), outcome)
         };
-        let mut ended: Vec<(String, Outcome)> = walked.iter().enumerate().map(outcome).collect();
-        // The causes of an error go along with it once.
-        if let Outcome::Unavailable(kept) | Outcome::Stopped(kept) | Outcome::Failed(kept) = &mut ended[first].1 {
-            *kept = error;
-        }
-        ended
+        walked.iter().enumerate().map(outcome).collect()
     }
 }

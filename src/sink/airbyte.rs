@@ -106,7 +106,7 @@ impl super::Writer for Writer {
     async fn checkpoint(&mut self, delivered: &[Option<Frontier>]) -> Result<(), Error> {
         for (stream, delivered) in self.streams.iter_mut().zip(delivered) {
             // ORDER: a state that is no other than the last one says nothing.
-            if stream.member.incremental && stream.published != *delivered {
+            if stream.published != *delivered {
                 stream.checkpoint(delivered.as_ref(), &self.sink).await?;
             }
         }
@@ -119,7 +119,7 @@ impl super::Writer for Writer {
             return Ok(());
         }
         for (stream, delivered) in self.streams.iter_mut().zip(delivered) {
-            stream.checkpoint(delivered.as_ref().filter(|_| stream.member.incremental), &self.sink).await?;
+            stream.checkpoint(delivered.as_ref(), &self.sink).await?;
         }
         Ok(())
     }

@@ -51,7 +51,6 @@ impl Bounds {
 #[derive(Debug)]
 pub struct Walk {
     endpoint: &'static Endpoint,
-    stream: &'static Stream,
     pagination: Pagination,
     pages: u64,
     duplicates: u64,
@@ -114,7 +113,7 @@ impl Walk {
             (Shape::Numbered { limit, .. }, _) => Pagination::Numbered(Numbered::from_start(limit)),
             (Shape::Object { .. } | Shape::List, _) => Pagination::Once(false),
         };
-        Self { endpoint, stream: endpoint.lead(), pagination, pages: 0, duplicates: 0 }
+        Self { endpoint, pagination, pages: 0, duplicates: 0 }
     }
 
     /// CUTOFF: ends the walk at the cutoff if it would go further. After several calls, the earliest cutoff holds.
@@ -162,12 +161,12 @@ impl Walk {
     /// Accepts the page that answers a request. `limit` is the limit with which the request was finally sent.
     pub fn accept(&mut self, asked: &Asked, limit: Option<u32>, mut page: Page) -> Result<Delivery, Error> {
         self.pages += 1;
-        let name = self.stream.name;
+        let name = self.endpoint.lead().name;
         self.require_keys(&page)?;
         let verdict = match &mut self.pagination {
             Pagination::Once(_) => Ok(Verdict::default()),
             Pagination::Numbered(numbered) => numbered.accept(limit, &page),
-            Pagination::Export(export) => export.accept(asked.window, self.stream, limit, &page),
+            Pagination::Export(export) => export.accept(asked.window, self.endpoint.lead(), limit, &page),
         };
         let verdict = verdict.map_err(|error| error.at(name))?;
         self.duplicates += verdict.keep.iter().filter(|keep| !**keep).count() as u64;
@@ -253,7 +252,7 @@ impl Walk {
 
     /// LOUD: a record without its key cannot be distinguished from others, so it is an error and never passed on.
     fn require_keys(&self, page: &Page) -> Result<(), Error> {
-        let stream = self.stream;
+        let stream = self.endpoint.lead();
         let is_key = |value: &str| !value.starts_with(['{', '[']);
         for (index, record) in page.records().enumerate() {
             if let Some(missing) = stream.key_members().find(|key| !record.member(key).is_some_and(is_key)) {
