@@ -132,8 +132,8 @@ pub fn iso(text: &str) -> Option<Nanos> {
 
 /// The instant that an ISO-8601 text names. Without a zone it is in UTC; without a time it is the beginning of the day.
 pub fn when(text: &str) -> Option<DateTime<Utc>> {
-    if let Some(instant) = plain(text.as_bytes()) {
-        return Some(instant);
+    if let Some((seconds, nanos)) = plain(text.as_bytes()) {
+        return DateTime::from_timestamp(seconds, nanos);
     }
     if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
         return Some(instant.with_timezone(&Utc));
@@ -145,18 +145,33 @@ pub fn when(text: &str) -> Option<DateTime<Utc>> {
     zoneless.or_else(midnight).map(|instant| instant.and_utc())
 }
 
-/// The instant of a text in the most common form, like `2023-10-20T09:44:12Z`.
-fn plain(text: &[u8]) -> Option<DateTime<Utc>> {
-    let text: &[u8; 20] = text.try_into().ok()?;
-    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
-    if marks.iter().any(|&(place, mark)| text[place] != mark) {
+/// The whole seconds since 1970, and the nanoseconds beyond them, of a text like `2026-09-14T08:11:02.604000Z`: the form that
+/// nearly all times have, with up to nine digits of a fraction or none. `None` for any other text, though it may be a time.
+pub fn plain(text: &[u8]) -> Option<(i64, u32)> {
+    let (head, tail) = text.split_at_checked(19)?;
+    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+    if marks.iter().any(|&(place, mark)| head[place] != mark) {
         return None;
     }
-    let number = |places: std::ops::Range<usize>| {
-        text[places].iter().try_fold(0, |number, digit| Some(number * 10 + char::from(*digit).to_digit(10)?))
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0, |number, &byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
     };
-    let date = NaiveDate::from_ymd_opt(number(0..4)?.try_into().ok()?, number(5..7)?, number(8..10)?)?;
-    Some(date.and_hms_opt(number(11..13)?, number(14..16)?, number(17..19)?)?.and_utc())
+    let nanos = match tail.strip_suffix(b"Z")? {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=9).contains(&digits.len()) => {
+            (digits.len()..9).fold(number(digits)?, |number, _| number * 10)
+        }
+        _ => return None,
+    };
+    let field = |from: usize, to: usize| number(&head[from..to]);
+    let date = NaiveDate::from_ymd_opt(i32::try_from(field(0, 4)?).ok()?, field(5, 7)?, field(8, 10)?)?;
+    let (hour, minute, second) = (field(11, 13)?, field(14, 16)?, field(17, 19)?);
+    // A leap second is read elsewhere.
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let seconds = i64::from(date.to_epoch_days()) * 86_400 + i64::from(hour * 3_600 + minute * 60 + second);
+    Some((seconds, nanos))
 }
 
 /// An instant in nanoseconds since 1970.
@@ -277,8 +292,19 @@ mod tests {
 
         #[test]
         fn a_plain_text_is_read_like_any_other(text in "(19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z") {
-            if let Some(instant) = plain(text.as_bytes()) {
+            if let Some((seconds, nanos)) = plain(text.as_bytes()) {
+                let instant = DateTime::from_timestamp(seconds, nanos).unwrap();
                 prop_assert_eq!(DateTime::parse_from_rfc3339(&text).ok(), Some(instant.fixed_offset()));
+            }
+        }
+
+        #[test]
+        fn a_plain_text_with_a_fraction_is_read_like_any_other(text in "(00|19|20|99)[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-5][0-9](\\.[0-9]{1,10})?Z") {
+            if let Some((seconds, nanos)) = plain(text.as_bytes()) {
+                let instant = DateTime::from_timestamp(seconds, nanos).unwrap();
+                prop_assert_eq!(DateTime::parse_from_rfc3339(&text).ok(), Some(instant.fixed_offset()), "{}", text);
+            } else if text.len() <= 30 {
+                prop_assert_eq!(iso(&text), None, "{}", text);
             }
         }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, NaiveDate};
+use chrono::DateTime;
 
 use super::strict::strict;
 use crate::json::scan::{Half, surrogate};
@@ -93,8 +93,10 @@ pub fn boolean(json: &str) -> Exactness<bool> {
 /// A value as microseconds since 1970.
 pub fn instant(json: &str) -> Exactness<i64> {
     let text = unquoted(json);
-    if let Some(micros) = usual_instant(text.as_bytes()) {
-        return (Some(micros), true);
+    if let Some((seconds, nanos)) = position::plain(text.as_bytes())
+        && nanos % 1_000 == 0
+    {
+        return (Some(seconds * 1_000_000 + i64::from(nanos / 1_000)), true);
     }
     if !json.starts_with('"') {
         let micros = position::epoch(json).and_then(|nanos| i64::try_from(nanos.div_euclid(1_000)).ok());
@@ -116,38 +118,6 @@ fn fraction(text: &str) -> &str {
     let fraction = text.split_once('.').map_or("", |(_, rest)| rest);
     let end = fraction.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(fraction.len());
     &fraction[..end]
-}
-
-/// A time in the form that the service nearly always uses: `2025-01-02T03:04:05Z`, with up to six digits of a fraction.
-fn usual_instant(text: &[u8]) -> Option<i64> {
-    let digits = |range: std::ops::Range<usize>| {
-        let mut number = 0;
-        for &byte in text.get(range)? {
-            number = number * 10 + i64::from(byte.checked_sub(b'0').filter(|digit| *digit < 10)?);
-        }
-        Some(number)
-    };
-    let (fraction, b'Z') = (text.get(19..text.len().checked_sub(1)?)?, *text.last()?) else { return None };
-    if text[4] != b'-' || text[7] != b'-' || text[10] != b'T' || text[13] != b':' || text[16] != b':' {
-        return None;
-    }
-    let mut micros = match fraction {
-        [] => 0,
-        [b'.', rest @ ..] if (1..=6).contains(&rest.len()) => {
-            digits(20..20 + rest.len())? * 10_i64.pow(6 - u32::try_from(rest.len()).ok()?)
-        }
-        _ => return None,
-    };
-    let (hour, minute, second) = (digits(11..13)?, digits(14..16)?, digits(17..19)?);
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let part = |number: i64| u32::try_from(number).ok();
-    let year = i32::try_from(digits(0..4)?).ok()?;
-    let date = NaiveDate::from_ymd_opt(year, part(digits(5..7)?)?, part(digits(8..10)?)?)?;
-    let days = i64::from(date.to_epoch_days());
-    micros += (days * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000_000;
-    Some(micros)
 }
 
 /// Appends a value as text. Returns whether the text gives the value back: it does if the value is a string without
