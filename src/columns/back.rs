@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::form::Form;
 use super::{EXTRA, EXTRACTED_AT, RUN_ID, value};
-use crate::json;
+use crate::json::{self, text};
 
 /// The entries in `_extra` of a row: JSON Pointers, and the texts of the values.
 type Entries<'row> = BTreeMap<String, &'row str>;
@@ -20,7 +20,7 @@ type Entries<'row> = BTreeMap<String, &'row str>;
 pub fn record(batch: &RecordBatch, row: usize, without: Option<&str>) -> String {
     let extra = batch.column_by_name(EXTRA).and_then(|column| column.as_string_opt::<i32>());
     let extra = extra.filter(|extra| extra.is_valid(row)).map_or("{}", |extra| extra.value(row));
-    let entries = json::members(extra).into_iter().map(|(key, json)| (value::plain(key).into_owned(), json)).collect();
+    let entries = json::members(extra).into_iter().map(|(key, json)| (text::read(key).into_owned(), json)).collect();
     let mut text = String::new();
     let schema = batch.schema_ref();
     let columns = schema.fields().iter().zip(batch.columns());

@@ -15,6 +15,7 @@ use super::form::Form;
 use super::value::{self, Exactness};
 use crate::json::Malformed;
 use crate::json::scan::Scanner;
+use crate::json::text;
 
 /// The values of a column so far.
 pub struct Node {
@@ -289,7 +290,7 @@ impl Order {
             return Ok((Cow::Borrowed(""), Some(expected)));
         }
         let key = json.key()?;
-        let name = value::plain(json.slice(key));
+        let name = text::read(json.slice(key));
         let place = members.iter().position(|(known, _)| *known == name);
         if let Some(place) = place {
             self.expected[*last] = place;

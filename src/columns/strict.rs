@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::value;
-use crate::json::text::{paired, string_length};
+use crate::json::text::{self, paired, string_length};
 
 /// The same JSON with U+FFFD for each half of a surrogate pair, and with unique names in each object.
 ///
@@ -47,7 +47,7 @@ pub fn names<'json>(keys: &[&'json str]) -> Vec<Option<Cow<'json, str>>> {
     last.reverse();
     let whole = |index: usize| std::str::from_utf8(&names[index]).is_ok();
     let mut names: Vec<Option<Cow<'_, str>>> =
-        keys.iter().zip(last).map(|(key, last)| last.then(|| value::plain(key))).collect();
+        keys.iter().zip(last).map(|(key, last)| last.then(|| text::read(key))).collect();
     if (0..keys.len()).all(whole) {
         return names;
     }
@@ -130,7 +130,7 @@ fn rename(json: &str, members: &[Member], edits: &mut Vec<(Range<usize>, String)
         match name {
             // A comma follows, because a later member has the same name.
             None => edits.push((member.key.start..member.end, String::new())),
-            Some(name) if name != value::plain(key) => edits.push((member.key.clone(), Value::from(name).to_string())),
+            Some(name) if name != text::read(key) => edits.push((member.key.clone(), Value::from(name).to_string())),
             Some(_) => {}
         }
     }

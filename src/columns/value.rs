@@ -5,15 +5,12 @@ use std::borrow::Cow;
 use chrono::DateTime;
 
 use super::strict::strict;
-use crate::json::scan::{Half, surrogate};
+use crate::json::text::{Part, unescape};
 use crate::json::{is_json, unquoted};
 use crate::position;
 
 /// This many decimal digits always survive in a floating-point number of 64 bits.
 const SAFE_DIGITS: usize = 15;
-
-/// The length of an escape like `\u00e9`.
-const ESCAPE: usize = 6;
 
 /// The value that a column holds, and whether it gives the JSON value back.
 pub type Exactness<T> = (Option<T>, bool);
@@ -124,7 +121,7 @@ fn fraction(text: &str) -> &str {
 /// halves of surrogate pairs.
 pub fn text(json: &str, out: &mut Vec<u8>) -> bool {
     if json.starts_with('"') {
-        return unescape(unquoted(json), out);
+        return decode(unquoted(json), out);
     }
     out.extend_from_slice(json.as_bytes());
     false
@@ -137,7 +134,7 @@ pub fn union(json: &str, of_text: bool, out: &mut Vec<u8>) -> bool {
         out.extend_from_slice(strict(json).as_bytes());
         return !of_text;
     }
-    let exact = unescape(unquoted(json), out);
+    let exact = decode(unquoted(json), out);
     exact && (of_text || std::str::from_utf8(&out[begin..]).is_ok_and(|text| !reads_as_another(text)))
 }
 
@@ -148,16 +145,6 @@ pub fn reads_as_another(text: &str) -> bool {
         || trimmed.starts_with(|first: char| first.is_ascii_digit()) && is_json(text)
 }
 
-/// Decodes a JSON string, which is given without its quotes.
-pub fn plain(inner: &str) -> Cow<'_, str> {
-    if !inner.contains('\\') {
-        return Cow::Borrowed(inner);
-    }
-    let mut out = Vec::with_capacity(inner.len());
-    unescape(inner, &mut out);
-    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
-}
-
 /// Decodes a JSON string, which is given without its quotes, so that different strings have different bytes. The bytes
 /// are UTF-8 if the string holds no half of a surrogate pair.
 pub fn decoded(inner: &str) -> Cow<'_, [u8]> {
@@ -165,71 +152,27 @@ pub fn decoded(inner: &str) -> Cow<'_, [u8]> {
         return Cow::Borrowed(inner.as_bytes());
     }
     let mut out = Vec::with_capacity(inner.len());
-    unescape_with(inner, &mut out, |digits, out| {
-        // This byte never occurs in UTF-8.
-        out.push(0xff);
-        out.extend(digits.to_ascii_lowercase());
+    unescape(inner, |part| match part {
+        Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+        Part::Half(half) => {
+            // This byte never occurs in UTF-8.
+            out.push(0xff);
+            out.extend(format!("{half:04x}").bytes());
+        }
     });
     Cow::Owned(out)
 }
 
 /// Decodes a JSON string, which is given without its quotes, and appends it. Returns false if half a surrogate pair was
 /// replaced.
-fn unescape(inner: &str, out: &mut Vec<u8>) -> bool {
+fn decode(inner: &str, out: &mut Vec<u8>) -> bool {
     let mut exact = true;
-    unescape_with(inner, out, |_, out| {
-        exact = false;
-        out.extend_from_slice("\u{fffd}".as_bytes());
+    unescape(inner, |part| match part {
+        Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+        Part::Half(_) => {
+            exact = false;
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
     });
     exact
-}
-
-/// Decodes a JSON string, which is given without its quotes, and appends it. `half` receives the digits of each half of
-/// a surrogate pair and appends its replacement.
-fn unescape_with(inner: &str, out: &mut Vec<u8>, mut half: impl FnMut(&[u8], &mut Vec<u8>)) {
-    let bytes = inner.as_bytes();
-    let mut at = 0;
-    while let Some(found) = memchr::memchr(b'\\', &bytes[at..]) {
-        out.extend_from_slice(&bytes[at..at + found]);
-        at += found;
-        let simple = match bytes.get(at + 1) {
-            Some(b'u') => None,
-            Some(b'n') => Some(b'\n'),
-            Some(b't') => Some(b'\t'),
-            Some(b'r') => Some(b'\r'),
-            Some(b'b') => Some(8),
-            Some(b'f') => Some(12),
-            Some(&other) => Some(other),
-            None => break,
-        };
-        if let Some(byte) = simple {
-            out.push(byte);
-            at += 2;
-            continue;
-        }
-        let (letter, length) = escaped(bytes, at);
-        match letter {
-            Some(letter) => out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
-            None => half(bytes.get(at + 2..at + length).unwrap_or_default(), out),
-        }
-        at += length;
-    }
-    out.extend_from_slice(bytes.get(at..).unwrap_or_default());
-}
-
-/// The character of the `\u` escape at `at`, and the length of the escape. Half a surrogate pair has no character.
-fn escaped(bytes: &[u8], at: usize) -> (Option<char>, usize) {
-    let unit = |at: usize| {
-        let digits = bytes.get(at + 2..at + ESCAPE).and_then(|digits| std::str::from_utf8(digits).ok());
-        digits.and_then(|digits| u32::from_str_radix(digits, 16).ok())
-    };
-    match surrogate(bytes, at) {
-        None => (unit(at).and_then(char::from_u32), ESCAPE),
-        Some(Half::High) if surrogate(bytes, at + ESCAPE) == Some(Half::Low) => {
-            let pair = unit(at).zip(unit(at + ESCAPE));
-            let letter = pair.map(|(high, low)| 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00));
-            (letter.and_then(char::from_u32), 2 * ESCAPE)
-        }
-        Some(_) => (None, ESCAPE),
-    }
 }

@@ -121,7 +121,7 @@ impl Coercion {
             let whole = if record.unsound() { text::sound(value).into() } else { Cow::Borrowed(value) };
             let nulled = self.mend(name, value, &whole, line);
             let nulled = nulled.or_else(|| (went_as != name).then_some(false));
-            changes.extend(nulled.map(|nulled| Change { member: text::read(&went_as), nulled }));
+            changes.extend(nulled.map(|nulled| Change { member: text::read(&went_as).into_owned(), nulled }));
         }
         line.push(b'}');
     }
