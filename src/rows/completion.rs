@@ -36,8 +36,8 @@ fn is_dropped(chat: &Chat<'_>) -> bool {
 /// How many lines someone wrote, by the service's count if there is one.
 fn lines(chat: &Chat<'_>, counted: &str, role: Role) -> i64 {
     let count = || chat.lines().iter().filter(|line| chat.event(line.seq).1.role == role).count();
-    let told = chat.head().within("count", counted).and_then(integer);
-    told.unwrap_or_else(|| i64::try_from(count()).unwrap_or(i64::MAX))
+    let given = chat.head().within("count", counted).and_then(integer);
+    given.unwrap_or_else(|| i64::try_from(count()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -85,19 +85,19 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_told_without_a_loss() {
-        for (at, told) in
+    fn seconds_are_written_without_a_loss() {
+        for (at, text) in
             [(0, "0"), (11 * SECOND, "11"), (SECOND / 2, "0.5"), (-SECOND / 2, "-0.5"), (1, "0.000000001")]
         {
             let mut out = String::new();
             write_seconds(at, &mut out);
-            assert_eq!(out, told);
+            assert_eq!(out, text);
         }
     }
 
     proptest! {
         #[test]
-        fn told_seconds_are_the_nearest_double(micros in 0_i64..9_007_199_254_740_992) {
+        fn written_seconds_are_the_nearest_double(micros in 0_i64..9_007_199_254_740_992) {
             let at = Nanos::from(micros) * 1_000;
             let mut out = String::new();
             write_seconds(at, &mut out);

@@ -54,7 +54,7 @@ mod tests {
     use crate::rows::role::Decided;
 
     /// What the lines are of a chat whose events are given by the first letter of their role and their time in seconds.
-    fn told(chat: &[(char, Option<i64>)]) -> Vec<String> {
+    fn shown(chat: &[(char, Option<i64>)]) -> Vec<String> {
         let event = |&(role, at): &(char, Option<i64>)| Event {
             kind: if role == 'j' { Kind::Join } else { Kind::Message },
             role: match role {
@@ -81,17 +81,17 @@ mod tests {
     #[test]
     fn only_an_agents_line_closes_a_wait() {
         let chat = [('v', Some(1)), ('t', Some(2)), ('j', Some(3)), ('v', Some(4)), ('a', Some(9)), ('a', Some(10))];
-        assert_eq!(told(&chat), ["line", "line", "line", "first 8", "line"]);
-        assert_eq!(told(&[('a', Some(1)), ('v', Some(2)), ('t', Some(3))]), ["line", "unanswered", "line"]);
+        assert_eq!(shown(&chat), ["line", "line", "line", "first 8", "line"]);
+        assert_eq!(shown(&[('a', Some(1)), ('v', Some(2)), ('t', Some(3))]), ["line", "unanswered", "line"]);
     }
 
     #[test]
     fn order_counts_where_times_are_missing_equal_or_wrong() {
-        assert_eq!(told(&[('v', None), ('v', Some(2)), ('a', Some(3))]), ["line", "line", "first ?"]);
+        assert_eq!(shown(&[('v', None), ('v', Some(2)), ('a', Some(3))]), ["line", "line", "first ?"]);
         assert_eq!(
-            told(&[('v', Some(2)), ('a', Some(2)), ('v', Some(2)), ('a', None)]),
+            shown(&[('v', Some(2)), ('a', Some(2)), ('v', Some(2)), ('a', None)]),
             ["line", "first 0", "line", "reply ?"]
         );
-        assert_eq!(told(&[('v', Some(5)), ('a', Some(3)), ('v', Some(3))]), ["line", "first 0", "unanswered"]);
+        assert_eq!(shown(&[('v', Some(5)), ('a', Some(3)), ('v', Some(3))]), ["line", "first 0", "unanswered"]);
     }
 }

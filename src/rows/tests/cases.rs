@@ -85,12 +85,12 @@ fn a_line_without_an_agents_id_is_given_to_the_one_who_bears_the_name() {
     let ids: Vec<_> = rows(Child::Messages, &record).iter().map(|row| row.get("agent_id").cloned()).collect();
     assert_eq!(ids, [None, Some(json!(4_120_001)), None, Some(json!(7)), None]);
     let agents = rows(Child::Agents, &record);
-    let told: Vec<_> = agents
+    let shown: Vec<_> = agents
         .iter()
         .map(|row| (&row["agent_id"], row.get("agent_name"), &row["messages"], &row["in_agent_ids"]))
         .collect();
     assert_eq!(
-        told,
+        shown,
         [
             (&json!(4_120_001), Some(&json!("Mara")), &json!(1), &json!(true)),
             (&json!(7), Some(&json!("Kim")), &json!(1), &json!(false)),

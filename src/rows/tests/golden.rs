@@ -9,13 +9,13 @@ const ROWS: &str = include_str!("golden.rows");
 
 #[test]
 fn every_row_of_the_golden_chat_is_as_it_should_be() {
-    let mut told = String::new();
+    let mut shown = String::new();
     for (child, name) in CHILDREN {
         for row in texts(child, RECORD) {
-            told.extend([name, " ", &row, "\n"]);
+            shown.extend([name, " ", &row, "\n"]);
         }
     }
-    assert_eq!(told, ROWS, "\n{told}");
+    assert_eq!(shown, ROWS, "\n{shown}");
 }
 
 #[test]

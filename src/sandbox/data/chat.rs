@@ -39,7 +39,7 @@ pub struct Chat<'a> {
     /// The goals that the visitor reached, as indices into the list of goals.
     pub goals: Vec<usize>,
     /// Whether the history records that the first goal was reached.
-    pub conversion_told: bool,
+    pub conversion_shown: bool,
     /// The visitor's name at the end of the chat.
     pub visitor_name: &'a str,
     /// The entries of its history.
@@ -54,7 +54,7 @@ pub struct Chat<'a> {
     pub changed: Option<Change>,
     visitor: &'static Visitor,
     /// The seed of its story.
-    told: u64,
+    story_seed: u64,
     /// Its engagements.
     pub legs: Vec<Leg<'a>>,
     offline: bool,
@@ -67,7 +67,7 @@ impl<'a> Chat<'a> {
         let mut chat = Self::throw(chats, people, number, standing, &mut odds);
         if !chat.offline {
             chat.twist(people, &mut odds);
-            chat.entries = Story::tell(&chat, Dice::new(chat.told, number));
+            chat.entries = Story::of(&chat, Dice::new(chat.story_seed, number));
         }
         chat.change(&mut chats.changes(number));
         chat.legs = chat.legs(people, &mut odds);
@@ -88,7 +88,7 @@ impl<'a> Chat<'a> {
             }
         }
         let lines = if missed { odds.between(1, 3) } else { talk(&mut dice).max(2) };
-        let told = if missed { odds.bits() } else { dice.bits() };
+        let story_seed = if missed { odds.bits() } else { dice.bits() };
         let department = dice.percent(75).then(|| DEPARTMENTS[dice.pick_index(DEPARTMENTS.len())]);
         let tags = (0..dice.below(4)).map(|_| dice.pick(TAGS)).collect();
         let rated = dice.percent(15) && !agents.is_empty();
@@ -98,21 +98,21 @@ impl<'a> Chat<'a> {
         let started_by = if agents.is_empty() && started_by == "agent" { "visitor" } else { started_by };
         let visitor = &VISITORS[dice.pick_index(VISITORS.len())];
         let goals = draw_goals(&mut dice, number);
-        let conversion_told = !offline && !goals.is_empty() && dice.percent(30);
+        let conversion_shown = !offline && !goals.is_empty() && dice.percent(30);
         Self {
             number,
             times,
             department: department.map(|(id, name, _)| (id, name)),
             agents,
             lines,
-            told,
+            story_seed,
             started_by,
             oddity: if offline { None } else { Oddity::thrown(odds) },
             rating,
             comment,
             tags,
             goals,
-            conversion_told,
+            conversion_shown,
             visitor_name: visitor.name,
             entries: Vec::new(),
             id: chats.id_of(number, times.began),
@@ -131,7 +131,7 @@ impl<'a> Chat<'a> {
         match self.oddity {
             Some(Oddity::NullHistory | Oddity::EmptyHistory) => {
                 self.agents.clear();
-                (self.lines, self.rating, self.comment, self.conversion_told) = (0, None, None, false);
+                (self.lines, self.rating, self.comment, self.conversion_shown) = (0, None, None, false);
             }
             Some(Oddity::NamedLikeAnAgent) if served => self.visitor_name = &self.agents[0].name,
             Some(Oddity::AgentReturns) => self.agents.truncate(1),

@@ -167,15 +167,15 @@ mod tests {
         stamp.as_str().unwrap().parse::<DateTime<Utc>>().unwrap().timestamp_micros()
     }
 
-    fn entry(told: &Value) -> Entry {
-        let by = if told["sender_type"] == "Visitor" { By::Visitor } else { By::Agent(0) };
-        let what = match told["type"].as_str().unwrap() {
+    fn entry(value: &Value) -> Entry {
+        let by = if value["sender_type"] == "Visitor" { By::Visitor } else { By::Agent(0) };
+        let what = match value["type"].as_str().unwrap() {
             "chat.msg" => What::Line(""),
             "chat.memberjoin" => What::Join,
             "chat.memberleave" => What::Leave(None),
             _ => What::Notice,
         };
-        Entry { at: micros(&told["timestamp"]), by, what }
+        Entry { at: micros(&value["timestamp"]), by, what }
     }
 
     fn written(write: impl FnOnce(&mut Pen)) -> Value {

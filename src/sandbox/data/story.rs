@@ -104,7 +104,7 @@ pub struct Story<'c> {
 
 impl<'c> Story<'c> {
     /// The entries of a chat up to its end, in order.
-    pub fn tell(chat: &'c Chat<'c>, dice: Dice) -> Vec<Entry> {
+    pub fn of(chat: &'c Chat<'c>, dice: Dice) -> Vec<Entry> {
         if chat.oddity.is_some_and(Oddity::empties) {
             return Vec::new();
         }
@@ -266,7 +266,7 @@ impl<'c> Story<'c> {
             self.soon(500, 9_000, By::Visitor, What::Leave(Some("reload")));
             self.soon(500, 4_000, By::Visitor, What::Join);
         }
-        if self.chat.conversion_told {
+        if self.chat.conversion_shown {
             self.soon(0, 0, By::System, What::Conversion);
         }
         self.until_end = self.entries.len();
@@ -311,21 +311,21 @@ impl<'c> Story<'c> {
         // In a short chat the fixed gaps are scaled down, so that at least a quarter of the time is left for the
         // visitor.
         let most = (ended - began) / MILLISECOND * 3 / 4;
-        let (told, kept) = if fixed > most { (most, fixed) } else { (1, 1) };
-        let spare = (ended - began) / MILLISECOND - fixed * told / kept;
+        let (room, wanted) = if fixed > most { (most, fixed) } else { (1, 1) };
+        let spare = (ended - began) / MILLISECOND - fixed * room / wanted;
         let mut at = began;
         self.entries[first].at = began;
         for place in first + 1..self.until_end {
             at += MILLISECOND
                 * match self.gaps[place] {
-                    Gap::Of(gap) => gap * told / kept,
+                    Gap::Of(gap) => gap * room / wanted,
                     Gap::Share(part) => spare * part / shares.max(1),
                 };
             self.entries[place].at = at;
         }
-        if self.chat.conversion_told {
-            let told = &mut self.entries[self.until_end - 1];
-            told.at = told.at.max(self.chat.times.ended);
+        if self.chat.conversion_shown {
+            let conversion = &mut self.entries[self.until_end - 1];
+            conversion.at = conversion.at.max(self.chat.times.ended);
         }
         at = ended;
         for place in self.until_end..self.entries.len() {

@@ -56,19 +56,22 @@ fn waits(lines: &[(f64, &'static str, Value)], from: f64, answers: impl Fn(&Valu
 }
 
 #[allow(clippy::cast_precision_loss, reason = "there are few")]
-fn require_response_time(told: &Value, waits: &[f64]) {
+fn require_response_time(delivered: &Value, waits: &[f64]) {
     let Some(first) = waits.first() else {
-        assert!(["first", "avg", "max"].iter().all(|member| told[member].is_null()), "{told}");
+        assert!(["first", "avg", "max"].iter().all(|member| delivered[member].is_null()), "{delivered}");
         return;
     };
-    let near = |member: &str, value: f64, by: f64| (told[member].as_f64().unwrap() - value).abs() <= by;
-    assert!(near("first", *first, 0.500_01) && told["first"].is_i64(), "{told} {waits:?}");
-    assert!(near("max", waits.iter().copied().fold(0.0, f64::max), 0.500_01) && told["max"].is_i64(), "{told}");
-    assert!(near("avg", waits.iter().sum::<f64>() / waits.len() as f64, 1e-6), "{told} {waits:?}");
+    let near = |member: &str, value: f64, by: f64| (delivered[member].as_f64().unwrap() - value).abs() <= by;
+    assert!(near("first", *first, 0.500_01) && delivered["first"].is_i64(), "{delivered} {waits:?}");
+    assert!(
+        near("max", waits.iter().copied().fold(0.0, f64::max), 0.500_01) && delivered["max"].is_i64(),
+        "{delivered}"
+    );
+    assert!(near("avg", waits.iter().sum::<f64>() / waits.len() as f64, 1e-6), "{delivered} {waits:?}");
 }
 
-fn require_count(told: &Value, visitor: usize, agent: usize) {
-    assert_eq!(*told, serde_json::json!({ "total": visitor + agent, "agent": agent, "visitor": visitor }));
+fn require_count(delivered: &Value, visitor: usize, agent: usize) {
+    assert_eq!(*delivered, serde_json::json!({ "total": visitor + agent, "agent": agent, "visitor": visitor }));
 }
 
 #[test]
